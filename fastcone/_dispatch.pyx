@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The door to the kernels: asks the CPU once, loads one SIMD level, checks shapes, drops the GIL.
+
+Every function here takes C-contiguous arrays of one dtype and calls one kernel; the lengths and
+layouts are those of the header comment of fastcone/_kernels/<kernel>.pyx.
+"""
+
+import importlib.util
+import os
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+
+from fastcone._kernels.lanes cimport real
+from fastcone._kernels.tables cimport ActiveSetTable, NNLSTable, ProductTable
+
+cdef extern from *:
+    """
+    #if (defined(__x86_64__) || defined(__amd64__)) && defined(__GNUC__)
+    static int fc_cpu_level(void) {
+        __builtin_cpu_init();
+        if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+              && __builtin_cpu_supports("bmi2"))) return 0;
+        if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+              && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq")
+              && __builtin_cpu_supports("avx512vl"))) return 1;
+        return 2;
+    }
+    #else
+    static int fc_cpu_level(void) { return 0; }
+    #endif
+    """
+    int fc_cpu_level() nogil
+
+LEVELS = ("base", "v3", "v4")
+KERNELS = ("product", "nnls", "active_set")
+
+cdef const ProductTable* _product = NULL
+cdef const NNLSTable* _nnls = NULL
+cdef const ActiveSetTable* _active_set = NULL
+_level = None
+
+
+def cpu_levels():
+    """The SIMD levels this CPU can run, lowest first."""
+    return LEVELS[: fc_cpu_level() + 1]
+
+
+def _module(kernel, level):
+    return importlib.import_module(f"fastcone._kernels.{kernel}_{level}")
+
+
+def built_levels():
+    """The SIMD levels this CPU can run and this installation holds, lowest first."""
+    found = []
+    for name in cpu_levels():
+        try:
+            for kernel in KERNELS:
+                importlib.util.find_spec(f"fastcone._kernels.{kernel}_{name}").loader
+        except AttributeError:
+            continue
+        found.append(name)
+    return tuple(found)
+
+
+def use(level):
+    """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
+    global _product, _nnls, _active_set, _level
+    if level not in LEVELS:
+        raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
+    if level not in built_levels():
+        raise ValueError(f"level {level!r} is not available here: this CPU and this installation "
+                         f"offer {built_levels()}")
+    _product = <const ProductTable*> PyCapsule_GetPointer(
+        _module("product", level).table, "fastcone.ProductTable")
+    _nnls = <const NNLSTable*> PyCapsule_GetPointer(
+        _module("nnls", level).table, "fastcone.NNLSTable")
+    _active_set = <const ActiveSetTable*> PyCapsule_GetPointer(
+        _module("active_set", level).table, "fastcone.ActiveSetTable")
+    _level = level
+
+
+def level():
+    """The SIMD level in use."""
+    return _level
+
+
+def panel(dtype):
+    """Generators per panel of the packed dictionary (see the product kernel)."""
+    return 2 * _product.bytes // dtype.itemsize
+
+
+def tile(dtype):
+    """Problems per tile, L."""
+    return _nnls.vectors * _product.bytes // dtype.itemsize
+
+
+def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[::1] norm2):
+    """C = B'A and norm2 = squared norms; A packed [panels][m][panel], B, C one problem a row."""
+    cdef Py_ssize_t m = A.shape[1], n = A.shape[0] * A.shape[2], p = B.shape[0]
+    assert B.shape[1] == m and C.shape[0] == p and C.shape[1] == n and norm2.shape[0] == p
+    if p == 0 or n == 0:
+        norm2[:] = 0
+        return
+    cdef const real* a = &A[0, 0, 0] if m else NULL
+    cdef const real* b = &B[0, 0] if m else NULL
+    with nogil:
+        if real is float:
+            _product.f32(m, n, a, p, b, m, &C[0, 0], &norm2[0])
+        else:
+            _product.f64(m, n, a, p, b, m, &C[0, 0], &norm2[0])
+
+
+def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, const real[:, ::1] C,
+            real[:, ::1] X, const real[::1] stop, int max_epochs, int[::1] epochs,
+            real[::1] work):
+    """Coordinate descent on every row of C; returns the number of problems left unfinished."""
+    cdef Py_ssize_t n = inv.shape[0], p = C.shape[0], ld = C.shape[1], left
+    assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
+    assert stop.shape[0] == p and epochs.shape[0] == p and weight.shape[0] == n
+    assert work.shape[0] >= (2 * n + 1) * _nnls.vectors * _product.bytes // sizeof(real)
+    if p == 0 or n == 0:
+        return 0
+    with nogil:
+        if real is float:
+            left = _nnls.cd_f32(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
+                                max_epochs, &epochs[0], &work[0])
+        else:
+            left = _nnls.cd_f64(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
+                                max_epochs, &epochs[0], &work[0])
+    return left
+
+
+def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] C,
+                const real[:, ::1] X, const real[::1] size, real rounding, real[:, ::1] out,
+                real[::1] work):
+    """The facts a certificate is made of, one row of 8 per problem."""
+    cdef Py_ssize_t n = coord.shape[0], p = C.shape[0], ld = C.shape[1]
+    assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
+    assert coord.shape[1] == 8 and size.shape[0] == p and out.shape[0] == p and out.shape[1] == 8
+    assert work.shape[0] >= (2 * n + 11) * _nnls.vectors * _product.bytes // sizeof(real)
+    if p == 0 or n == 0:
+        out[:, :] = 0
+        return
+    with nogil:
+        if real is float:
+            _nnls.report_f32(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &size[0], rounding,
+                             &out[0, 0], &work[0])
+        else:
+            _nnls.report_f64(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &size[0], rounding,
+                             &out[0, 0], &work[0])
+
+
+def active_set(const double[:, ::1] A, const double[:, ::1] B, const double[::1] norm,
+               const double[:, ::1] l1, double[:, ::1] X, Py_ssize_t max_steps,
+               Py_ssize_t[::1] steps, double[::1] work, Py_ssize_t[::1] index):
+    """Exact solution of one problem after the other; A (n, m) holds a generator in each row."""
+    cdef Py_ssize_t n = A.shape[0], m = A.shape[1], p = B.shape[0], r
+    assert B.shape[1] == m and norm.shape[0] == n and l1.shape[0] == p and l1.shape[1] == n
+    assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p
+    assert work.shape[0] >= m * n + n * n + 4 * n + m and index.shape[0] >= 2 * n
+    if n == 0 or m == 0:
+        X[:, :] = 0
+        steps[:] = 0
+        return
+    with nogil:
+        for r in range(p):
+            steps[r] = _active_set.solve(m, n, &A[0, 0], &B[r, 0], &norm[0], &l1[r, 0], &X[r, 0],
+                                         max_steps, &work[0], &index[0])
+
+
+use(os.environ.get("FASTCONE_LEVEL") or built_levels()[len(built_levels()) - 1])

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The lane vector: problems laid side by side in one SIMD register (GCC / Clang vector extensions).
+ * Its width follows the instruction set this file is compiled for; a .pyx uses it as a scalar.
+ *
+ *   FC_V     vectors per tile: a tile is FC_V * (FC_BYTES / sizeof(real)) problems
+ *   FC_ROWS  problems per register block of the product kernel
+ */
+#pragma once
+#if defined(__AVX512F__)
+#define FC_BYTES 64
+#define FC_ROWS 8
+#elif defined(__AVX2__)
+#define FC_BYTES 32
+#define FC_ROWS 4
+#else
+#define FC_BYTES 16
+#define FC_ROWS 4
+#endif
+#define FC_V 3
+typedef float lane32 __attribute__((vector_size(FC_BYTES)));
+typedef double lane64 __attribute__((vector_size(FC_BYTES)));
+
+/* a where the comparison holds, 0 elsewhere; the comparison of two lanes is a mask of all-ones words */
+#define fc_keep(mask, a) ((__typeof__(a))((mask) & (__typeof__(mask))(a)))
+#define fc_positive(a) fc_keep((a) > (__typeof__(a)){0}, a)              /* max(a, 0) */
+#define fc_negative(a) fc_keep((a) < (__typeof__(a)){0}, a)              /* min(a, 0) */
+#define fc_max(a, b) (fc_keep((a) > (b), a) + fc_keep((a) <= (b), b))
+#define fc_spread(p, i) (((const __typeof__((*(p))[0])*)(p))[i] - (__typeof__(*(p))){0}) /* p[i] in every lane */

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Non-negative least squares by cyclic coordinate descent, L problems side by side.
+#
+#     minimise  1/2 x'Gx - c'x   over x >= 0            G = A'A, c = A'b - l1
+#
+# Step       x_j <- max(0, x_j - g_j / G_jj),   g = Gx - c
+# Stop       per lane, when an epoch moved it by  sum_j G_jj (x_j' - x_j)^2 <= stop,  or at max_epochs
+# Lanes      a lane that stops hands its answer back and takes the next problem, so no lane waits and
+#            no problem depends on its neighbours
+# Cost       2 n^2 flops per lane and epoch: blocks of 4 coordinates x V vectors of lanes, the
+#            gradient of a block in registers, each loaded x_j feeding 4 multiply-adds
+# Reference  Franc, Hlavac, Navara, CAIP 2005
+#
+# nnls_cd
+#   G        [n / 4][n][4]: rows j..j+3 of the symmetric G side by side; n a multiple of 4; read only
+#   inv      n: 1 / G_jj, or 0 where the generator is zero (its x_j stays as it started); read only
+#   weight   n: G_jj; read only
+#   C, X     p x ld, problem r in row r.  C read only.  X: start on entry (>= 0), answer on return
+#   stop     p: the limit above; read only
+#   epochs   p: epochs used, written; negative where max_epochs came first
+#   work     (2 n + 1) L, 64-byte aligned, no meaning on entry or return
+#   returns  the number of problems that did not stop by themselves
+#
+# nnls_report: what a proof of optimality needs, for given x (see docs/nnls.md, "Certificate")
+#   coord    [n][8]: sqrt(G_jj), 1 / (lam G_jj), lam G_jj / 2, 1 / a_j, a_j, s_j, 1 / s_j, unused
+#            lam: a lower bound of the least eigenvalue of G with unit diagonal; a = A'y0 > 0 for a
+#            shift y0; s_j: scale back to the caller's units
+#   size     p: ||b|| of each problem, the unit of the rounding allowance
+#   rounding relative rounding allowance of a gradient entry: its true value lies within
+#            rounding * sqrt(G_jj) * (sum_k sqrt(G_kk) x_k + size)
+#   out      [p][8]: x'g, c'x, sum_j x_j delta_j, violation, convex, shift, a'x, unused; written
+#   work     (2 n + 11) L, as above
+from cpython.pycapsule cimport PyCapsule_New
+from libc.string cimport memset
+
+from fastcone._kernels.lanes cimport (
+    BYTES, V, lane, lane32, lane64, maximum, negative, positive, real, spread,
+)
+from fastcone._kernels.tables cimport NNLSTable
+
+cdef enum:
+    BLOCK = 4           # coordinates per register block
+    MOST_LANES = 48     # lanes of the widest tile: V vectors of 16 floats
+    FACTS = 8           # numbers per coordinate (coord) and per problem (out)
+
+
+cdef inline void descent(Py_ssize_t n, const lane* G, const lane* x, const lane* c,
+                         lane* acc) noexcept nogil:
+    """acc = c - Gx for the BLOCK coordinates whose rows G and c point to."""
+    cdef lane Gk
+    cdef Py_ssize_t k
+    cdef int j, v
+    for j in range(BLOCK):
+        for v in range(V):
+            acc[j * V + v] = c[j * V + v]
+    for k in range(n):
+        for j in range(BLOCK):
+            Gk = spread(G, k * BLOCK + j)
+            for v in range(V):
+                acc[j * V + v] = acc[j * V + v] - Gk * x[k * V + v]
+
+
+cdef void sweep(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight, const lane* c,
+                lane* x, lane* moved, Py_ssize_t width) noexcept nogil:
+    """One epoch of every lane; moved = sum_j G_jj (x_j' - x_j)^2."""
+    cdef lane acc[BLOCK * V]
+    cdef lane d[V]
+    cdef lane to
+    cdef const lane* rows
+    cdef Py_ssize_t block, j0
+    cdef int i, j, v
+    for block in range(n // BLOCK):
+        j0 = block * BLOCK
+        rows = <const lane*> (<const char*> G + j0 * n * width)
+        descent(n, rows, x, c + j0 * V, acc)
+        for j in range(BLOCK):
+            for v in range(V):
+                # x_j <- max(0, x_j - g_j / G_jj)
+                to = positive(x[(j0 + j) * V + v] + acc[j * V + v] * spread(inv, j0 + j))
+                d[v] = to - x[(j0 + j) * V + v]
+                x[(j0 + j) * V + v] = to
+                moved[v] = moved[v] + d[v] * d[v] * spread(weight, j0 + j)
+            for i in range(j + 1, BLOCK):
+                for v in range(V):
+                    # g_i <- g_i + G_ij d_j for the rest of the block
+                    acc[i * V + v] = acc[i * V + v] - spread(rows, (j0 + j) * BLOCK + i) * d[v]
+
+
+cdef inline void load(Py_ssize_t n, Py_ssize_t L, Py_ssize_t l, const real* row,
+                      real* tile) noexcept nogil:
+    """Put one problem's numbers into lane l of a tile."""
+    cdef Py_ssize_t j
+    for j in range(n):
+        tile[j * L + l] = row[j]
+
+
+cdef inline void store(Py_ssize_t n, Py_ssize_t L, Py_ssize_t l, const real* tile,
+                       real* row) noexcept nogil:
+    """Take one problem's numbers out of lane l of a tile."""
+    cdef Py_ssize_t j
+    for j in range(n):
+        row[j] = tile[j * L + l]
+
+
+cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real* weight,
+                        Py_ssize_t p, const real* C, real* X, Py_ssize_t ld, const real* stop,
+                        int max_epochs, int* epochs, real* work) noexcept nogil:
+    cdef Py_ssize_t L = V * BYTES // sizeof(real)
+    cdef Py_ssize_t slot[MOST_LANES]        # the problem in each lane, -1 for none
+    cdef Py_ssize_t l, r, waiting = 0, running = 0, unfinished = 0
+    cdef real* x = work
+    cdef real* c = x + n * L
+    cdef real* moved = c + n * L
+    memset(work, 0, (2 * n + 1) * L * sizeof(real))
+    for l in range(L):
+        slot[l] = -1
+    while True:
+        for l in range(L):                  # free lanes take the next problems
+            if slot[l] < 0 and waiting < p:
+                slot[l] = waiting
+                epochs[waiting] = 0
+                load(n, L, l, C + waiting * ld, c)
+                load(n, L, l, X + waiting * ld, x)
+                waiting += 1
+                running += 1
+        if running == 0:
+            return unfinished
+        memset(moved, 0, L * sizeof(real))
+        if real is float:
+            sweep(n, <const lane32*> G, <const lane32*> inv, <const lane32*> weight,
+                  <const lane32*> c, <lane32*> x, <lane32*> moved, sizeof(real))
+        else:
+            sweep(n, <const lane64*> G, <const lane64*> inv, <const lane64*> weight,
+                  <const lane64*> c, <lane64*> x, <lane64*> moved, sizeof(real))
+        for l in range(L):
+            r = slot[l]
+            if r < 0:
+                continue
+            epochs[r] += 1
+            if moved[l] <= stop[r] or epochs[r] >= max_epochs:
+                if not moved[l] <= stop[r]:
+                    epochs[r] = -epochs[r]
+                    unfinished += 1
+                store(n, L, l, x, X + r * ld)
+                slot[l] = -1
+                running -= 1
+
+
+cdef void report_tile(Py_ssize_t n, const lane* G, const lane* coord, const lane* x,
+                      const lane* c, const lane* size, lane rounding, lane* facts,
+                      Py_ssize_t width) noexcept nogil:
+    """The facts of L problems; `facts` holds FACTS rows of V vectors, zero on entry."""
+    cdef lane acc[BLOCK * V]
+    cdef lane delta[V]
+    cdef lane g, xj, allow, hi, lo, d
+    cdef const lane* fact
+    cdef Py_ssize_t j, j0, block
+    cdef int i, v
+    for v in range(V):
+        delta[v] = size[v]
+        for j in range(n):
+            delta[v] = delta[v] + spread(coord, j * FACTS) * x[j * V + v]
+        delta[v] = delta[v] * rounding
+    for block in range(n // BLOCK):
+        j0 = block * BLOCK
+        descent(n, <const lane*> (<const char*> G + j0 * n * width), x, c + j0 * V, acc)
+        for i in range(BLOCK):
+            fact = <const lane*> (<const char*> coord + (j0 + i) * FACTS * width)
+            for v in range(V):
+                g = -acc[i * V + v]
+                xj = x[(j0 + i) * V + v]
+                allow = delta[v] * spread(fact, 0)
+                hi = positive(g + allow)
+                lo = negative(g - allow)
+                # x'g, c'x, sum_j x_j delta_j
+                facts[v] = facts[v] + xj * g
+                facts[V + v] = facts[V + v] + c[(j0 + i) * V + v] * xj
+                facts[2 * V + v] = facts[2 * V + v] + xj * allow
+                # max_j |min(x_j, g_j)|
+                facts[3 * V + v] = maximum(facts[3 * V + v], maximum(
+                    -maximum(-xj * spread(fact, 5), -g * spread(fact, 6)), -g * spread(fact, 6)))
+                # sum_j  max over d <= x_j of  g_j d - lam G_jj d^2 / 2
+                d = -maximum(-hi * spread(fact, 1), -xj)
+                facts[4 * V + v] = facts[4 * V + v] + d * (hi - spread(fact, 2) * d)
+                d = lo * spread(fact, 1)
+                facts[4 * V + v] = facts[4 * V + v] + d * (lo - spread(fact, 2) * d)
+                # least shift s with g + s a >= 0, and a'x
+                facts[5 * V + v] = maximum(facts[5 * V + v], -lo * spread(fact, 3))
+                facts[6 * V + v] = facts[6 * V + v] + xj * spread(fact, 4)
+
+
+cdef int nnls_report(Py_ssize_t n, const real* G, const real* coord, Py_ssize_t p,
+                     const real* C, const real* X, Py_ssize_t ld, const real* size,
+                     real rounding, real* out, real* work) noexcept nogil:
+    cdef Py_ssize_t L = V * BYTES // sizeof(real)
+    cdef Py_ssize_t tile, l, r, k, count
+    cdef real* x = work
+    cdef real* c = x + n * L
+    cdef real* sizes = c + n * L
+    cdef real* allow = sizes + L
+    cdef real* facts = allow + L
+    for tile in range((p + L - 1) // L):
+        count = min(L, p - tile * L)
+        memset(work, 0, (2 * n + 2 + FACTS) * L * sizeof(real))
+        for l in range(count):
+            r = tile * L + l
+            load(n, L, l, X + r * ld, x)
+            load(n, L, l, C + r * ld, c)
+            sizes[l] = size[r]
+        for l in range(L):
+            allow[l] = rounding
+        if real is float:
+            report_tile(n, <const lane32*> G, <const lane32*> coord, <const lane32*> x,
+                        <const lane32*> c, <const lane32*> sizes, (<const lane32*> allow)[0],
+                        <lane32*> facts, sizeof(real))
+        else:
+            report_tile(n, <const lane64*> G, <const lane64*> coord, <const lane64*> x,
+                        <const lane64*> c, <const lane64*> sizes, (<const lane64*> allow)[0],
+                        <lane64*> facts, sizeof(real))
+        for l in range(count):
+            for k in range(FACTS):
+                out[(tile * L + l) * FACTS + k] = facts[k * L + l]
+    return 0
+
+
+cdef NNLSTable TABLE
+TABLE.cd_f32 = nnls_cd[float]
+TABLE.cd_f64 = nnls_cd[double]
+TABLE.report_f32 = nnls_report[float]
+TABLE.report_f64 = nnls_report[double]
+TABLE.vectors = V
+table = PyCapsule_New(&TABLE, "fastcone.NNLSTable", NULL)

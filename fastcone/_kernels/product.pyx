@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The products a block of problems needs: inner products with the generators, and its own norms.
+#
+#     C_rj = sum_i B_ri A_ij          norm2_r = sum_i B_ri^2          r < p problems, j < n generators
+#
+# Lanes      coordinates j: a panel is 2 vectors of generators, ROWS problems share each load of it
+# Order      every C_rj adds its terms in the order of i, whatever the block, so a problem's answer
+#            does not depend on its neighbours; chunks of CHUNK rows keep the panels in cache
+# Memory     A: packed panels, [n / panel][m][panel], n a multiple of panel = 2 * BYTES / sizeof(real),
+#               64-byte aligned, read only.          B: p rows of m, row stride ldb, read only.
+#            C: p x n, 64-byte aligned, written.     norm2: p, written.           Allocates nothing.
+# Cost       2 m n flops per problem; the panel is read from cache once per ROWS problems
+from cpython.pycapsule cimport PyCapsule_New
+from libc.string cimport memset
+
+from fastcone._kernels.lanes cimport BYTES, ROWS, lane, lane32, lane64, real, spread
+from fastcone._kernels.tables cimport ProductTable
+
+cdef enum:
+    CHUNK = 512         # rows of A per pass: one panel chunk and ROWS chunks of B stay in cache
+    PANEL = 2           # vectors of generators per panel
+    PARTS = 16          # partial sums of a norm: independent chains, a fixed order at every level
+
+
+cdef inline void rank_chunk(Py_ssize_t m, const lane* A, const lane** b,
+                            lane** c) noexcept nogil:
+    """c_r += sum_i b_r[i] A[i]: ROWS problems against one panel of 2 vectors."""
+    cdef lane acc[ROWS * PANEL]
+    cdef lane a0, a1, t
+    cdef Py_ssize_t i
+    cdef int r
+    for r in range(ROWS):
+        acc[2 * r] = c[r][0]
+        acc[2 * r + 1] = c[r][1]
+    for i in range(m):
+        a0 = A[2 * i]
+        a1 = A[2 * i + 1]
+        for r in range(ROWS):
+            t = spread(b[r], i)
+            acc[2 * r] = acc[2 * r] + a0 * t
+            acc[2 * r + 1] = acc[2 * r + 1] + a1 * t
+    for r in range(ROWS):
+        c[r][0] = acc[2 * r]
+        c[r][1] = acc[2 * r + 1]
+
+
+cdef inline real square_sum(Py_ssize_t m, const real* b) noexcept nogil:
+    """sum_i b_i^2 in PARTS interleaved partial sums."""
+    cdef real part[PARTS]
+    cdef real total = 0
+    cdef Py_ssize_t i
+    cdef int q
+    for q in range(PARTS):
+        part[q] = 0
+    for i in range(m // PARTS):
+        for q in range(PARTS):
+            part[q] += b[i * PARTS + q] * b[i * PARTS + q]
+    for i in range(m - m % PARTS, m):
+        total += b[i] * b[i]
+    for q in range(PARTS):
+        total += part[q]
+    return total
+
+
+cdef void product_lanes(Py_ssize_t m, Py_ssize_t panels, const lane* A, Py_ssize_t p,
+                        const lane* B, Py_ssize_t ldb, lane* C, Py_ssize_t width) noexcept nogil:
+    """C += B'A, chunk by chunk; the last register block repeats the last problem to stay full."""
+    cdef const lane* b[ROWS]
+    cdef lane* c[ROWS]
+    cdef Py_ssize_t chunk, group, i, j, row
+    cdef int r
+    for chunk in range((m + CHUNK - 1) // CHUNK):
+        i = chunk * CHUNK
+        for group in range((p + ROWS - 1) // ROWS):
+            for j in range(panels):
+                for r in range(ROWS):
+                    row = min(group * ROWS + r, p - 1)
+                    b[r] = <const lane*> (<const char*> B + (row * ldb + i) * width)
+                    c[r] = C + (row * panels + j) * PANEL
+                rank_chunk(min(<Py_ssize_t> CHUNK, m - i), A + (j * m + i) * PANEL, b, c)
+
+
+cdef int product(Py_ssize_t m, Py_ssize_t n, const real* A, Py_ssize_t p, const real* B,
+                 Py_ssize_t ldb, real* C, real* norm2) noexcept nogil:
+    """Fill C and norm2; see the head of the file. Returns 0."""
+    cdef Py_ssize_t r, panels = n * sizeof(real) // (PANEL * BYTES)
+    memset(C, 0, p * n * sizeof(real))
+    for r in range(p):
+        norm2[r] = square_sum(m, B + r * ldb)
+    if real is float:
+        product_lanes(m, panels, <const lane32*> A, p, <const lane32*> B, ldb, <lane32*> C,
+                      sizeof(float))
+    else:
+        product_lanes(m, panels, <const lane64*> A, p, <const lane64*> B, ldb, <lane64*> C,
+                      sizeof(double))
+    return 0
+
+
+cdef ProductTable TABLE
+TABLE.f32 = product[float]
+TABLE.f64 = product[double]
+TABLE.bytes = BYTES
+table = PyCapsule_New(&TABLE, "fastcone.ProductTable", NULL)

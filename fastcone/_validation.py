@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Arguments checked once, in one wording: the name, what was found, what is wanted."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+REALS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def real_array(
+    name: str,
+    value: Any,
+    *,
+    ndim: Sequence[int],
+    dtype: Any = None,
+    nonnegative: bool = False,
+    allow_nan: bool = False,
+    finite: bool = True,
+    order: str | None = None,
+    min_size: int = 0,
+) -> np.ndarray:
+    """Return `value` as a native float32 or float64 array, without a copy where it is one already.
+
+    float32 and float64 are kept, every other real dtype becomes float64, unless `dtype` asks for
+    one of the two. `order` is "C", "F" or None for any layout, strided ones included. With
+    `finite=False` the entries are not looked at: the caller does it while it reads them.
+
+    Raises
+    ------
+    TypeError
+        Not an array of real numbers: sparse, masked, object, complex or text.
+    ValueError
+        Wrong number of dimensions, fewer than `min_size` entries, NaN, infinity or, with
+        `nonnegative`, a negative entry; the position of the first bad entry is told.
+    """
+    if issparse(value):
+        raise TypeError(f"{name} is a sparse {type(value).__name__}, want a dense array")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, want a plain array and the mask as an argument")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}, want real numbers")
+    wanted = dtype if dtype is not None else (array.dtype if array.dtype in REALS else np.float64)
+    if array.ndim not in ndim:
+        sizes = " or ".join(f"{d}-D" for d in ndim)
+        raise ValueError(f"{name} is {array.ndim}-D with shape {array.shape}, want {sizes}")
+    if array.size < min_size:
+        raise ValueError(f"{name} has shape {array.shape}, want at least {min_size} entries")
+    if finite:
+        check_finite(name, array, allow_nan=allow_nan)
+    if nonnegative:
+        check_nonnegative(name, array)
+    array = np.asarray(array, dtype=np.dtype(wanted).newbyteorder("="), order=order)  # type: ignore[call-overload]
+    if not array.flags.aligned:
+        array = array.copy(order="K")
+    return array
+
+
+def check_finite(name: str, array: np.ndarray, *, allow_nan: bool = False) -> None:
+    """Raise ValueError at the first NaN (unless allowed) or infinity."""
+    if array.dtype.kind != "f" or array.size == 0:
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if math.isfinite(array.sum(dtype=np.float64)):
+            return
+    bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
+    if bad.any():
+        first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), array.shape))
+        wanted = "finite numbers or NaN" if allow_nan else "finite numbers"
+        raise ValueError(f"{name} holds {array[first]} at {first}, want {wanted}")
+
+
+def check_nonnegative(name: str, array: np.ndarray) -> None:
+    """Raise ValueError at the first negative entry; NaN passes."""
+    with np.errstate(invalid="ignore"):
+        bad = array < 0
+    if bad.any():
+        first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), array.shape))
+        raise ValueError(f"{name} holds {array[first]} at {first}, want no negative entries")
+
+
+def check_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless `array` has exactly this shape."""
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, want {shape}")
+
+
+def integer(name: str, value: Any, *, minimum: int) -> int:
+    """Return `value` as an int of at least `minimum`; bool and float are refused."""
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer >= {minimum}, found {value!r}") from None
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be an integer >= {minimum}, found {value!r}")
+    if found < minimum:
+        raise ValueError(f"{name} must be an integer >= {minimum}, found {found}")
+    return found
+
+
+def number(name: str, value: Any, *, minimum: float = -math.inf, positive: bool = False) -> float:
+    """Return `value` as a finite float, at least `minimum`, above zero if `positive`."""
+    wanted = "a finite number"
+    wanted += " > 0" if positive else f" >= {minimum:g}" if minimum > -math.inf else ""
+    if isinstance(value, bool | np.bool_ | str | bytes):
+        raise TypeError(f"{name} must be {wanted}, found {value!r}")
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be {wanted}, found {value!r}") from None
+    if not math.isfinite(found) or found < minimum or (positive and found <= 0):
+        raise ValueError(f"{name} must be {wanted}, found {found:g}")
+    return found
+
+
+def nonnegative(name: str, value: Any) -> float:
+    """Return `value` as a finite float >= 0."""
+    return number(name, value, minimum=0.0)
+
+
+def choice(name: str, value: Any, options: Sequence[str]) -> str:
+    """Return `value` if it is one of `options`."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, found {value!r}")
+    return value

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Compile every kernel once per SIMD level from one source; see docs/architecture.md.
+
+FASTCONE_LEVELS=v4 (comma-separated) restricts the levels built, for a quick edit-and-run loop.
+FASTCONE_SANITIZE=address,undefined compiles with those sanitizers; FASTCONE_DEBUG=1 with bounds checks.
+"""
+
+import os
+import platform
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+KERNELS = ("product", "nnls", "active_set", "nnlad", "nmf")
+LEVELS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
+CFLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": bool(os.environ.get("FASTCONE_DEBUG")),
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "embedsignature": True,
+}
+SANITIZE = os.environ.get("FASTCONE_SANITIZE", "")
+SANITIZERS = [f"-fsanitize={SANITIZE}", "-g"] if SANITIZE else []
+MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
+
+
+def built_levels() -> list[str]:
+    """The SIMD levels to compile: all of them on x86-64, `base` alone elsewhere."""
+    asked = [name for name in os.environ.get("FASTCONE_LEVELS", "").split(",") if name]
+    unknown = sorted(set(asked) - set(LEVELS))
+    if unknown:
+        raise SystemExit(f"FASTCONE_LEVELS: unknown {unknown}, choose from {sorted(LEVELS)}")
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return ["base"]
+    return asked or list(LEVELS)
+
+
+def extension(name: str, source: str, flags: list[str]) -> Extension:
+    """One compiled module; the header directory and the house's flags are shared by all."""
+    return Extension(
+        name,
+        [source],
+        include_dirs=["fastcone/_kernels", numpy.get_include()],
+        define_macros=MACROS,
+        extra_compile_args=CFLAGS + flags + SANITIZERS,
+        extra_link_args=SANITIZERS,
+        depends=["fastcone/_kernels/lanes.h"],
+    )
+
+
+def kernels(level: str) -> list[Extension]:
+    """The kernel modules of one level, in a build directory of their own."""
+    present = [k for k in KERNELS if Path(f"fastcone/_kernels/{k}.pyx").exists()]
+    return cythonize(
+        [
+            extension(f"fastcone._kernels.{k}_{level}", f"fastcone/_kernels/{k}.pyx", LEVELS[level])
+            for k in present
+        ],
+        build_dir=f"build/cython/{level}",
+        compiler_directives=DIRECTIVES,
+    )
+
+
+def plain() -> list[Extension]:
+    """The modules compiled once, for the lowest level: the dispatch table and the cimport surface."""
+    names = ("fastcone._dispatch", "fastcone.cy")
+    return cythonize(
+        [extension(name, name.replace(".", "/") + ".pyx", []) for name in names],
+        build_dir="build/cython/plain",
+        compiler_directives=DIRECTIVES,
+    )
+
+
+setup(ext_modules=[module for level in built_levels() for module in kernels(level)] + plain())

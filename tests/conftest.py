@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-3-Clause
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastcone import _dispatch
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """10,000 + 10,000 real digits: x_train, y_train, x_test, y_test as stored."""
+    path = SHARED / "mnist10k.npz"
+    if not path.exists():
+        pytest.skip("the shared MNIST file is not beside this checkout")
+    with np.load(path) as data:
+        return dict(data)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(params=_dispatch.built_levels())
+def level(request):
+    """Run the test once per SIMD level of this CPU."""
+    before = _dispatch.level()
+    _dispatch.use(request.param)
+    yield request.param
+    _dispatch.use(before)
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request):
+    return np.dtype(request.param)
