@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
+"""fastcone: train a non-negative dictionary once, reuse its cone for every task.
+
+Solvers speak columns (one problem a column), cones and tasks speak rows (one sample a row).
+"""
+
+from fastcone.nnls import nnls, solve_nnls, solve_nnls_gram
+from fastcone.result import ConvergenceError, NMFResult, Solution
+
+__all__ = [
+    "ConvergenceError",
+    "NMFResult",
+    "Solution",
+    "nnls",
+    "solve_nnls",
+    "solve_nnls_gram",
+]

@@ -28,7 +28,8 @@
 #   size     p: ||b|| of each problem, the unit of the rounding allowance
 #   rounding relative rounding allowance of a gradient entry: its true value lies within
 #            rounding * sqrt(G_jj) * (sum_k sqrt(G_kk) x_k + size)
-#   out      [p][8]: x'g, c'x, sum_j x_j delta_j, violation, convex, shift, a'x, unused; written
+#   out      [p][8]: x'g, c'x, sum_j x_j delta_j, violation, convex, shift, a'x,
+#            sum_j sqrt(G_jj) x_j; written
 #   work     (2 n + 11) L, as above
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
@@ -157,10 +158,9 @@ cdef void report_tile(Py_ssize_t n, const lane* G, const lane* coord, const lane
     cdef Py_ssize_t j, j0, block
     cdef int i, v
     for v in range(V):
-        delta[v] = size[v]
         for j in range(n):
-            delta[v] = delta[v] + spread(coord, j * FACTS) * x[j * V + v]
-        delta[v] = delta[v] * rounding
+            facts[7 * V + v] = facts[7 * V + v] + spread(coord, j * FACTS) * x[j * V + v]
+        delta[v] = rounding * (facts[7 * V + v] + size[v])
     for block in range(n // BLOCK):
         j0 = block * BLOCK
         descent(n, <const lane*> (<const char*> G + j0 * n * width), x, c + j0 * V, acc)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A batch of problems cut into blocks, each taken from the fastest way to the last resort."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastcone import _threads
+from fastcone._nnls.descent import Descent
+from fastcone._nnls.gram import Gram, rescale
+from fastcone._nnls.targets import F64, DataTargets, GramTargets
+from fastcone._threads import Scratch
+from fastcone.result import Solution
+
+PATIENCE = 400  # epochs of coordinate descent before "auto" calls the exact solver
+IMPATIENCE = 60  # the same where G is singular to working precision
+BLOCK_WORK = 1.2e8  # flops of a block: a few milliseconds
+EXACT_WORK = 1e7  # flops of a call of the exact solver, per step: at most some 20 ms
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller asked for, checked."""
+
+    tol: float
+    max_epochs: int | None
+    method: str
+    certify: bool
+    deadline: float
+
+    def late(self) -> bool:
+        """Return whether the time limit has passed."""
+        return time.monotonic() > self.deadline
+
+    def epochs(self, gram: Gram) -> int:
+        """Return the epochs of coordinate descent to spend on a problem."""
+        if self.max_epochs is not None:
+            return self.max_epochs
+        if self.method == "cd":
+            return 100_000
+        return PATIENCE if gram.lam > 1e-9 or gram.pointed else IMPATIENCE
+
+
+class Batch:
+    """All p problems: where their targets come from, and their answers."""
+
+    def __init__(
+        self,
+        targets: DataTargets | GramTargets,
+        gram: Gram,
+        dtype: np.dtype,
+        options: Options,
+        x0: np.ndarray | None,
+    ) -> None:
+        self.targets, self.gram, self.dtype, self.options = targets, gram, dtype, options
+        p, n = targets.p, gram.n
+        self.working = gram if dtype == F64 else gram.narrow(dtype)
+        self.X = np.zeros((p, n), dtype=dtype)
+        self.started = x0 is not None
+        if x0 is not None:
+            self.X[:, gram.used] = x0.T[:, gram.used]
+        self.objective, self.gap, self.violation = (np.full(p, np.inf) for _ in range(3))
+        self.epochs = np.zeros(p, dtype=np.intp)
+
+    def solve(self, n_threads: int) -> Solution:
+        """Work through the blocks and gather the answers."""
+        p, n = self.targets.p, self.gram.n
+        work = 2 * n * (self.targets.terms + 16 * n) + 1
+        size = int(np.clip(BLOCK_WORK / work, 1, 4096))
+
+        def block(k: int, scratch: Scratch) -> None:
+            if not self.options.late():
+                self._block(slice(k * size, min((k + 1) * size, p)), scratch)
+
+        _threads.run(-(-p // size), block, n_threads)
+        converged = self.gap <= self.options.tol
+        return Solution(self.X.T, self.objective, self.gap, self.violation, self.epochs, converged)
+
+    def _block(self, which: slice, scratch: Scratch) -> None:
+        """Solve one block of problems, from the fastest way to the last resort."""
+        options, exactly = self.options, self.options.method == "active_set"
+        block = self._start(which, self.gram if exactly else self.working, scratch, self.started)
+        if not exactly:
+            self._descend(block, scratch, started=self.started)
+            unproved = options.certify or bool((block.proof.gap > options.tol).any())
+            if self.dtype != F64 and unproved:
+                self._keep(which, block)
+                block = self._start(which, self.gram, scratch, started=True)
+                self._descend(block, scratch, started=True)
+        if options.method != "cd":
+            self._solve_exactly(which, block, scratch)
+        self._prove_from_data(which, block)
+        self._keep(which, block)
+
+    def _start(self, which: slice, gram: Gram, scratch: Scratch, started: bool) -> Descent:
+        """Return a block in the dtype of `gram` with the coefficients held so far."""
+        linear = self.targets.linear(which, gram.dtype, scratch)
+        X = scratch.take(f"X{gram.dtype.itemsize}", linear.C.shape, gram.dtype)
+        X[...] = 0
+        if started:
+            held = self.X[which].astype(gram.dtype, copy=False)
+            X[:, : gram.n] = rescale(held, -gram.exponent, -linear.exponent)
+        return Descent(gram, linear, X, self.targets.known, self.dtype)
+
+    def _descend(self, block: Descent, scratch: Scratch, *, started: bool) -> None:
+        options = self.options
+        epochs = options.epochs(block.gram)
+        block.run(options.tol, epochs, options.late, scratch, started=started)
+
+    def _solve_exactly(self, which: slice, block: Descent, scratch: Scratch) -> None:
+        """Give the problems without a proof to the exact solver, and keep what it improves."""
+        left = np.flatnonzero(block.proof.gap > self.options.tol)
+        m, n = self.targets.terms, self.gram.n
+        steps = self.options.max_epochs or 30 * n
+        step = max(1, int(EXACT_WORK / (n * n * max(min(m, n), 1) + 1)))
+        for start in range(0, len(left), step):
+            if self.options.late():
+                return
+            some = left[start : start + step]
+            e = block.linear.exponent[some]
+            before = block.X[some], block.proof.objective[some], block.proof.gap[some]
+            X, used = self.targets.exact(which.start + some, e, steps)
+            block.X[some, :n] = X
+            block.prove(some, scratch)
+            block.epochs[some] += np.where(used < 0, -1 - used, used)
+            worse = block.proof.gap[some] > before[2]
+            block.X[some[worse]] = before[0][worse]
+            block.proof.objective[some[worse]] = before[1][worse]
+            block.proof.gap[some[worse]] = before[2][worse]
+
+    def _prove_from_data(self, which: slice, block: Descent) -> None:
+        """Form the certificates that the Gram matrix could not give from A and b themselves."""
+        left = np.flatnonzero(block.proof.gap > self.options.tol)
+        if not self.options.certify or not isinstance(self.targets, DataTargets) or not left.size:
+            return
+        X = block.X[left, : self.gram.n].astype(F64)
+        proof = self.targets.prove(which.start + left, block.linear.exponent[left], X)
+        block.proof.objective[left] = proof.objective
+        block.proof.gap[left] = np.minimum(proof.gap, block.proof.gap[left])
+        block.proof.violation[left] = proof.violation
+
+    def _keep(self, which: slice, block: Descent) -> None:
+        """Store a block's answers in the caller's units."""
+        e = block.linear.exponent
+        self.X[which] = rescale(block.X[:, : self.gram.n], self.gram.exponent, e)
+        with np.errstate(over="ignore", under="ignore"):
+            self.objective[which] = np.ldexp(block.proof.objective, 2 * e)
+            self.violation[which] = np.ldexp(block.proof.violation, e)
+        self.gap[which] = block.proof.gap
+        self.epochs[which] += block.epochs

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Upper bounds of objective - optimum for given non-negative least squares coefficients.
+
+With f(x) = 1/2 ||Ax - b||^2 + l1'x + l2/2 ||x||^2, g its gradient and x* an optimum,
+
+    f(x) - f(x*) = g'd - 1/2 d'Gd,   d = x - x* <= x,   G = A'A + l2.
+
+Three bounds follow; each is rigorous, and the least of them is the gap.
+
+    convex   G >= lam D (D its diagonal, lam > 0):    sum_j max_{d <= x_j} (g_j d - lam D_j d^2 / 2)
+    shift    y0 with a = A'y0 > 0; the dual point r - s y0 is feasible for s = max_j (-g_j)+ / a_j:
+                                                      x'(g + s a) + s^2 ||y0||^2 / 2
+    value    f(x*) >= 0:                              f(x)
+
+A computed g_j lies within delta_j of the true one; each bound takes the worst case. Derivation and
+the size of delta_j: docs/nnls.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastcone._nnls.gram import Generators, Gram, Packed, unit
+from fastcone._threads import Scratch
+
+# columns of the report kernel's facts
+XG, CX, XDELTA, VIOLATION, CONVEX, SHIFT, AX, NORM1 = range(8)
+
+
+@dataclass
+class Proof:
+    """Objective, gap and violation of p problems, in the units of the scaled problem."""
+
+    objective: np.ndarray
+    gap: np.ndarray
+    violation: np.ndarray
+
+
+def relative(bound: np.ndarray, at_zero: np.ndarray) -> np.ndarray:
+    """Return bound / at_zero; 0 / 0 is 0: nothing to gain and nothing lost."""
+    bound = np.maximum(bound, 0.0) * (1 + 1e-12)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(bound == 0, 0.0, bound / at_zero)
+
+
+def from_facts(facts: np.ndarray, gram: Gram, size: np.ndarray, known: bool) -> Proof:
+    """Turn the report kernel's facts into a proof.
+
+    `size` is ||b|| of each problem; where it is not `known` the objective is told without its
+    constant ||b||^2 / 2, and the gap is relative to the decrease from x = 0.
+    """
+    facts = facts.astype(np.float64, copy=False)
+    value = (facts[:, XG] - facts[:, CX] + (size**2 if known else 0)) / 2
+    at_zero = size**2 / 2 if known else -value
+    bounds = []
+    if gram.lam > 0:
+        bounds.append(facts[:, CONVEX])
+    if gram.pointed:
+        s = facts[:, SHIFT]
+        gain = np.maximum(facts[:, XG], 0) + facts[:, XDELTA]
+        bounds.append(gain + s * facts[:, AX] + s**2 * gram.shift2 / 2)
+    if known:
+        slack = gram.rounding * (facts[:, NORM1] + size) ** 2
+        bounds.append(np.maximum(value, 0) + slack)
+    bound = np.min(bounds, axis=0) if bounds else np.full(len(facts), np.inf)
+    objective = np.maximum(value, 0.0) if known else value
+    return Proof(objective, relative(bound, at_zero), facts[:, VIOLATION])
+
+
+class DataProof:
+    """Certificates formed from the generators and targets themselves, in float64.
+
+    Parameters
+    ----------
+    generators : Generators
+    gram : Gram
+        Its `lam`, shift and diagonal.
+    l2 : float
+    """
+
+    def __init__(self, generators: Generators, gram: Gram, l2: float) -> None:
+        A = generators.scaled.astype(np.float64, copy=False)
+        self.A, self.At = Packed(A), Packed(np.ascontiguousarray(A.T))
+        self.absA, self.absAt = Packed(np.abs(A)), Packed(np.ascontiguousarray(np.abs(A.T)))
+        self.m, self.n = A.shape
+        self.gram = gram
+        self.ridge = np.ldexp(l2, 2 * generators.exponent) if l2 else np.zeros(self.n)
+
+    def _times(self, packed: Packed, rows: np.ndarray) -> np.ndarray:
+        product, _ = packed.product(np.ascontiguousarray(rows), Scratch(), "product")
+        return product[:, : packed.n]
+
+    def gradient(
+        self, X: np.ndarray, B: np.ndarray, l1: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return residuals, gradients, and what their entries can be wrong by; rows = problems."""
+        u = unit(np.dtype(np.float64))
+        R = B - self._times(self.At, X)
+        in_R = 1.01 * (self.n + 3) * u * (np.abs(B) + self._times(self.absAt, X))
+        g = l1 + self.ridge * X - self._times(self.A, R)
+        in_g = self._times(self.absA, in_R + 1.01 * (self.m + 3) * u * np.abs(R))
+        in_g += 4 * u * (l1 + self.ridge * X)
+        return R, g, in_R, in_g
+
+    def __call__(self, X: np.ndarray, B: np.ndarray, l1: np.ndarray) -> Proof:
+        """Return the proof for coefficients X (p, n), targets B (p, m), penalties l1 (p, n)."""
+        gram = self.gram
+        R, g, in_R, in_g = self.gradient(X, B, l1)
+        hi, lo = np.maximum(g + in_g, 0), np.minimum(g - in_g, 0)
+        penalty = np.einsum("ij,ij->i", l1 + self.ridge * X / 2, X)
+        value = np.einsum("ij,ij->i", R, R) / 2 + penalty
+        bounds = [value + np.einsum("ij,ij->i", np.abs(R) + in_R, in_R) + 1e-14 * value]
+        if gram.lam > 0:
+            curve = gram.lam * gram.diagonal
+            inverse = np.divide(1, curve, out=np.zeros(self.n), where=curve > 0)
+            d = np.minimum(hi * inverse, X)
+            bounds.append((d * (hi - curve * d / 2) + lo**2 * inverse / 2).sum(axis=1))
+        if gram.pointed:
+            low = np.where(gram.used, gram.low, 1.0)
+            s = np.where(gram.used, -lo / low, 0).max(axis=1, initial=0)
+            gain = np.einsum("ij,ij->i", X, g + in_g)
+            bounds.append(np.maximum(gain, 0) + s * (X @ gram.high) + s**2 * gram.shift2 / 2)
+        with np.errstate(over="ignore", under="ignore"):
+            scale = np.ldexp(1.0, gram.exponent)
+            worst = np.maximum(np.minimum(X * scale, g / scale), -g / scale)
+        at_zero = np.einsum("ij,ij->i", B, B) / 2
+        return Proof(value, relative(np.min(bounds, axis=0), at_zero), worst.max(axis=1, initial=0))

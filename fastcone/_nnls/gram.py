@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Shared generators, scaled by powers of two and packed for the kernels.
+
+    a) Column j of A is multiplied by 2^e_j, so that its largest entry lies in [1/2, 1), and a
+       target b by a power of two, so that ||b|| lies in [1, 2): exact operations, hence the same
+       bits whatever powers of two the caller's units hold, and no Gram matrix that overflows.
+    b) `Packed` is a matrix in the panel layout of the product kernel. Every product of the solver
+       goes through that kernel, whose sums have one order whatever the batch: no BLAS, whose bits
+       depend on the shape of the batch and on its threads.
+    c) `Gram` is G = A'A + l2 in the layout of the descent kernel, with all that a certificate
+       needs (docs/nnls.md, "Certificate"): a lower bound `lam` of the least eigenvalue of G with
+       unit diagonal, and a shift y0 = A z, A'y0 > 0, where one is found.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+
+import numpy as np
+
+from fastcone import _dispatch
+from fastcone._threads import Scratch, aligned
+
+FACTS = 8  # numbers per coordinate and per problem in the report kernel
+BLOCK = 4  # coordinates per register block of the descent kernel
+
+
+def unit(dtype: np.dtype) -> float:
+    """Return the unit roundoff."""
+    return float(np.finfo(dtype).eps) / 2
+
+
+def rescale(values: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return values[i, j] * 2^(columns_j + rows_i), exactly where the result is a normal number."""
+    limit = 60 if values.dtype == np.float32 else 500
+    if max(np.abs(columns).max(initial=0), np.abs(rows).max(initial=0)) > limit:
+        with np.errstate(over="ignore", under="ignore"):
+            return np.ldexp(values, columns + rows[:, None])
+    one = values.dtype.type(1)
+    return values * np.ldexp(one, columns) * np.ldexp(one, rows)[:, None]
+
+
+def exponent(values: np.ndarray) -> np.ndarray:
+    """Return the integers e with |value| in [2^(e-1), 2^e), 0 for zeros."""
+    return np.frexp(values)[1]
+
+
+class Packed:
+    """A matrix (m, n) in the panels of the product kernel; `ld` is n rounded up to whole panels."""
+
+    def __init__(self, A: np.ndarray) -> None:
+        m, self.n = A.shape
+        width = _dispatch.panel(A.dtype)
+        count = -(-self.n // width)
+        self.ld = count * width
+        wide = np.zeros((m, self.ld), dtype=A.dtype)
+        wide[:, : self.n] = A
+        self.panels = aligned((count, m, width), A.dtype)
+        self.panels[...] = wide.reshape(m, count, width).transpose(1, 0, 2)
+
+    def product(self, rows: np.ndarray, scratch: Scratch, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows @ A, (p, ld), and the squared norms of the rows, both in `scratch`."""
+        C = scratch.take(name, (len(rows), self.ld), self.panels.dtype)
+        norm2 = scratch.take(name + " norm2", (len(rows),), self.panels.dtype)
+        _dispatch.product(self.panels, rows, C, norm2)
+        return C, norm2
+
+
+class Generators:
+    """The generators A (m, n) scaled by powers of two, and their products."""
+
+    def __init__(self, A: np.ndarray) -> None:
+        self.m, self.n = A.shape
+        self.dtype = A.dtype
+        largest = np.maximum(A.max(axis=0, initial=0), -A.min(axis=0, initial=0))
+        self.exponent = -exponent(largest)
+        self.scaled = np.ldexp(A, self.exponent)
+        self._packed: dict[np.dtype, Packed] = {}
+
+    def packed(self, dtype: np.dtype) -> Packed:
+        """Return the scaled generators packed, in this dtype."""
+        if dtype not in self._packed:
+            self._packed[dtype] = Packed(self.scaled.astype(dtype, copy=False))
+        return self._packed[dtype]
+
+    @functools.cached_property
+    def rows(self) -> np.ndarray:
+        """The scaled generators in float64, one generator a row (n, m)."""
+        return np.ascontiguousarray(self.scaled.T, dtype=np.float64)
+
+    @functools.cached_property
+    def norms(self) -> np.ndarray:
+        """Euclidean norms of the scaled generators, float64."""
+        return np.sqrt(np.einsum("ij,ij->i", self.rows, self.rows))
+
+    def gram(self, l2: float) -> np.ndarray:
+        """Return G = A'A + l2 in the scaled coordinates, float64."""
+        G, _ = self.packed(np.dtype(np.float64)).product(self.rows, Scratch(), "G")
+        G = G[:, : self.n].copy()
+        if l2:
+            G[np.diag_indices(self.n)] += np.ldexp(l2, 2 * self.exponent)
+        return G
+
+
+class Gram:
+    """The quadratic 1/2 x'Gx - c'x in one dtype, packed, with the constants of its certificate.
+
+    Parameters
+    ----------
+    G : ndarray, (n, n), float64
+        Symmetric, of scaled generators.
+    exponent : ndarray of int, (n,)
+        x = 2^exponent * (scaled x).
+    terms : int
+        Products summed into an entry of G or c: the rounding errors to allow for.
+    """
+
+    def __init__(
+        self, G: np.ndarray, exponent: np.ndarray, dtype: np.dtype, terms: int
+    ) -> None:
+        self.dtype, self.matrix, self.exponent = dtype, G, exponent
+        self.n, self.terms = len(G), terms
+        self.rows = -(-self.n // BLOCK) * BLOCK
+        self.rounding = 1.01 * (terms + self.n + 8) * unit(np.dtype(np.float64))
+        self.diagonal = G.diagonal()
+        self.used = self.diagonal > 0
+        root = np.sqrt(self.diagonal)
+        self.rootinv = np.divide(1, root, out=np.zeros(self.n), where=self.used)
+        self._bound_spectrum()
+        self.find_shift(self.rootinv)
+        self.pack()
+
+    @classmethod
+    def of_matrix(cls, G: np.ndarray, l2: float) -> Gram:
+        """Return G + l2, scaled by powers of two to a diagonal within [1/4, 1)."""
+        e = -(exponent(G.diagonal()) // 2)
+        scaled = rescale(G, e, e)
+        scaled[np.diag_indices(len(G))] += np.ldexp(l2, 2 * e)
+        return cls(scaled, e, np.dtype(np.float64), 0)
+
+    def narrow(self, dtype: np.dtype) -> Gram:
+        """Return the same quadratic rounded to another dtype."""
+        other = copy.copy(self)
+        other.dtype = dtype
+        other.pack()
+        return other
+
+    def _bound_spectrum(self) -> None:
+        """Set lam <= least eigenvalue of D^-1/2 G D^-1/2, with its rounding, and `top` ~ largest."""
+        M = self.matrix * self.rootinv * self.rootinv[:, None]
+        values = np.linalg.eigvalsh(M[np.ix_(self.used, self.used)]) if self.used.any() else [1.0]
+        self.top = float(values[-1])
+        slack = (4 * self.n * self.top + self.n * (self.terms + 8)) * unit(np.dtype(np.float64))
+        self.lam = max(float(values[0]) - slack, 0.0)
+
+    def find_shift(self, z: np.ndarray) -> None:
+        """Set a = A'y0 between `low` > 0 and `high`, and ||y0||^2, for y0 = A z; low = 0 if none."""
+        slack = self.rounding
+        Gz = self.matrix @ z
+        size = slack * np.sqrt(self.diagonal) * (np.sqrt(self.diagonal) @ z)
+        self.low, self.high = Gz - size, Gz + size
+        self.shift2 = float(z @ Gz + size @ z)
+        self.pointed = bool(np.all(self.low[self.used] > 1e-8 * np.sqrt(self.diagonal[self.used])))
+
+    def pack(self) -> None:
+        """Lay G and the constants out as fastcone/_kernels/nnls.pyx wants them."""
+        n, rows = self.n, self.rows
+        wide = np.zeros((rows, rows))
+        wide[:n, :n] = self.matrix
+        panels = wide.reshape(rows // BLOCK, BLOCK, rows).transpose(0, 2, 1)
+        self.G = np.ascontiguousarray(panels, dtype=self.dtype).ravel()
+        self.inv = np.zeros(rows, dtype=self.dtype)
+        self.inv[:n] = self.rootinv**2
+        self.weight = np.zeros(rows, dtype=self.dtype)
+        self.weight[:n] = self.diagonal
+        coord = np.zeros((rows, FACTS))
+        coord[:n, 0] = np.sqrt(self.diagonal)
+        if self.lam > 0:
+            coord[:n, 1] = self.rootinv**2 / self.lam
+            coord[:n, 2] = self.lam * self.diagonal / 2
+        if self.pointed:
+            coord[:n, 3] = np.divide(1, self.low, out=np.zeros(n), where=self.used)
+            coord[:n, 4] = self.high
+        with np.errstate(over="ignore", under="ignore"):
+            coord[:n, 5] = np.ldexp(1.0, self.exponent)
+            coord[:n, 6] = np.ldexp(1.0, -self.exponent)
+            self.coord = coord.astype(self.dtype)

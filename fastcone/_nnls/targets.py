@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The targets of a batch in scaled units, block by block, and the last resorts for a hard one.
+
+Two sources with the same face: `DataTargets` holds A and B, `GramTargets` only G and C = A'B.
+A problem's numbers are scaled by 2^-e, e its own; see `_gram` for the scaling of the generators.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastcone._nnls.certificate import DataProof, Proof
+from fastcone._nnls.exact import Exact
+from fastcone._nnls.gram import Generators, Gram, Packed, exponent, rescale
+from fastcone._threads import Scratch
+from fastcone._validation import check_finite
+
+F64 = np.dtype(np.float64)
+
+
+@dataclass
+class Linear:
+    """The linear terms of a block of problems, scaled.
+
+    C: (p, ld) c = A'b - l1.  size: (p,) ||b||.  allow: (p,) size plus the share of l1, the unit of
+    the rounding allowance.  exponent: (p,) the caller's units are 2^exponent times these.
+    """
+
+    C: np.ndarray
+    size: np.ndarray
+    allow: np.ndarray
+    exponent: np.ndarray
+
+
+def safe_range(dtype: np.dtype) -> tuple[float, float]:
+    """Return the squared norms within which no sum of squares over- or underflows."""
+    return (1e-250, 1e250) if dtype == F64 else (1e-28, 1e28)
+
+
+class _Targets:
+    """What both sources share: the penalty in scaled units."""
+
+    def __init__(self, l1: float, exponent: np.ndarray) -> None:
+        self.l1 = l1
+        self.exponent = exponent
+
+    def penalty(self, e: np.ndarray) -> np.ndarray:
+        """Return l1 in scaled units, (p, n), for problems of exponents e."""
+        with np.errstate(over="ignore", under="ignore"):
+            scaled = np.ldexp(self.l1, self.exponent - e[:, None])
+        return np.minimum(scaled, 1e150)
+
+    def finish(
+        self, C: np.ndarray, size: np.ndarray, e: np.ndarray, rootinv: np.ndarray
+    ) -> Linear:
+        """Subtract the penalty from the scaled products."""
+        allow = size
+        if self.l1:
+            n = len(self.exponent)
+            l1 = self.penalty(e)
+            with np.errstate(over="ignore"):
+                l1 = np.minimum(l1, np.finfo(C.dtype).max ** 0.5)
+            C[:, :n] -= l1.astype(C.dtype)
+            allow = size + (l1 * rootinv).max(axis=1, initial=0)
+        return Linear(C, size, allow.astype(C.dtype), e)
+
+
+class DataTargets(_Targets):
+    """Targets given as the columns of B, for generators A."""
+
+    known = True
+
+    def __init__(
+        self, generators: Generators, B: np.ndarray, l1: float, l2: float, gram: Gram
+    ) -> None:
+        super().__init__(l1, generators.exponent)
+        self.generators, self.l2, self.gram = generators, l2, gram
+        self.Bt = B.T
+        self.p, self.terms = self.Bt.shape
+
+    def _rows(self, which: Any, dtype: np.dtype, scratch: Scratch) -> np.ndarray:
+        """Return targets as contiguous rows in this dtype; a view where they are that already."""
+        rows = self.Bt[which]
+        if rows.dtype == dtype and rows.flags.c_contiguous and rows.flags.aligned:
+            return rows
+        copy = scratch.take("rows", rows.shape, dtype)
+        copy[...] = rows
+        return copy
+
+    def _check(self, which: slice, rows: np.ndarray) -> None:
+        """Raise at a NaN or infinity, with its place in B."""
+        if not np.isfinite(rows).all():
+            start = which.start if isinstance(which, slice) else 0
+            shifted = np.zeros((self.Bt.shape[1], start + len(rows)))
+            shifted[:, start:] = rows.T
+            check_finite("B", shifted)
+
+    def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Linear:
+        """Return the scaled linear terms of the problems in `which`."""
+        rows = self._rows(which, dtype, scratch)
+        packed = self.generators.packed(dtype)
+        C, norm2 = packed.product(rows, scratch, f"C{dtype.itemsize}")
+        low, high = safe_range(dtype)
+        e = np.zeros(len(rows), dtype=np.intc)
+        bad = np.flatnonzero(~((norm2 > low) & (norm2 < high)))
+        if bad.size and (hard := bad[np.any(rows[bad], axis=1)]).size:
+            self._check(which, rows)
+            e[hard] = exponent(np.abs(rows[hard]).max(axis=1))
+            again = np.ldexp(rows[hard], -e[hard, None])
+            C[hard], norm2[hard] = packed.product(again, Scratch(), "C")
+        norm = np.sqrt(norm2)
+        mine = exponent(norm)
+        unit = np.ldexp(np.ones_like(norm), -mine)
+        C *= unit[:, None]
+        return self.finish(C, norm * unit, e + mine, self.gram.rootinv)
+
+    def scaled_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
+        """Return the targets in float64 and scaled units."""
+        return np.ldexp(np.ascontiguousarray(self.Bt[which], dtype=F64), -e[:, None])
+
+    @functools.cached_property
+    def _exact(self) -> Exact:
+        return Exact.of_generators(self.generators, self.l2)
+
+    @functools.cached_property
+    def _data_proof(self) -> DataProof:
+        return DataProof(self.generators, self.gram, self.l2)
+
+    def exact(
+        self, which: np.ndarray, e: np.ndarray, max_steps: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return scaled coefficients and steps of the exact solver."""
+        return self._exact.solve(self.scaled_rows(which, e), self.penalty(e), max_steps)
+
+    def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray) -> Proof:
+        """Return the certificate of scaled coefficients from the original A and B."""
+        return self._data_proof(X, self.scaled_rows(which, e), self.penalty(e))
+
+
+class GramTargets(_Targets):
+    """Targets given as the columns of C = A'B, with ||b||^2 if the caller knows it."""
+
+    def __init__(
+        self, C: np.ndarray, b_norm2: np.ndarray | None, l1: float, gram: Gram
+    ) -> None:
+        super().__init__(l1, gram.exponent)
+        self.gram = gram
+        self.Ct = C.T
+        self.norm2 = b_norm2
+        self.known = b_norm2 is not None
+        self.p, self.terms = C.shape[1], 0
+        self.ld = Packed(np.zeros((0, gram.n), dtype=gram.dtype)).ld
+
+    def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Linear:
+        """Return the scaled linear terms of the problems in `which`."""
+        rows = np.ldexp(self.Ct[which].astype(F64), self.exponent)
+        largest = np.abs(rows * self.gram.rootinv).max(axis=1, initial=0)
+        size = np.sqrt(self.norm2[which]) if self.norm2 is not None else largest
+        e = exponent(np.maximum(size, largest))
+        C = scratch.take(f"C{dtype.itemsize}", (len(rows), self.ld), dtype)
+        C[:, self.gram.n :] = 0
+        C[:, : self.gram.n] = np.ldexp(rows, -e[:, None])
+        return self.finish(C, np.ldexp(size, -e).astype(dtype), e, self.gram.rootinv)
+
+    @functools.cached_property
+    def _exact(self) -> Exact:
+        return Exact.of_gram(self.gram.matrix)
+
+    def exact(
+        self, which: np.ndarray, e: np.ndarray, max_steps: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return scaled coefficients and steps of the exact solver."""
+        rows = rescale(self.Ct[which].astype(F64), self.exponent, -e)
+        return self._exact.solve(rows, self.penalty(e), max_steps)

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sparse non-negative least squares, one problem or millions that share their generators.
+
+    a) `solve_nnls` cuts the targets into blocks. Per block: the products A'b, coordinate descent
+       with one problem per SIMD lane, and a report from which the certificates are formed.
+    b) A problem whose certificate does not prove `tol` is descended further; in float32 it goes on
+       in float64; what coordinate descent cannot finish goes to the exact solver.
+    c) Everything a problem meets depends on its own numbers and on A alone: no neighbour, no batch
+       and no number of threads changes a bit of its answer.
+    d) `nnls` is scipy's contract on the exact solver.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from fastcone import _threads
+from fastcone._nnls.batch import Batch, Options
+from fastcone._nnls.exact import Exact, gram_of
+from fastcone._nnls.gram import Generators, Gram, exponent
+from fastcone._nnls.targets import F64, DataTargets, GramTargets
+from fastcone._validation import check_shape, choice, integer, nonnegative, number, real_array
+from fastcone.result import ConvergenceError, Solution
+
+METHODS = ("auto", "cd", "active_set")
+
+
+def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, float]:
+    """Solve ``argmin_x ||A x - b||_2`` over x >= 0: scipy.optimize.nnls, to the letter.
+
+    Parameters
+    ----------
+    A : array_like, (m, n)
+        Coefficients; converted to float64.
+    b : array_like, (m,) or (m, 1)
+        Right-hand side.
+    maxiter : int, optional
+        Limit of the steps, 3 n by default.
+
+    Returns
+    -------
+    x : ndarray, (n,)
+        The solution.
+    rnorm : float
+        ||A x - b||_2, computed from A, x and b.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity, A not 2-D, b not 1-D, or sizes that do not match.
+    RuntimeError
+        `maxiter` steps were not enough.
+
+    Notes
+    -----
+    Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23, on columns scaled by powers of
+    two: the answer follows any such change of units bit by bit.
+
+    Examples
+    --------
+    >>> import numpy as np, fastcone
+    >>> x, rnorm = fastcone.nnls(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), [2.0, 1.0, -1.0])
+    >>> x, round(rnorm, 12)
+    (array([1.5, 0. ]), 1.224744871392)
+    """
+    A = np.asarray_chkfinite(A, dtype=np.float64, order="C")
+    b = np.asarray_chkfinite(b, dtype=np.float64)
+    if A.ndim != 2:
+        raise ValueError(f"A is {A.ndim}-D with shape {A.shape}. Expected a 2D array")
+    if b.ndim == 2 and b.shape[1] == 1:
+        b = b[:, 0]
+    if b.ndim != 1:
+        raise ValueError(f"b has shape {b.shape}. Expected a 1D array")
+    m, n = A.shape
+    if len(b) != m:
+        raise ValueError(f"b has {len(b)} entries, want {m}: A has {m} rows")
+    if m == 0 or n == 0:
+        return np.zeros(n), float(np.linalg.norm(b))
+    generators = Generators(A)
+    e = exponent(np.abs(b).max(keepdims=True))
+    X, steps = Exact.of_generators(generators).solve(
+        np.ldexp(b, -e)[None], np.zeros((1, n)), maxiter or 3 * n
+    )
+    if steps[0] < 0:
+        raise RuntimeError("Maximum number of iterations reached.")
+    residual = np.ldexp(generators.scaled @ X[0], e) - b
+    return np.ldexp(X[0], generators.exponent + e), float(np.linalg.norm(residual))
+
+
+def _options(
+    tol: float,
+    max_epochs: int | None,
+    method: str,
+    time_limit: float | None,
+    certify: bool,
+    on_fail: str,
+) -> Options:
+    """Check the options that both solvers share."""
+    choice("on_fail", on_fail, ("return", "raise"))
+    limit = math.inf if time_limit is None else number("time_limit", time_limit, positive=True)
+    return Options(
+        tol=number("tol", tol, positive=True),
+        max_epochs=None if max_epochs is None else integer("max_epochs", max_epochs, minimum=1),
+        method=choice("method", method, METHODS),
+        certify=bool(certify),
+        deadline=time.monotonic() + limit,
+    )
+
+
+def _start_from(x0: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    """Check a warm start and return it as columns."""
+    if x0 is None:
+        return None
+    x0 = real_array("x0", x0, ndim=(len(shape),), dtype=dtype, nonnegative=True)
+    check_shape("x0", x0, shape)
+    return x0.reshape(shape[0], -1)
+
+
+def _answer(batch: Batch, n_threads: int | None, single: bool, on_fail: str) -> Solution:
+    solution = batch.solve(_threads.thread_count(n_threads))
+    if on_fail == "raise" and not solution.converged.all():
+        raise ConvergenceError(solution)
+    return solution.single() if single else solution
+
+
+def solve_nnls(
+    A: Any,
+    B: Any,
+    *,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    x0: Any = None,
+    tol: float = 1e-9,
+    max_epochs: int | None = None,
+    method: str = "auto",
+    n_threads: int | None = None,
+    time_limit: float | None = None,
+    certify: bool = True,
+    on_fail: str = "return",
+) -> Solution:
+    """Solve sparse non-negative least squares for one target or many, each with a certificate.
+
+    For each column b of B::
+
+        minimise  1/2 ||A x - b||_2^2 + l1 sum(x) + l2/2 ||x||_2^2   over x >= 0
+
+    Parameters
+    ----------
+    A : array_like, (m, n)
+        Generators, one a column. float32 with float32 targets is solved in float32.
+    B : array_like, (m, p) or (m,)
+        Targets, one a column. Fortran order (each target contiguous) is read without a copy.
+    l1, l2 : float, default 0
+        Penalty weights >= 0, not scaled by any size.
+    x0 : array_like, (n, p) or (n,), optional
+        Warm start, >= 0.
+    tol : float, default 1e-9
+        Relative duality gap wanted, against the objective at x = 0.
+    max_epochs : int, optional
+        Limit of the passes over the coordinates (of the steps, for the exact solver) per problem.
+    method : {"auto", "cd", "active_set"}
+        Coordinate descent, the exact solver, or ("auto") the exact solver for those problems that
+        coordinate descent does not finish.
+    n_threads : int, optional
+        Threads; default FASTCONE_NUM_THREADS, else the CPUs available. Never changes a result.
+    time_limit : float, optional
+        Seconds. Problems not reached keep x0 (or 0) with objective and gap `inf`.
+    certify : bool, default True
+        Whether to go back to A and B in float64 for what the working precision cannot prove.
+        Without it the gap of a float32 problem is an estimate.
+    on_fail : {"return", "raise"}
+        What to do when a problem does not reach `tol`.
+
+    Returns
+    -------
+    Solution
+        x (n, p) or (n,), >= 0, and per problem: objective, gap (a proved upper bound), violation,
+        epochs, converged (gap <= tol).
+
+    Raises
+    ------
+    ValueError, TypeError
+        A bad argument, named, with what was found and what is wanted.
+    ConvergenceError
+        With on_fail="raise", if any problem did not converge.
+
+    Notes
+    -----
+    Coordinate descent: Franc, Hlavac, Navara, CAIP 2005. Exact solver: Lawson, Hanson, Solving
+    Least Squares Problems, 1974. Certificates: docs/nnls.md.
+
+    Examples
+    --------
+    >>> import numpy as np, fastcone
+    >>> A = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    >>> solution = fastcone.solve_nnls(A, np.array([2.0, 1.0, -1.0]))
+    >>> solution.x
+    array([1.5, 0. ])
+    >>> bool(solution.gap <= 1e-9), solution.converged
+    (True, True)
+    """
+    options = _options(tol, max_epochs, method, time_limit, certify, on_fail)
+    l1, l2 = nonnegative("l1", l1), nonnegative("l2", l2)
+    A = real_array("A", A, ndim=(2,))
+    B = real_array("B", B, ndim=(1, 2), finite=False)
+    if B.shape[0] != A.shape[0]:
+        raise ValueError(f"B has {B.shape[0]} rows, want {A.shape[0]} as A has")
+    dtype = np.result_type(A.dtype, B.dtype)
+    single, n = B.ndim == 1, A.shape[1]
+    x0 = _start_from(x0, (n, *B.shape[1:]), dtype)
+    generators = Generators(A.astype(dtype, copy=False))
+    gram = gram_of(generators, l2)
+    targets = DataTargets(generators, B.reshape(len(B), -1), l1, l2, gram)
+    return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)
+
+
+def solve_nnls_gram(
+    G: Any,
+    C: Any,
+    *,
+    b_norm2: Any = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    x0: Any = None,
+    tol: float = 1e-9,
+    max_epochs: int | None = None,
+    method: str = "auto",
+    n_threads: int | None = None,
+    time_limit: float | None = None,
+    certify: bool = True,
+    on_fail: str = "return",
+) -> Solution:
+    """Solve sparse non-negative least squares from the Gram matrix and the products alone.
+
+    For each column c of C, with G = A'A and c = A'b::
+
+        minimise  1/2 x'Gx - c'x + 1/2 ||b||^2 + l1 sum(x) + l2/2 ||x||_2^2   over x >= 0
+
+    Parameters
+    ----------
+    G : array_like, (n, n)
+        Gram matrix, symmetric positive semidefinite, taken as exact.
+    C : array_like, (n, p) or (n,)
+        Products A'b, taken as exact.
+    b_norm2 : array_like, (p,) or scalar, optional
+        Squared norms ||b||^2. Without them the objective leaves the constant out, and the gap is
+        relative to the decrease of the objective from x = 0.
+    l1, l2, x0, tol, max_epochs, method, n_threads, time_limit, certify, on_fail
+        As in `solve_nnls`.
+
+    Returns
+    -------
+    Solution
+        As in `solve_nnls`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A bad argument, named, with what was found and what is wanted.
+    ConvergenceError
+        With on_fail="raise", if any problem did not converge.
+
+    Examples
+    --------
+    >>> import numpy as np, fastcone
+    >>> G = np.array([[2.0, 1.0], [1.0, 2.0]])
+    >>> fastcone.solve_nnls_gram(G, np.array([3.0, 0.0]), b_norm2=6.0).x
+    array([1.5, 0. ])
+    """
+    options = _options(tol, max_epochs, method, time_limit, certify, on_fail)
+    l1, l2 = nonnegative("l1", l1), nonnegative("l2", l2)
+    G = real_array("G", G, ndim=(2,))
+    C = real_array("C", C, ndim=(1, 2))
+    n = len(G)
+    check_shape("G", G, (n, n))
+    if len(C) != n:
+        raise ValueError(f"C has {len(C)} rows, want {n} as G has")
+    if (G.diagonal() < 0).any() or np.abs(G - G.T).max(initial=0) > 1e-6 * np.abs(G).max(initial=0):
+        raise ValueError("G is not symmetric with a non-negative diagonal, want G = A'A")
+    dtype = np.result_type(G.dtype, C.dtype)
+    single = C.ndim == 1
+    if b_norm2 is not None:
+        b_norm2 = real_array("b_norm2", b_norm2, ndim=(0, 1), dtype=F64, nonnegative=True)
+        check_shape("b_norm2", np.atleast_1d(b_norm2), (C.size // n if n else 1,))
+    gram = Gram.of_matrix(G.astype(F64, copy=False), l2)
+    targets = GramTargets(C.reshape(n, -1), b_norm2, l1, gram)
+    x0 = _start_from(x0, (n, *C.shape[1:]), dtype)
+    return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)

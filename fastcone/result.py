@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the solvers return: answers that carry their own proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Coefficients of p problems and, for each, how far from the optimum it can be at most.
+
+    Attributes
+    ----------
+    x : ndarray, (n, p) or (n,)
+        Coefficients, x >= 0, one problem a column; exactly 0 off the support.
+    objective : ndarray (p,) or float
+        The objective at x, in float64.
+    gap : ndarray (p,) or float
+        Upper bound of (objective - optimum) / (objective at x = 0); `inf` where no bound is known.
+    violation : ndarray (p,) or float
+        Violation of the optimality conditions, max_j |min(x_j, g_j)| with g the gradient at x.
+    epochs : ndarray of int (p,) or int
+        Passes over the coordinates, or steps of the exact solver.
+    converged : ndarray of bool (p,) or bool
+        gap <= tol.
+    """
+
+    x: np.ndarray
+    objective: Any
+    gap: Any
+    violation: Any
+    epochs: Any
+    converged: Any
+
+    def single(self) -> Solution:
+        """Return the answer of a single problem with scalars in place of arrays."""
+        values = {f.name: getattr(self, f.name)[..., 0] for f in fields(self)}
+        return Solution(x=values.pop("x"), **{name: v.item() for name, v in values.items()})
+
+
+@dataclass(frozen=True)
+class NMFResult:
+    """A non-negative factorisation X ~ W H.
+
+    Attributes
+    ----------
+    W : ndarray, (m, k)
+        The dictionary, W >= 0.
+    H : ndarray, (k, N)
+        The coefficients, H >= 0, one sample a column.
+    objective : float
+        The objective at W, H.
+    history : ndarray, (n_iter + 1,)
+        The objective at the start and after each iteration.
+    n_iter : int
+        Iterations done.
+    converged : bool
+        The stopping rule was met before `max_iter`, `time_limit` or the callback ended the run.
+    """
+
+    W: np.ndarray
+    H: np.ndarray
+    objective: float
+    history: np.ndarray
+    n_iter: int
+    converged: bool
+
+
+class ConvergenceError(RuntimeError):
+    """Some problems were not solved to `tol`, and the caller asked for an exception.
+
+    Attributes
+    ----------
+    solution : Solution
+        The best feasible answers found, as they would have been returned.
+    """
+
+    def __init__(self, solution: Solution) -> None:
+        left = int(np.size(solution.converged) - np.count_nonzero(solution.converged))
+        super().__init__(
+            f"{left} of {np.size(solution.converged)} problems did not reach tol, largest gap "
+            f"{np.max(solution.gap):.3g}; their best feasible x is in this error's .solution"
+        )
+        self.solution = solution
