@@ -151,21 +151,22 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
 
 
 def active_set(const double[:, ::1] A, const double[:, ::1] B, const double[::1] norm,
-               const double[:, ::1] l1, double[:, ::1] X, Py_ssize_t max_steps,
-               Py_ssize_t[::1] steps, double[::1] work, Py_ssize_t[::1] index):
+               const double[::1] price, const double[:, ::1] l1, double fuzz, double[:, ::1] X,
+               Py_ssize_t max_steps, Py_ssize_t[::1] steps, double[::1] work, Py_ssize_t[::1] index):
     """Exact solution of one problem after the other; A (n, m) holds a generator in each row."""
     cdef Py_ssize_t n = A.shape[0], m = A.shape[1], p = B.shape[0], r
-    assert B.shape[1] == m and norm.shape[0] == n and l1.shape[0] == p and l1.shape[1] == n
+    assert B.shape[1] == m and norm.shape[0] == n and price.shape[0] == n
+    assert l1.shape[0] == p and l1.shape[1] == n
     assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p
-    assert work.shape[0] >= m * n + n * n + 4 * n + m and index.shape[0] >= 2 * n
+    assert work.shape[0] >= m * n + n * n + 4 * n + m and index.shape[0] >= 3 * n
     if n == 0 or m == 0:
         X[:, :] = 0
         steps[:] = 0
         return
     with nogil:
         for r in range(p):
-            steps[r] = _active_set.solve(m, n, &A[0, 0], &B[r, 0], &norm[0], &l1[r, 0], &X[r, 0],
-                                         max_steps, &work[0], &index[0])
+            steps[r] = _active_set.solve(m, n, &A[0, 0], &B[r, 0], &norm[0], &price[0],
+                                         &l1[r, 0], fuzz, &X[r, 0], max_steps, &work[0], &index[0])
 
 
 use(os.environ.get("FASTCONE_LEVEL") or built_levels()[len(built_levels()) - 1])

@@ -58,7 +58,8 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
     Notes
     -----
     Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23, on columns scaled by powers of
-    two: the answer follows any such change of units bit by bit.
+    two, with a step of iterative refinement at the end. Where the optimum is not unique the order
+    of entry is scipy's: largest gradient first.
 
     Examples
     --------
@@ -82,9 +83,9 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
         return np.zeros(n), float(np.linalg.norm(b))
     generators = Generators(A)
     e = exponent(np.abs(b).max(keepdims=True))
-    X, steps = Exact.of_generators(generators).solve(
-        np.ldexp(b, -e)[None], np.zeros((1, n)), maxiter or 3 * n
-    )
+    exact = Exact.of_generators(generators, reduced=False)
+    exact.price = np.ldexp(1.0, -generators.exponent)
+    X, steps = exact.solve(np.ldexp(b, -e)[None], np.zeros((1, n)), maxiter or 3 * n)
     if steps[0] < 0:
         raise RuntimeError("Maximum number of iterations reached.")
     residual = np.ldexp(generators.scaled @ X[0], e) - b
@@ -111,13 +112,18 @@ def _options(
     )
 
 
+def _columns(array: np.ndarray) -> np.ndarray:
+    """Return a single vector as one column."""
+    return array[:, None] if array.ndim == 1 else array
+
+
 def _start_from(x0: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
     """Check a warm start and return it as columns."""
     if x0 is None:
         return None
     x0 = real_array("x0", x0, ndim=(len(shape),), dtype=dtype, nonnegative=True)
     check_shape("x0", x0, shape)
-    return x0.reshape(shape[0], -1)
+    return _columns(x0)
 
 
 def _answer(batch: Batch, n_threads: int | None, single: bool, on_fail: str) -> Solution:
@@ -214,7 +220,7 @@ def solve_nnls(
     x0 = _start_from(x0, (n, *B.shape[1:]), dtype)
     generators = Generators(A.astype(dtype, copy=False))
     gram = gram_of(generators, l2)
-    targets = DataTargets(generators, B.reshape(len(B), -1), l1, l2, gram)
+    targets = DataTargets(generators, _columns(B), l1, l2, gram)
     return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)
 
 
@@ -285,8 +291,9 @@ def solve_nnls_gram(
     single = C.ndim == 1
     if b_norm2 is not None:
         b_norm2 = real_array("b_norm2", b_norm2, ndim=(0, 1), dtype=F64, nonnegative=True)
-        check_shape("b_norm2", np.atleast_1d(b_norm2), (C.size // n if n else 1,))
+        b_norm2 = np.atleast_1d(b_norm2)
+        check_shape("b_norm2", b_norm2, _columns(C).shape[1:])
     gram = Gram.of_matrix(G.astype(F64, copy=False), l2)
-    targets = GramTargets(C.reshape(n, -1), b_norm2, l1, gram)
+    targets = GramTargets(_columns(C), b_norm2, l1, gram)
     x0 = _start_from(x0, (n, *C.shape[1:]), dtype)
     return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)

@@ -3,25 +3,31 @@
 #
 #     minimise  1/2 ||A x - b||^2 + l1'x   over x >= 0                    float64 only
 #
-# Support    P grows by the generator with the largest w_j / ||a_j||,  w = A'r - l1, and shrinks when
-#            the minimiser on P leaves the orthant; the objective falls strictly from P to P, so no
-#            support comes back, and an entry that fails to lower it is barred until one succeeds
+# Support    P grows by the generator with the largest w_j price_j,  w = A'r - l1, and shrinks when
+#            the minimiser on P leaves the orthant
 # Factors    A_P = Q R, thin, by Gram-Schmidt twice; a column leaves by Givens rotations
-# On P       R x_P = t,  t = Q'b - R^-T l1_P,   r = b - Q t
-# Barred     a generator within its rounding error of span(A_P), or one whose entry would be negative
+# On P       R x_P = Q'b - R^-T l1_P,   r = b - A x,   always from the generators themselves
+# Ends       in exact arithmetic every entry lowers the objective, so no support comes back. Here an
+#            entry that raises it beyond rounding is undone, and a generator that entered without
+#            lowering it is barred until another one does
+# Dependent  a generator within rounding of span(A_P) can lower only the penalty: it takes the place
+#            of the first generator that its null direction drives to zero
 # Cost       2 m n + 6 m k flops per step, k = |P|
 # Reference  Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23;
 #            Daniel, Gragg, Kaufman, Stewart, Math. Comp. 30, 1976 (the factor updates)
 #
 #   A         n generators of m, contiguous, ||a_j|| of order 1 (scaled); read only
-#   b         m; read only            norm: n, ||a_j||; read only         l1: n, >= 0; read only
+#   b         m; read only                      norm: n, ||a_j||; read only
+#   price     n, > 0: the order of entry, 1 / ||a_j|| for the steepest edge; read only
+#   l1        n, >= 0; read only
+#   fuzz      roundings, per generator in the support, within which a generator is dependent
 #   x         n, written: >= 0, exactly 0 off the support
 #   max_steps limit of the entries tried
-#   work      active_set_work(m, n) doubles, no meaning on entry or return
-#   index     2 n integers, likewise
+#   work      m n + n^2 + m + 4 n doubles, no meaning on entry or return
+#   index     3 n integers, likewise
 #   returns   steps used, or -1 - steps where max_steps came first (x is then feasible, not optimal)
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport hypot, sqrt
+from libc.math cimport INFINITY, hypot, sqrt
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.tables cimport ActiveSetTable
@@ -34,10 +40,11 @@ cdef double UNIT = 1.1102230246251565e-16       # unit roundoff of float64
 
 cdef struct Factors:
     Py_ssize_t m, n, k      # A is m x n; k = |P|
+    double fuzz             # see the head
+    bint penalised          # some l1_j > 0
     double* Q               # n x m: row i is the i-th orthonormal direction (k in use)
     double* R               # n x n: row i is column i of R, entries 0..i (k in use)
     double* qb              # n: Q'b
-    double* t               # n: R x_P
     double* z               # n: the minimiser on P
     double* h               # n: coefficients of a Gram-Schmidt pass
     double* r               # m: residual
@@ -70,7 +77,7 @@ cdef inline void axpy(Py_ssize_t m, double alpha, const double* a, double* y) no
 
 
 cdef bint enter(Factors* f, const double* a, double norm, const double* b) noexcept nogil:
-    """Append a = Q h + rho q to the factors; False, and nothing appended, if rho is rounding."""
+    """Append a = Q R_k + rho q to the factors; False, and nothing appended, if rho is rounding."""
     cdef double* q = f.Q + f.k * f.m
     cdef double* column = f.R + f.k * f.n
     cdef double rho, coefficient
@@ -84,7 +91,7 @@ cdef bint enter(Factors* f, const double* a, double norm, const double* b) noexc
             column[i] += coefficient
             axpy(f.m, -coefficient, f.Q + i * f.m, q)
     rho = sqrt(dot(f.m, q, q))
-    if rho <= 8 * (f.k + 1) * UNIT * norm or f.k == f.m:
+    if rho <= f.fuzz * (f.k + 1) * UNIT * norm or f.k == f.m:
         return False
     for i in range(f.m):
         q[i] /= rho
@@ -124,7 +131,7 @@ cdef void leave(Factors* f, Py_ssize_t out) noexcept nogil:
 
 
 cdef void minimise(Factors* f, const double* l1) noexcept nogil:
-    """z = argmin on the support: R't = R'Q'b - l1_P, R z = t."""
+    """z = argmin on the support: R'h = l1_P, R z = Q'b - h."""
     cdef Py_ssize_t i, j
     cdef double total
     for i in range(f.k):
@@ -132,8 +139,7 @@ cdef void minimise(Factors* f, const double* l1) noexcept nogil:
         for j in range(i):
             total -= f.R[i * f.n + j] * f.h[j]
         f.h[i] = total / f.R[i * f.n + i]
-        f.t[i] = f.qb[i] - f.h[i]
-        f.z[i] = f.t[i]
+        f.z[i] = f.qb[i] - f.h[i]
     for i in range(f.k - 1, -1, -1):
         f.z[i] /= f.R[i * f.n + i]
         for j in range(i):
@@ -171,72 +177,155 @@ cdef void settle(Factors* f, const double* l1, double* x) noexcept nogil:
             return
 
 
-cdef double residual(Factors* f, const double* b, const double* l1,
+cdef double exchange(Factors* f, double* x) noexcept nogil:
+    """Let the generator that `enter` has just refused, a = A_P u, push another one out.
+
+    Along x_P - t u the product A x stays; t is where the first coefficient reaches zero.
+    Returns t, or 0 with nothing done.
+    """
+    cdef double* u = f.R + f.k * f.n
+    cdef double t = 0
+    cdef Py_ssize_t i, j, wall = -1
+    for i in range(f.k - 1, -1, -1):
+        u[i] /= f.R[i * f.n + i]
+        for j in range(i):
+            u[j] -= f.R[i * f.n + j] * u[i]
+        if u[i] > 0 and (wall < 0 or x[f.P[i]] < t * u[i]):
+            wall = i
+            t = x[f.P[i]] / u[i]
+    if wall < 0:
+        return 0
+    for i in range(f.k):
+        x[f.P[i]] = 0 if i == wall else max(0.0, x[f.P[i]] - t * u[i])
+    leave(f, wall)
+    return t
+
+
+cdef bint admit(Factors* f, const double* a, double norm, const double* b, const double* l1,
+                Py_ssize_t j, double* x) noexcept nogil:
+    """Take generator j into the support; False, with the factors perhaps changed, if it cannot."""
+    cdef Py_ssize_t k = f.k
+    if enter(f, a, norm, b):
+        f.P[k] = j
+        minimise(f, l1)
+        if f.z[k] > 0:
+            return True
+        f.k = k                                 # rounding: in exact arithmetic it enters positive
+        return False
+    if not f.penalised:
+        return False
+    x[j] = exchange(f, x)
+    if f.k == k or not enter(f, a, norm, b):
+        return False
+    f.P[f.k - 1] = j
+    return True
+
+
+cdef double residual(Factors* f, const double* A, const double* b, const double* l1,
                      const double* x) noexcept nogil:
-    """r = b - Q t; returns the objective 1/2 ||r||^2 + l1'x."""
+    """r = b - A x; returns the objective 1/2 ||r||^2 + l1'x."""
     cdef double total
     cdef Py_ssize_t i
     memcpy(f.r, b, f.m * sizeof(double))
     for i in range(f.k):
-        axpy(f.m, -f.t[i], f.Q + i * f.m, f.r)
+        axpy(f.m, -x[f.P[i]], A + f.P[i] * f.m, f.r)
     total = dot(f.m, f.r, f.r) / 2
     for i in range(f.k):
         total += l1[f.P[i]] * x[f.P[i]]
     return total
 
 
-cdef Py_ssize_t steepest(Factors* f, const double* A, const double* norm, const double* l1,
-                         double size, const Py_ssize_t* barred) noexcept nogil:
-    """The generator with the largest w_j / ||a_j|| above its rounding error, -1 if there is none."""
+cdef void restore(Factors* f, const double* A, const double* norm, const double* b, Py_ssize_t k,
+                  const Py_ssize_t* P, const double* kept, double* x) noexcept nogil:
+    """Go back to an earlier support P of k generators and its coefficients."""
+    cdef Py_ssize_t i
+    memset(x, 0, f.n * sizeof(double))
+    f.k = 0
+    for i in range(k):
+        if enter(f, A + P[i] * f.m, norm[P[i]], b):
+            f.P[f.k - 1] = P[i]
+            x[P[i]] = kept[P[i]]
+
+
+cdef void refine(Factors* f, const double* A, const double* b, const double* l1,
+                 double objective, double* x) noexcept nogil:
+    """One step of iterative refinement, R dx = Q'r - R^-T l1_P, kept if it does no harm."""
+    cdef Py_ssize_t i
+    cdef bint inside = True
+    for i in range(f.k):
+        f.qb[i] = dot(f.m, f.Q + i * f.m, f.r)
+    minimise(f, l1)
+    for i in range(f.k):
+        f.h[i] = x[f.P[i]]
+        x[f.P[i]] += f.z[i]
+        inside = inside and x[f.P[i]] > 0
+    if not inside or not residual(f, A, b, l1, x) <= objective:
+        for i in range(f.k):
+            x[f.P[i]] = f.h[i]
+
+
+cdef Py_ssize_t steepest(Factors* f, const double* A, const double* norm, const double* price,
+                         const double* l1, double size, const Py_ssize_t* barred) noexcept nogil:
+    """The generator with the largest w_j price_j, w_j beyond rounding; -1 if there is none."""
     cdef Py_ssize_t j, best = -1
     cdef double w, most = 0
     for j in range(f.n):
         if barred[j] or norm[j] == 0:
             continue
-        w = (dot(f.m, A + j * f.m, f.r) - l1[j]) / norm[j]
-        if w > 8 * UNIT * (size + l1[j] / norm[j]) and w > most:
-            most = w
+        w = dot(f.m, A + j * f.m, f.r) - l1[j]
+        if w > 8 * UNIT * (norm[j] * size + l1[j]) and w * price[j] > most:
+            most = w * price[j]
             best = j
     return best
 
 
 cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const double* b,
-                           const double* norm, const double* l1, double* x,
-                           Py_ssize_t max_steps, double* work, Py_ssize_t* index) noexcept nogil:
+                           const double* norm, const double* price, const double* l1,
+                           double fuzz, double* x, Py_ssize_t max_steps, double* work,
+                           Py_ssize_t* index) noexcept nogil:
     cdef Factors f
-    cdef Py_ssize_t* barred = index + n         # 1: tried without success, 2: in the support
-    cdef Py_ssize_t i, j, steps = 0
+    cdef double* kept = work                    # x before the step
+    cdef Py_ssize_t* before = index             # P before the step
+    cdef Py_ssize_t* barred = index + n
+    cdef Py_ssize_t i, j, k, steps = 0
     cdef double size = sqrt(dot(m, b, b))
-    cdef double objective, before
-    f.m, f.n, f.k = m, n, 0
-    f.Q, f.R = work, work + m * n
-    f.qb, f.t, f.z, f.h = f.R + n * n, f.R + n * n + n, f.R + n * n + 2 * n, f.R + n * n + 3 * n
-    f.r, f.P = f.h + n, index
+    cdef double objective, found
+    f.m, f.n, f.k, f.fuzz = m, n, 0, fuzz
+    f.qb, f.z, f.h, f.r = work + n, work + 2 * n, work + 3 * n, work + 4 * n
+    f.Q, f.R, f.P = f.r + m, f.r + m + m * n, index + 2 * n
+    f.penalised = False
+    for i in range(n):
+        f.penalised = f.penalised or l1[i] > 0
     memset(x, 0, n * sizeof(double))
     memset(barred, 0, n * sizeof(Py_ssize_t))
-    before = residual(&f, b, l1, x)
+    objective = residual(&f, A, b, l1, x)
     while True:
-        j = steepest(&f, A, norm, l1, size, barred)
+        j = steepest(&f, A, norm, price, l1, size, barred)
         if j < 0:
+            refine(&f, A, b, l1, objective, x)
             return steps
         if steps == max_steps:
             return -1 - steps
         steps += 1
-        barred[j] = 1
-        if not enter(&f, A + j * m, norm[j], b):
+        barred[j] = True
+        k = f.k
+        memcpy(kept, x, n * sizeof(double))
+        memcpy(before, f.P, k * sizeof(Py_ssize_t))
+        if admit(&f, A + j * m, norm[j], b, l1, j, x):
+            settle(&f, l1, x)
+            found = residual(&f, A, b, l1, x)
+        elif f.k == k:
             continue
-        f.P[f.k - 1] = j
-        minimise(&f, l1)
-        if f.z[f.k - 1] <= 0:                   # rounding: in exact arithmetic it enters positive
-            f.k -= 1
-            continue
-        settle(&f, l1, x)
-        objective = residual(&f, b, l1, x)
-        if objective < before:
+        else:
+            found = INFINITY
+        if found > objective + 4 * UNIT * size * size:
+            restore(&f, A, norm, b, k, before, kept, x)
+            found = residual(&f, A, b, l1, x)
+        elif found < objective:
             memset(barred, 0, n * sizeof(Py_ssize_t))
-        before = objective
+        objective = found
         for i in range(f.k):
-            barred[f.P[i]] = 2
+            barred[f.P[i]] = True
 
 
 cdef ActiveSetTable TABLE

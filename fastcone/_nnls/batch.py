@@ -90,9 +90,11 @@ class Batch:
                 self._keep(which, block)
                 block = self._start(which, self.gram, scratch, started=True)
                 self._descend(block, scratch, started=True)
-        if options.method != "cd":
-            self._solve_exactly(which, block, scratch)
-        self._prove_from_data(which, block)
+        for reduced in (True, False) if options.method != "cd" else ():
+            self._solve_exactly(which, block, scratch, reduced=reduced)
+            self._prove_from_data(which, block)
+        if options.method == "cd":
+            self._prove_from_data(which, block)
         self._keep(which, block)
 
     def _start(self, which: slice, gram: Gram, scratch: Scratch, started: bool) -> Descent:
@@ -110,7 +112,9 @@ class Batch:
         epochs = options.epochs(block.gram)
         block.run(options.tol, epochs, options.late, scratch, started=started)
 
-    def _solve_exactly(self, which: slice, block: Descent, scratch: Scratch) -> None:
+    def _solve_exactly(
+        self, which: slice, block: Descent, scratch: Scratch, *, reduced: bool
+    ) -> None:
         """Give the problems without a proof to the exact solver, and keep what it improves."""
         left = np.flatnonzero(block.proof.gap > self.options.tol)
         m, n = self.targets.terms, self.gram.n
@@ -122,7 +126,7 @@ class Batch:
             some = left[start : start + step]
             e = block.linear.exponent[some]
             before = block.X[some], block.proof.objective[some], block.proof.gap[some]
-            X, used = self.targets.exact(which.start + some, e, steps)
+            X, used = self.targets.exact(which.start + some, e, steps, reduced=reduced)
             block.X[some, :n] = X
             block.prove(some, scratch)
             block.epochs[some] += np.where(used < 0, -1 - used, used)

@@ -73,7 +73,7 @@ class Descent:
         while len(which) and budget > 0 and not late():
             every = len(which) == len(self.X)
             C, X = (self.linear.C, self.X) if every else (self.linear.C[which], self.X[which])
-            step = min(budget, max(1, int(CALL_WORK / (2 * gram.rows**2 * len(which)))))
+            step = min(budget, max(1, int(CALL_WORK / (2 * gram.rows**2 * len(which) + 1))))
             used = scratch.take("epochs", (len(which),), np.intc)
             left = _dispatch.nnls_cd(
                 gram.G, gram.inv, gram.weight, C, X, stop[which], step, used, work

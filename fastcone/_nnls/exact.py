@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The exact solver on shared generators: reduce once, then one support search per problem.
 
-    a) With more rows than generators A = Q R is formed once; Q'b and the n x n triangle R hold the
-       problem as well as A and b do, and every step costs n^2 in place of m n.
+    a) With more rows than generators A = Q R is formed once; every step on Q'b and the n x n
+       triangle R costs n^2 in place of m n. R is A to within some roundings: generators closer to
+       dependent than that are taken as dependent there (`fuzz`), and only A itself can tell.
     b) The ridge l2 is n more rows, sqrt(l2) on the diagonal.
     c) From a Gram matrix alone, G = V L V' gives generators L^1/2 V' and targets L^-1/2 V'c.
-    d) The same solver finds whether a cone is pointed: the point of least norm in the convex hull
+    d) `price` orders the entries: the steepest edge, whatever the caller's units, by default;
+       scipy's rule, the largest gradient in the caller's units, decides which of many optima an
+       underdetermined problem gets.
+    e) The same solver finds whether a cone is pointed: the point of least norm in the convex hull
        of the unit generators has a positive inner product with every one of them, or is 0.
 """
 
@@ -17,26 +21,32 @@ from fastcone import _dispatch
 from fastcone._nnls.gram import Generators, Gram, Packed
 from fastcone._threads import Scratch
 
+FUZZ = 32.0  # roundings, per generator in the support, within which a generator is dependent
+
 
 class Exact:
     """Solves min 1/2 ||A x - b||^2 + l1'x + l2/2 ||x||^2 over x >= 0, one target after the other."""
 
-    def __init__(self, A: np.ndarray, reduce: np.ndarray | None) -> None:
+    def __init__(
+        self, A: np.ndarray, reduce: np.ndarray | None = None, fuzz: float = FUZZ
+    ) -> None:
         self.m, self.n = A.shape
         self.rows = np.ascontiguousarray(A.T)
         self.norms = np.sqrt(np.einsum("ij,ij->i", self.rows, self.rows))
         self.reduce = None if reduce is None else Packed(reduce)
+        self.price = np.divide(1, self.norms, out=np.zeros(self.n), where=self.norms > 0)
+        self.fuzz = fuzz
 
     @classmethod
-    def of_generators(cls, generators: Generators, l2: float = 0.0) -> Exact:
-        """Prepare the scaled generators."""
+    def of_generators(cls, generators: Generators, l2: float = 0.0, *, reduced: bool) -> Exact:
+        """Prepare the scaled generators, as they are or reduced to a triangle."""
         A, m, n = generators.rows.T, generators.m, generators.n
         if l2:
             A = np.vstack([A, np.diag(np.ldexp(np.sqrt(l2), generators.exponent))])
-        if len(A) <= n:
-            return cls(A, None)
+        if not reduced or len(A) <= n:
+            return cls(A, np.eye(len(A), m).T if l2 else None)
         Q, R = np.linalg.qr(A)
-        return cls(R, Q[:m])
+        return cls(R, Q[:m], fuzz=FUZZ + 4 * np.sqrt(len(A)))
 
     @classmethod
     def of_gram(cls, G: np.ndarray) -> Exact:
@@ -44,7 +54,8 @@ class Exact:
         values, vectors = np.linalg.eigh(G)
         keep = values > len(G) * np.finfo(float).eps * values.max(initial=0)
         root = np.sqrt(values[keep])
-        return cls(root[:, None] * vectors[:, keep].T, vectors[:, keep] / root)
+        rows = root[:, None] * vectors[:, keep].T
+        return cls(rows, vectors[:, keep] / root, fuzz=FUZZ + 4 * len(G))
 
     def solve(
         self, B: np.ndarray, l1: np.ndarray, max_steps: int
@@ -56,9 +67,10 @@ class Exact:
         X = np.empty((len(B), self.n))
         steps = np.empty(len(B), dtype=np.intp)
         work = np.empty(self.m * self.n + self.n**2 + 4 * self.n + self.m)
-        index = np.empty(2 * self.n, dtype=np.intp)
+        index = np.empty(3 * self.n, dtype=np.intp)
         _dispatch.active_set(
-            self.rows, B, self.norms, np.ascontiguousarray(l1), X, max_steps, steps, work, index
+            self.rows, B, self.norms, self.price, np.ascontiguousarray(l1), self.fuzz,
+            X, max_steps, steps, work, index,
         )
         return X, steps
 
@@ -69,7 +81,7 @@ def gram_of(generators: Generators, l2: float) -> Gram:
     if gram.lam > 1e-6 or gram.pointed:
         return gram
     unit_rows = generators.rows * gram.rootinv[:, None]
-    hull = Exact(np.vstack([unit_rows.T, np.ones(gram.n)]), None)
+    hull = Exact(np.vstack([unit_rows.T, gram.used]))
     target = np.zeros((1, generators.m + 1))
     target[0, -1] = 1
     z, _ = hull.solve(target, np.zeros((1, gram.n)), 30 * gram.n)

@@ -123,18 +123,20 @@ class DataTargets(_Targets):
         return np.ldexp(np.ascontiguousarray(self.Bt[which], dtype=F64), -e[:, None])
 
     @functools.cached_property
-    def _exact(self) -> Exact:
-        return Exact.of_generators(self.generators, self.l2)
+    def _exact(self) -> tuple[Exact, Exact]:
+        """The exact solver on A as it is, and on its triangle."""
+        prepare = Exact.of_generators
+        return tuple(prepare(self.generators, self.l2, reduced=r) for r in (False, True))
 
     @functools.cached_property
     def _data_proof(self) -> DataProof:
         return DataProof(self.generators, self.gram, self.l2)
 
     def exact(
-        self, which: np.ndarray, e: np.ndarray, max_steps: int
+        self, which: np.ndarray, e: np.ndarray, max_steps: int, *, reduced: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scaled coefficients and steps of the exact solver."""
-        return self._exact.solve(self.scaled_rows(which, e), self.penalty(e), max_steps)
+        return self._exact[reduced].solve(self.scaled_rows(which, e), self.penalty(e), max_steps)
 
     def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray) -> Proof:
         """Return the certificate of scaled coefficients from the original A and B."""
@@ -171,8 +173,8 @@ class GramTargets(_Targets):
         return Exact.of_gram(self.gram.matrix)
 
     def exact(
-        self, which: np.ndarray, e: np.ndarray, max_steps: int
+        self, which: np.ndarray, e: np.ndarray, max_steps: int, *, reduced: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return scaled coefficients and steps of the exact solver."""
+        """Return scaled coefficients and steps of the exact solver; there is one form of it here."""
         rows = rescale(self.Ct[which].astype(F64), self.exponent, -e)
         return self._exact.solve(rows, self.penalty(e), max_steps)

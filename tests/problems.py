@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Named instances, one generator per theme of failure; `tests/test_problems.py` tests them."""
+
+import numpy as np
+
+
+def tall(rng):
+    return rng.standard_normal((30, 8)), rng.standard_normal(30)
+
+
+def wide(rng):
+    return rng.random((8, 30)), rng.standard_normal(8)
+
+
+def square(rng):
+    return rng.random((12, 12)), rng.random(12)
+
+
+def rank_deficient(rng):
+    """Rank 3 exactly: small integers, so that no rounding hides or makes rank."""
+    left = rng.integers(0, 4, (20, 3)).astype(float)
+    return left @ rng.integers(0, 4, (3, 9)).astype(float), rng.integers(-9, 9, 20).astype(float)
+
+
+def duplicate_columns(rng):
+    A = rng.random((15, 5))
+    return A[:, rng.integers(0, 5, 12)], rng.standard_normal(15)
+
+
+def zero_columns(rng):
+    A = rng.standard_normal((12, 9))
+    A[:, rng.permutation(9)[:3]] = 0
+    return A, rng.standard_normal(12)
+
+
+def negative_target(rng):
+    """Non-negative generators and b < 0: the answer is x = 0."""
+    return rng.random((10, 6)), -rng.random(10) - 0.1
+
+
+def column_scales(rng):
+    return rng.standard_normal((20, 8)) * 10.0 ** rng.uniform(-9, 9, 8), rng.standard_normal(20)
+
+
+def integer_ties(rng):
+    A = rng.integers(-3, 4, (6, 6)).astype(float)
+    return A, rng.integers(-3, 4, 6).astype(float)
+
+
+def prefix_sums(rng):
+    return np.tril(np.ones((15, 15))), rng.standard_normal(15)
+
+
+def exponentials(rng):
+    """Multi-exponential decay, condition beyond 1e16: relaxometry."""
+    echo, decay = 8.0 * np.arange(1, 49), np.geomspace(8, 2000, 60)
+    A = np.exp(-echo[:, None] / decay)
+    x = np.zeros(60)
+    x[rng.integers(0, 60, 3)] = rng.random(3)
+    b = A @ x
+    return A, b + 0.005 * b.max() * rng.standard_normal(48)
+
+
+def near_parallel(rng):
+    a = rng.random(10)
+    return np.stack([a, a * (1 + 1e-9 * rng.standard_normal(10)), rng.random(10)], 1), rng.random(10)
+
+
+def in_the_cone(rng):
+    A = rng.random((20, 7))
+    return A, A @ (rng.random(7) * (np.arange(7) % 2))
+
+
+NNLS = (
+    tall, wide, square, rank_deficient, duplicate_columns, zero_columns, negative_target,
+    column_scales, integer_ties, prefix_sums, exponentials, near_parallel, in_the_cone,
+)  # fmt: skip

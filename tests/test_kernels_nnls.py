@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The kernels of projection against their NumPy twins, at every SIMD level and dtype."""
+
+import numpy as np
+import pytest
+
+from fastcone import _dispatch, reference
+from fastcone._nnls.exact import Exact
+from fastcone._nnls.gram import FACTS, Gram, Packed
+from fastcone._threads import Scratch, aligned
+
+SIZES = [(1, 1, 1), (3, 2, 5), (16, 4, 48), (17, 5, 49), (63, 33, 7), (520, 31, 10), (1030, 70, 3)]
+
+
+def tolerance(dtype, terms):
+    return 8 * terms * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("m, n, p", SIZES)
+def test_product_is_its_twin(level, dtype, rng, m, n, p):
+    A = rng.standard_normal((m, n)).astype(dtype)
+    B = rng.standard_normal((p, m)).astype(dtype)
+    packed = Packed(A)
+    C, norm2 = packed.product(B, Scratch(), "C")
+    want, want_norm2 = reference.product(A.astype(float), B.astype(float))
+    size = np.linalg.norm(B, axis=1)[:, None] * np.linalg.norm(A, axis=0)
+    assert np.all(np.abs(C[:, :n] - want) <= tolerance(dtype, m) * size)
+    assert np.all(C[:, n:] == 0)
+    np.testing.assert_allclose(norm2, want_norm2, rtol=tolerance(dtype, m))
+
+
+def test_a_product_does_not_depend_on_its_neighbours(level, dtype, rng):
+    A, B = rng.standard_normal((700, 40)).astype(dtype), rng.standard_normal((37, 700)).astype(dtype)
+    packed = Packed(A)
+    together = packed.product(B, Scratch(), "C")
+    for r in (0, 5, 36):
+        alone = packed.product(B[r : r + 1].copy(), Scratch(), "C")
+        assert np.array_equal(alone[0][0], together[0][r])
+        assert alone[1][0] == together[1][r]
+
+
+def quadratic(rng, n, p, dtype):
+    """A well-conditioned G with one zero generator, and p linear terms."""
+    A = rng.standard_normal((3 * n + 5, n))
+    A /= np.linalg.norm(A, axis=0)
+    if n > 2:
+        A[:, 1] = 0
+    G = A.T @ A
+    gram = Gram(G, np.arange(n) % 3 - 1, np.dtype(float), 3 * n + 5)
+    gram = gram if dtype == np.float64 else gram.narrow(dtype)
+    C = aligned((p, Packed(np.zeros((0, n), dtype)).ld), dtype)
+    C[...] = 0
+    C[:, :n] = rng.standard_normal((p, 3 * n + 5)) @ A
+    return gram, C
+
+
+def work(gram):
+    return aligned(((2 * gram.rows + 11) * _dispatch.tile(gram.dtype),), gram.dtype)
+
+
+def descend(gram, C, X, stop, max_epochs):
+    used = np.zeros(len(C), dtype=np.intc)
+    stop = np.full(len(C), stop, dtype=gram.dtype)
+    left = _dispatch.nnls_cd(
+        gram.G, gram.inv, gram.weight, C, X, stop, max_epochs, used, work(gram)
+    )
+    return left, used
+
+
+@pytest.mark.parametrize("n, p", [(1, 1), (2, 3), (4, 60), (7, 25), (30, 130)])
+def test_descent_is_its_twin_epoch_by_epoch(level, dtype, rng, n, p):
+    gram, C = quadratic(rng, n, p, dtype)
+    start = np.zeros_like(C)
+    start[:, :n] = rng.random((p, n)) * (gram.diagonal > 0)
+    for epochs in (1, 2, 5):
+        X = start.copy()
+        left, used = descend(gram, C, X, 0.0, epochs)
+        for r in range(0, p, 7):
+            want, _ = reference.nnls_cd(gram.matrix, C[r, :n], start[r, :n], -1.0, epochs)
+            np.testing.assert_allclose(X[r, :n], want, atol=tolerance(dtype, 4 * n * epochs))
+        assert np.all(np.abs(used) <= epochs) and left == np.count_nonzero(used < 0)
+        assert np.all(X >= 0) and np.all(X[:, n:] == 0)
+
+
+def test_each_lane_stops_by_its_own_rule(level, dtype, rng):
+    gram, C = quadratic(rng, 12, 200, dtype)
+    limit = 1e-10 if dtype == np.float32 else 1e-20
+    X = np.zeros_like(C)
+    left, used = descend(gram, C, X, limit, 500)
+    assert left == 0 and used.min() > 0
+    assert len(set(used.tolist())) > 1
+    for r in range(0, 200, 23):
+        alone = np.zeros_like(C[:1])
+        _, epochs = descend(gram, C[r : r + 1].copy(), alone, limit, 500)
+        assert epochs[0] == used[r]
+        assert np.array_equal(alone[0], X[r])
+
+
+def test_unfinished_lanes_are_marked_and_can_go_on(level, dtype, rng):
+    gram, C = quadratic(rng, 12, 60, dtype)
+    whole, pieces = np.zeros_like(C), np.zeros_like(C)
+    descend(gram, C, whole, 0.0, 9)
+    left, used = descend(gram, C, pieces, 0.0, 4)
+    assert left == 60 and np.all(used == -4)
+    descend(gram, C, pieces, 0.0, 5)
+    assert np.array_equal(whole, pieces)
+
+
+@pytest.mark.parametrize("n, p", [(1, 1), (6, 50), (21, 97)])
+def test_report_is_its_twin(level, dtype, rng, n, p):
+    gram, C = quadratic(rng, n, p, dtype)
+    used = gram.used
+    if not gram.pointed:
+        gram.low = gram.high = np.where(used, 0.5 + rng.random(n), 0.0)
+        gram.pointed = True
+        gram.pack()
+    X = np.zeros_like(C)
+    X[:, :n] = np.maximum(rng.standard_normal((p, n)), 0) * used
+    size = (1 + rng.random(p)).astype(dtype)
+    out = np.zeros((p, FACTS), dtype=dtype)
+    _dispatch.nnls_report(gram.G, gram.coord, C, X, size, 1e-3, out, work(gram))
+    for r in range(0, p, 9):
+        want = reference.nnls_report(
+            gram.matrix[np.ix_(used, used)],
+            C[r, :n][used].astype(float),
+            X[r, :n][used].astype(float),
+            size=float(size[r]),
+            rounding=1e-3,
+            lam=gram.lam,
+            shift=gram.low[used],
+            scale=2.0 ** gram.exponent[used],
+        )
+        # gram.high = gram.low here up to rounding; column 6 is the upper one
+        np.testing.assert_allclose(out[r], want, rtol=tolerance(dtype, 40 * n), atol=1e-5)
+
+
+@pytest.mark.parametrize("m, n", [(1, 1), (6, 4), (20, 7), (9, 25), (40, 40)])
+def test_active_set_is_its_twin(level, rng, m, n):
+    A = rng.standard_normal((m, n))
+    B = rng.standard_normal((5, m))
+    l1 = np.abs(rng.standard_normal((5, n))) * 0.1
+    X, steps = Exact(A).solve(B, l1, 100 * n)
+    assert np.all(steps >= 0) and np.all(X >= 0)
+    for b, x, penalty in zip(B, X, l1, strict=True):
+        want, _ = reference.active_set(A, b, penalty)
+        ours, best = (0.5 * np.sum((A @ y - b) ** 2) + penalty @ y for y in (x, want))
+        assert ours <= best + 1e-12 * (b @ b)
+
+
+def test_active_set_honours_its_limit(level, rng):
+    A, b = rng.random((30, 20)), rng.random((1, 30))
+    X, steps = Exact(A).solve(b, np.zeros((1, 20)), 1)
+    assert steps[0] == -2
+    assert np.count_nonzero(X) == 1
