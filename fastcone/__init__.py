@@ -7,6 +7,8 @@ Solvers speak columns (one problem a column), cones and tasks speak rows (one sa
 from fastcone.nnls import nnls, solve_nnls, solve_nnls_gram
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
+__version__ = "0.1.0"
+
 __all__ = [
     "ConvergenceError",
     "NMFResult",

@@ -11,7 +11,6 @@ import os
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from fastcone._kernels.lanes cimport real
-from fastcone._kernels.tables cimport ActiveSetTable, NNLSTable, ProductTable
 
 cdef extern from *:
     """
@@ -30,13 +29,11 @@ cdef extern from *:
     #endif
     """
     int fc_cpu_level() nogil
+    const char* compiler "__VERSION__"
 
 LEVELS = ("base", "v3", "v4")
 KERNELS = ("product", "nnls", "active_set")
 
-cdef const ProductTable* _product = NULL
-cdef const NNLSTable* _nnls = NULL
-cdef const ActiveSetTable* _active_set = NULL
 _level = None
 
 
@@ -45,21 +42,21 @@ def cpu_levels():
     return LEVELS[: fc_cpu_level() + 1]
 
 
+def compiler_version():
+    """The compiler that built this module."""
+    return compiler.decode()
+
+
 def _module(kernel, level):
     return importlib.import_module(f"fastcone._kernels.{kernel}_{level}")
 
 
 def built_levels():
     """The SIMD levels this CPU can run and this installation holds, lowest first."""
-    found = []
-    for name in cpu_levels():
-        try:
-            for kernel in KERNELS:
-                importlib.util.find_spec(f"fastcone._kernels.{kernel}_{name}").loader
-        except AttributeError:
-            continue
-        found.append(name)
-    return tuple(found)
+    return tuple(
+        level for level in cpu_levels()
+        if all(importlib.util.find_spec(f"fastcone._kernels.{kernel}_{level}")
+               for kernel in KERNELS))
 
 
 def use(level):
@@ -169,4 +166,4 @@ def active_set(const double[:, ::1] A, const double[:, ::1] B, const double[::1]
                                          &l1[r, 0], fuzz, &X[r, 0], max_steps, &work[0], &index[0])
 
 
-use(os.environ.get("FASTCONE_LEVEL") or built_levels()[len(built_levels()) - 1])
+use(os.environ.get("FASTCONE_LEVEL") or max(built_levels(), key=LEVELS.index))
