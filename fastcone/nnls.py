@@ -20,10 +20,19 @@ import numpy as np
 
 from fastcone import _threads
 from fastcone._nnls.batch import Batch, Options
-from fastcone._nnls.exact import Exact, gram_of
-from fastcone._nnls.gram import Generators, Gram, exponent
+from fastcone._nnls.exact import gram_of
+from fastcone._nnls.gram import Generators, Gram
 from fastcone._nnls.targets import F64, DataTargets, GramTargets
-from fastcone._validation import check_shape, choice, integer, nonnegative, number, real_array
+from fastcone._validation import (
+    check_finite,
+    check_shape,
+    choice,
+    integer,
+    nonnegative,
+    number,
+    real_array,
+)
+from fastcone.cy import nnls_arrays
 from fastcone.result import ConvergenceError, Solution
 
 METHODS = ("auto", "cd", "active_set")
@@ -68,8 +77,8 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
     >>> x, round(rnorm, 12)
     (array([1.5, 0. ]), 1.224744871392)
     """
-    A = np.asarray_chkfinite(A, dtype=np.float64, order="C")
-    b = np.asarray_chkfinite(b, dtype=np.float64)
+    A = np.asarray(A, dtype=np.float64)
+    b = np.asarray(b, dtype=np.float64)
     if A.ndim != 2:
         raise ValueError(f"A is {A.ndim}-D with shape {A.shape}. Expected a 2D array")
     if b.ndim == 2 and b.shape[1] == 1:
@@ -79,17 +88,14 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
     m, n = A.shape
     if len(b) != m:
         raise ValueError(f"b has {len(b)} entries, want {m}: A has {m} rows")
+    check_finite("A", A)
+    check_finite("b", b)
     if m == 0 or n == 0:
         return np.zeros(n), float(np.linalg.norm(b))
-    generators = Generators(A)
-    e = exponent(np.abs(b).max(keepdims=True))
-    exact = Exact.of_generators(generators, reduced=False)
-    exact.price = np.ldexp(1.0, -generators.exponent)
-    X, steps = exact.solve(np.ldexp(b, -e)[None], np.zeros((1, n)), maxiter or 3 * n)
-    if steps[0] < 0:
+    x, rnorm, steps = nnls_arrays(A, np.ascontiguousarray(b), maxiter or 3 * n)
+    if steps < 0:
         raise RuntimeError("Maximum number of iterations reached.")
-    residual = np.ldexp(generators.scaled @ X[0], e) - b
-    return np.ldexp(X[0], generators.exponent + e), float(np.linalg.norm(residual))
+    return x, rnorm
 
 
 def _options(

@@ -87,8 +87,8 @@ def test_nnls_accepts_what_scipy_accepts():
         (np.ones(3), np.ones(3), "Expected a 2D array"),
         (np.ones((3, 2)), np.ones((3, 2)), "Expected a 1D array"),
         (np.ones((3, 2)), np.ones(4), "b has 4 entries, want 3"),
-        (np.array([[np.nan]]), np.ones(1), "infs or NaNs"),
-        (np.ones((1, 1)), np.array([np.inf]), "infs or NaNs"),
+        (np.array([[np.nan]]), np.ones(1), "A holds nan"),
+        (np.ones((1, 1)), np.array([np.inf]), "b holds inf"),
     ],
 )
 def test_nnls_refuses_what_scipy_refuses(A, b, message):
