@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Optima proved in exact rational arithmetic: a small reference for small problems.
+
+Numbers are Python integers (float entries are turned into integers by a common power of two), linear
+systems are solved by Bareiss's fraction-free elimination, optimality conditions are checked exactly.
+"""
+
+from fractions import Fraction
+from itertools import combinations
+
+
+def bareiss(M, v):
+    """Return (numerators, determinant) of M x = v for integer M; determinant 0 if M is singular."""
+    n = len(M)
+    rows = [[*row, value] for row, value in zip(M, v, strict=True)]
+    sign, previous = 1, 1
+    for k in range(n):
+        pivot = next((i for i in range(k, n) if rows[i][k]), None)
+        if pivot is None:
+            return None, 0
+        if pivot != k:
+            rows[k], rows[pivot], sign = rows[pivot], rows[k], -sign
+        for i in range(k + 1, n):
+            for j in range(k + 1, n + 1):
+                rows[i][j] = (rows[i][j] * rows[k][k] - rows[i][k] * rows[k][j]) // previous
+            rows[i][k] = 0
+        previous = rows[k][k]
+    determinant = rows[n - 1][n - 1] if n else 1
+    x = [0] * n
+    for i in reversed(range(n)):
+        x[i] = rows[i][n] * determinant - sum(rows[i][j] * x[j] for j in range(i + 1, n))
+        x[i] //= rows[i][i]
+    return x, determinant
+
+
+def optimum_on(support, G, c):
+    """The exact minimiser on a support if it is the optimum over x >= 0, else None."""
+    S = list(support)
+    numerators, d = bareiss([[G[i][j] for j in S] for i in S], [c[i] for i in S])
+    if d == 0 or any(v * d < 0 for v in numerators):
+        return None
+    n = len(G)
+    gradient = [sum(G[i][j] * v for j, v in zip(S, numerators, strict=True)) - c[i] * d
+                for i in range(n)]  # fmt: skip
+    if any(g * d < 0 for g in gradient):
+        return None
+    x = [Fraction(0)] * n
+    for j, v in zip(S, numerators, strict=True):
+        x[j] = Fraction(v, d)
+    return x
+
+
+def integers(values, power):
+    return [int(Fraction(value) * power) for value in values]
+
+
+def nnls(A, b, guess=()):
+    """Return the optimal value min 1/2 ||A x - b||^2 over x >= 0 as a Fraction.
+
+    `guess` is a support to try first; failing that every support is tried.
+    """
+    m, n = len(A), len(A[0])
+    power = 1
+    for value in [*(v for row in A for v in row), *b]:
+        power = max(power, Fraction(value).denominator)
+    A = [integers(row, power) for row in A]
+    b = integers(b, power)
+    G = [[sum(A[i][j] * A[i][k] for i in range(m)) for k in range(n)] for j in range(n)]
+    c = [sum(A[i][j] * b[i] for i in range(m)) for j in range(n)]
+    every = (S for size in range(n + 1) for S in combinations(range(n), size))
+    for support in (tuple(guess), *every):
+        x = optimum_on(support, G, c)
+        if x is not None:
+            value = sum(v * v for v in b) - sum(cj * xj for cj, xj in zip(c, x, strict=True))
+            return Fraction(value, 2 * power * power)
+    raise AssertionError("no support satisfies the optimality conditions")
+
+
+def objective(A, b, x):
+    """1/2 ||A x - b||^2 of floats, exactly."""
+    x = [Fraction(float(v)) for v in x]
+    total = Fraction(0)
+    for row, target in zip(A, b, strict=True):
+        r = Fraction(float(target)) - sum(Fraction(float(a)) * v for a, v in zip(row, x, strict=True))
+        total += r * r
+    return total / 2
