@@ -50,7 +50,7 @@ annotate:        ## Cython's annotated source of a kernel: make annotate K=nnls
 lint: dev        ## ruff, cython-lint, mypy
 	$(BIN)/python -m pip install -q -e ".[lint]" --no-build-isolation
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/cython-lint fastcone examples
+	PATH=$(BIN):$$PATH $(BIN)/cython-lint fastcone examples
 	$(BIN)/mypy
 
 sanitize: dev    ## the kernel tests under the address and undefined-behaviour sanitizers

@@ -2,7 +2,8 @@
 """Compile every kernel once per SIMD level from one source; see docs/architecture.md.
 
 FASTCONE_LEVELS=v4 (comma-separated) restricts the levels built, for a quick edit-and-run loop.
-FASTCONE_SANITIZE=address,undefined compiles with those sanitizers; FASTCONE_DEBUG=1 with bounds checks.
+FASTCONE_SANITIZE=address,undefined compiles with those sanitizers, FASTCONE_DEBUG=1 with bounds
+checks.
 """
 
 import os
@@ -67,7 +68,7 @@ def kernels(level: str) -> list[Extension]:
 
 
 def plain() -> list[Extension]:
-    """The modules compiled once, for the lowest level: the dispatch table and the cimport surface."""
+    """The modules compiled once, for the lowest level: the dispatch and the cimport surface."""
     names = ("fastcone._dispatch", "fastcone.cy")
     return cythonize(
         [extension(name, name.replace(".", "/") + ".pyx", []) for name in names],

@@ -7,7 +7,7 @@ import fastcone
 
 
 def digits(path):
-    """Training and test digits in [0, 1], rows = samples; scikit-learn's small ones without a file."""
+    """Training and test digits in [0, 1], rows = samples; scikit-learn's without a file."""
     if path is None:
         from sklearn.datasets import load_digits
 

@@ -61,7 +61,8 @@ def run(path, columns=2000, rank=64):
 def table(record):
     """The record as Markdown."""
     lines = [f"NNLS: {record['problem']}, 1 thread.", ""]
-    lines += ["| dtype, l1 | solver | us per column | x floor | largest excess |", "|---|---|---|---|---|"]
+    lines.append("| dtype, l1 | solver | us per column | x floor | largest excess |")
+    lines.append("|---|---|---|---|---|")
     for case_ in record["cases"]:
         for row in case_["rows"]:
             excess = f"{max(row['largest_excess'], 0):.0e}" if "largest_excess" in row else ""

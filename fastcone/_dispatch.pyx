@@ -149,7 +149,8 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
 
 def active_set(const double[:, ::1] A, const double[:, ::1] B, const double[::1] norm,
                const double[::1] price, const double[:, ::1] l1, double fuzz, double[:, ::1] X,
-               Py_ssize_t max_steps, Py_ssize_t[::1] steps, double[::1] work, Py_ssize_t[::1] index):
+               Py_ssize_t max_steps, Py_ssize_t[::1] steps, double[::1] work,
+               Py_ssize_t[::1] index):
     """Exact solution of one problem after the other; A (n, m) holds a generator in each row."""
     cdef Py_ssize_t n = A.shape[0], m = A.shape[1], p = B.shape[0], r
     assert B.shape[1] == m and norm.shape[0] == n and price.shape[0] == n

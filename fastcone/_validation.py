@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import issparse
@@ -23,7 +23,7 @@ def real_array(
     nonnegative: bool = False,
     allow_nan: bool = False,
     finite: bool = True,
-    order: str | None = None,
+    order: Literal["C", "F"] | None = None,
     min_size: int = 0,
 ) -> np.ndarray:
     """Return `value` as a native float32 or float64 array, without a copy where it is one already.
@@ -60,7 +60,7 @@ def real_array(
         check_finite(name, array, allow_nan=allow_nan)
     if nonnegative:
         check_nonnegative(name, array)
-    array = np.asarray(array, dtype=np.dtype(wanted).newbyteorder("="), order=order)  # type: ignore[call-overload]
+    array = np.asarray(array, dtype=np.dtype(wanted).newbyteorder("="), order=order)
     if not array.flags.aligned:
         array = array.copy(order="K")
     return array

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport fabs, frexp, ldexp, sqrt
-from libc.string cimport memset
 
 from fastcone cimport _dispatch
 
@@ -71,7 +70,7 @@ cdef Py_ssize_t nnls(Py_ssize_t m, Py_ssize_t n, const double* A, const double* 
 
 
 def nnls_arrays(const double[:, :] A, const double[:] b, Py_ssize_t max_steps):
-    """Return x, rnorm and the steps of `nnls` for one problem; the caller has checked the shapes."""
+    """Return x, rnorm and the steps for one problem; the caller has checked the shapes."""
     cdef Py_ssize_t m = A.shape[0], n = A.shape[1], steps = 0
     cdef double rnorm = 0
     x = np.zeros(n)

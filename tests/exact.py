@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Optima proved in exact rational arithmetic: a small reference for small problems.
 
-Numbers are Python integers (float entries are turned into integers by a common power of two), linear
-systems are solved by Bareiss's fraction-free elimination, optimality conditions are checked exactly.
+Numbers are Python integers (float entries are made integers by a common power of two), linear systems
+are solved by Bareiss's fraction-free elimination, optimality conditions are checked exactly.
 """
 
 from fractions import Fraction
@@ -81,6 +81,7 @@ def objective(A, b, x):
     x = [Fraction(float(v)) for v in x]
     total = Fraction(0)
     for row, target in zip(A, b, strict=True):
-        r = Fraction(float(target)) - sum(Fraction(float(a)) * v for a, v in zip(row, x, strict=True))
+        r = Fraction(float(target))
+        r -= sum(Fraction(float(a)) * v for a, v in zip(row, x, strict=True))
         total += r * r
     return total / 2

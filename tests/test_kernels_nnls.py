@@ -30,7 +30,8 @@ def test_product_is_its_twin(level, dtype, rng, m, n, p):
 
 
 def test_a_product_does_not_depend_on_its_neighbours(level, dtype, rng):
-    A, B = rng.standard_normal((700, 40)).astype(dtype), rng.standard_normal((37, 700)).astype(dtype)
+    A = rng.standard_normal((700, 40)).astype(dtype)
+    B = rng.standard_normal((37, 700)).astype(dtype)
     packed = Packed(A)
     together = packed.product(B, Scratch(), "C")
     for r in (0, 5, 36):

@@ -218,7 +218,10 @@ def test_batch_order_layout_and_threads_change_no_bit(level, dtype, rng):
         assert np.array_equal(alone.x, whole.x[:, r]) and alone.gap == whole.gap[r]
 
 
-@pytest.mark.parametrize("kind", ["read-only", "strided", "big-endian", "integer", "list", "memmap"])
+KINDS = ["read-only", "strided", "big-endian", "integer", "list", "memmap"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_input_equals_its_clean_copy_and_stays_as_it_was(kind, rng, tmp_path):
     A, B = rng.integers(0, 9, (12, 5)), rng.integers(-5, 9, (12, 7))
     want = solve_nnls(A.astype(float), B.astype(float)).x

@@ -82,10 +82,10 @@ cdef bint enter(Factors* f, const double* a, double norm, const double* b) noexc
     cdef double* column = f.R + f.k * f.n
     cdef double rho, coefficient
     cdef Py_ssize_t i
-    cdef int sweep
+    cdef int _sweep
     memcpy(q, a, f.m * sizeof(double))
     memset(column, 0, f.n * sizeof(double))
-    for sweep in range(2):
+    for _sweep in range(2):
         for i in range(f.k):
             coefficient = dot(f.m, f.Q + i * f.m, q)
             column[i] += coefficient

@@ -4,15 +4,16 @@
 #     minimise  1/2 x'Gx - c'x   over x >= 0            G = A'A, c = A'b - l1
 #
 # Step       x_j <- max(0, x_j - g_j / G_jj),   g = Gx - c
-# Stop       per lane, when an epoch moved it by  sum_j G_jj (x_j' - x_j)^2 <= stop,  or at max_epochs
-# Lanes      a lane that stops hands its answer back and takes the next problem, so no lane waits and
+# Stop       per lane, when an epoch moved it by  sum_j G_jj (x_j' - x_j)^2 <= stop,  or after
+#            max_epochs
+# Lanes      a lane that stops hands its answer back and takes the next problem: no lane waits, and
 #            no problem depends on its neighbours
 # Cost       2 n^2 flops per lane and epoch: blocks of 4 coordinates x V vectors of lanes, the
 #            gradient of a block in registers, each loaded x_j feeding 4 multiply-adds
 # Reference  Franc, Hlavac, Navara, CAIP 2005
 #
 # nnls_cd
-#   G        [n / 4][n][4]: rows j..j+3 of the symmetric G side by side; n a multiple of 4; read only
+#   G        [n / 4][n][4]: rows j..j+3 of the symmetric G side by side, 4 divides n; read only
 #   inv      n: 1 / G_jj, or 0 where the generator is zero (its x_j stays as it started); read only
 #   weight   n: G_jj; read only
 #   C, X     p x ld, problem r in row r.  C read only.  X: start on entry (>= 0), answer on return

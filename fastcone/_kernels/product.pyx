@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The products a block of problems needs: inner products with the generators, and its own norms.
 #
-#     C_rj = sum_i B_ri A_ij          norm2_r = sum_i B_ri^2          r < p problems, j < n generators
+#     C_rj = sum_i B_ri A_ij        norm2_r = sum_i B_ri^2        r < p problems, j < n generators
 #
 # Lanes      coordinates j: a panel is 2 vectors of generators, ROWS problems share each load of it
 # Order      every C_rj adds its terms in the order of i, whatever the block, so a problem's answer
 #            does not depend on its neighbours; chunks of CHUNK rows keep the panels in cache
-# Memory     A: packed panels, [n / panel][m][panel], n a multiple of panel = 2 * BYTES / sizeof(real),
+# Memory     A: panels [n / panel][m][panel], panel = 2 BYTES / sizeof(real) divides n,
 #               64-byte aligned, read only.          B: p rows of m, row stride ldb, read only.
 #            C: p x n, 64-byte aligned, written.     norm2: p, written.           Allocates nothing.
 # Cost       2 m n flops per problem; the panel is read from cache once per ROWS problems

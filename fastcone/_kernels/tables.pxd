@@ -7,7 +7,8 @@ Every array's length, layout and owner is told in the header comment of the kern
 ctypedef int (*product_f32)(Py_ssize_t m, Py_ssize_t n, const float* A, Py_ssize_t p,
                             const float* B, Py_ssize_t ldb, float* C, float* norm2) noexcept nogil
 ctypedef int (*product_f64)(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t p,
-                            const double* B, Py_ssize_t ldb, double* C, double* norm2) noexcept nogil
+                            const double* B, Py_ssize_t ldb, double* C,
+                            double* norm2) noexcept nogil
 
 ctypedef struct ProductTable:
     product_f32 f32

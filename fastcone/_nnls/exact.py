@@ -25,7 +25,7 @@ FUZZ = 32.0  # roundings, per generator in the support, within which a generator
 
 
 class Exact:
-    """Solves min 1/2 ||A x - b||^2 + l1'x + l2/2 ||x||^2 over x >= 0, one target after the other."""
+    """Solves min 1/2 ||A x - b||^2 + l1'x + l2/2 ||x||^2 over x >= 0, target after target."""
 
     def __init__(
         self, A: np.ndarray, reduce: np.ndarray | None = None, fuzz: float = FUZZ

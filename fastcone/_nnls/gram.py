@@ -59,7 +59,9 @@ class Packed:
         self.panels = aligned((count, m, width), A.dtype)
         self.panels[...] = wide.reshape(m, count, width).transpose(1, 0, 2)
 
-    def product(self, rows: np.ndarray, scratch: Scratch, name: str) -> tuple[np.ndarray, np.ndarray]:
+    def product(
+        self, rows: np.ndarray, scratch: Scratch, name: str
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return rows @ A, (p, ld), and the squared norms of the rows, both in `scratch`."""
         C = scratch.take(name, (len(rows), self.ld), self.panels.dtype)
         norm2 = scratch.take(name + " norm2", (len(rows),), self.panels.dtype)
@@ -147,7 +149,7 @@ class Gram:
         return other
 
     def _bound_spectrum(self) -> None:
-        """Set lam <= least eigenvalue of D^-1/2 G D^-1/2, with its rounding, and `top` ~ largest."""
+        """Set lam <= the least eigenvalue of D^-1/2 G D^-1/2, and `top` ~ the largest."""
         M = self.matrix * self.rootinv * self.rootinv[:, None]
         values = np.linalg.eigvalsh(M[np.ix_(self.used, self.used)]) if self.used.any() else [1.0]
         self.top = float(values[-1])
@@ -155,7 +157,7 @@ class Gram:
         self.lam = max(float(values[0]) - slack, 0.0)
 
     def find_shift(self, z: np.ndarray) -> None:
-        """Set a = A'y0 between `low` > 0 and `high`, and ||y0||^2, for y0 = A z; low = 0 if none."""
+        """Set `low` <= a = A'y0 <= `high` and ||y0||^2 for y0 = A z."""
         slack = self.rounding
         Gz = self.matrix @ z
         size = slack * np.sqrt(self.diagonal) * (np.sqrt(self.diagonal) @ z)

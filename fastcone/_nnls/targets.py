@@ -123,10 +123,10 @@ class DataTargets(_Targets):
         return np.ldexp(np.ascontiguousarray(self.Bt[which], dtype=F64), -e[:, None])
 
     @functools.cached_property
-    def _exact(self) -> tuple[Exact, Exact]:
-        """The exact solver on A as it is, and on its triangle."""
+    def _exact(self) -> dict[bool, Exact]:
+        """The exact solver on A as it is, and reduced to its triangle."""
         prepare = Exact.of_generators
-        return tuple(prepare(self.generators, self.l2, reduced=r) for r in (False, True))
+        return {r: prepare(self.generators, self.l2, reduced=r) for r in (False, True)}
 
     @functools.cached_property
     def _data_proof(self) -> DataProof:
@@ -175,6 +175,6 @@ class GramTargets(_Targets):
     def exact(
         self, which: np.ndarray, e: np.ndarray, max_steps: int, *, reduced: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return scaled coefficients and steps of the exact solver; there is one form of it here."""
+        """Return scaled coefficients and steps of the exact solver, of which G gives one form."""
         rows = rescale(self.Ct[which].astype(F64), self.exponent, -e)
         return self._exact.solve(rows, self.penalty(e), max_steps)

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
+import numpy as np
+
+def nnls_arrays(A: np.ndarray, b: np.ndarray, max_steps: int) -> tuple[np.ndarray, float, int]: ...
