@@ -32,7 +32,7 @@ cdef extern from *:
     const char* compiler "__VERSION__"
 
 LEVELS = ("base", "v3", "v4")
-KERNELS = ("product", "nnls", "active_set")
+KERNELS = ("product", "nnls", "active_set", "nmf")
 
 _level = None
 
@@ -61,7 +61,7 @@ def built_levels():
 
 def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
-    global _product, _nnls, _active_set, _level
+    global _product, _nnls, _active_set, _nmf, _level
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
     if level not in built_levels():
@@ -73,6 +73,8 @@ def use(level):
         _module("nnls", level).table, "fastcone.NNLSTable")
     _active_set = <const ActiveSetTable*> PyCapsule_GetPointer(
         _module("active_set", level).table, "fastcone.ActiveSetTable")
+    _nmf = <const NMFTable*> PyCapsule_GetPointer(
+        _module("nmf", level).table, "fastcone.NMFTable")
     _level = level
 
 
@@ -165,6 +167,70 @@ def active_set(const double[:, ::1] A, const double[:, ::1] B, const double[::1]
         for r in range(p):
             steps[r] = _active_set.solve(m, n, &A[0, 0], &B[r, 0], &norm[0], &price[0],
                                          &l1[r, 0], fuzz, &X[r, 0], max_steps, &work[0], &index[0])
+
+
+def nmf_outer(const real[:, ::1] B, const real[:, ::1] H, real[:, ::1] C, real[::1] work):
+    """C += B'H, the sum over the samples of a block; B (p, m), H (p, n), C (m, n)."""
+    cdef Py_ssize_t p = B.shape[0], m = B.shape[1], n = H.shape[1], rows = _nmf.rows
+    cdef Py_ssize_t width = 2 * _product.bytes // <Py_ssize_t> sizeof(real)
+    assert H.shape[0] == p and C.shape[0] >= m and C.shape[1] == n and n % width == 0
+    assert work.shape[0] >= p * (n + rows) + 2 * rows * width
+    if p == 0 or m == 0 or n == 0:
+        return
+    with nogil:
+        if real is float:
+            _nmf.outer_f32(m, n, p, &B[0, 0], m, &H[0, 0], &C[0, 0], &work[0])
+        else:
+            _nmf.outer_f64(m, n, p, &B[0, 0], m, &H[0, 0], &C[0, 0], &work[0])
+
+
+def nmf_outer_work(Py_ssize_t p, Py_ssize_t n, dtype):
+    """Numbers of work space `nmf_outer` needs."""
+    return p * (n + _nmf.rows) + 2 * _nmf.rows * panel(dtype)
+
+
+def nmf_entries(str loss, const real[:, ::1] X, const real[:, ::1] Y, const real[:, ::1] weight,
+                real least, real[:, ::1] out, real[::1] value):
+    """The entries of a loss: value_r, and in `out` (which may be Y) w x / y (kl) or w y (square).
+
+    X (p, m), Y and out (p, ld >= m), weight (p, >= m), or (1, >= m) for one row that serves all.
+    """
+    cdef Py_ssize_t p = X.shape[0], m = X.shape[1], ldy = Y.shape[1], ldw = weight.shape[1]
+    assert Y.shape[0] == p and m <= ldy and out.shape[0] == p and out.shape[1] == ldy
+    assert value.shape[0] == p and m <= ldw and weight.shape[0] in (1, p)
+    if p == 0 or m == 0:
+        value[:] = 0
+        return
+    if weight.shape[0] == 1:
+        ldw = 0
+    cdef bint kl = loss == "kl"
+    with nogil:
+        if real is float:
+            (_nmf.kl_f32 if kl else _nmf.square_f32)(
+                m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw, least,
+                &out[0, 0], &value[0])
+        else:
+            (_nmf.kl_f64 if kl else _nmf.square_f64)(
+                m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw, least,
+                &out[0, 0], &value[0])
+
+
+def nmf_mu(str loss, Py_ssize_t n, real[:, ::1] H, const real[:, ::1] num,
+           const real[:, ::1] den, real l1, real l2, real floor):
+    """One multiplicative step on the first n entries of every row of H; den (p, ld) or (1, ld)."""
+    cdef Py_ssize_t p = H.shape[0], ld = H.shape[1], ldd = ld if den.shape[0] == p else 0
+    assert n <= ld and num.shape[0] == p and num.shape[1] == ld
+    assert den.shape[0] in (1, p) and den.shape[1] == ld
+    if p == 0 or n == 0:
+        return
+    cdef bint kl = loss == "kl"
+    with nogil:
+        if real is float:
+            (_nmf.mu_kl_f32 if kl else _nmf.mu_square_f32)(
+                n, p, ld, &H[0, 0], &num[0, 0], &den[0, 0], ldd, l1, l2, floor)
+        else:
+            (_nmf.mu_kl_f64 if kl else _nmf.mu_square_f64)(
+                n, p, ld, &H[0, 0], &num[0, 0], &den[0, 0], ldd, l1, l2, floor)
 
 
 use(os.environ.get("FASTCONE_LEVEL") or max(built_levels(), key=LEVELS.index))

@@ -16,6 +16,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,11 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Hold BLAS to one thread, so that the bits of what runs inside do not depend on its threads."""
+    return _blas().limit(limits=1)
+
+
 def _quota() -> float:
     """CPUs the control group may use, infinite where there is no limit."""
     try:
@@ -175,7 +181,7 @@ def run(count: int, work: Callable[[int, Scratch], None], n_threads: int) -> Non
         for block in range(count):
             work(block, scratch)
         return
-    with _blas().limit(limits=1):
+    with one_blas_thread():
         _pool.submit(job, helpers)
         try:
             job.run()

@@ -48,3 +48,36 @@ ctypedef Py_ssize_t (*active_set_f64)(
 
 ctypedef struct ActiveSetTable:
     active_set_f64 solve
+
+
+ctypedef int (*nmf_outer_f32)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t p, const float* B, Py_ssize_t ldb, const float* H,
+    float* C, float* work) noexcept nogil
+ctypedef int (*nmf_outer_f64)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t p, const double* B, Py_ssize_t ldb, const double* H,
+    double* C, double* work) noexcept nogil
+ctypedef int (*nmf_entries_f32)(
+    Py_ssize_t m, Py_ssize_t p, const float* X, Py_ssize_t ldx, const float* Y, Py_ssize_t ldy,
+    const float* weight, Py_ssize_t ldw, float least, float* out, float* loss) noexcept nogil
+ctypedef int (*nmf_entries_f64)(
+    Py_ssize_t m, Py_ssize_t p, const double* X, Py_ssize_t ldx, const double* Y, Py_ssize_t ldy,
+    const double* weight, Py_ssize_t ldw, double least, double* out, double* loss) noexcept nogil
+ctypedef int (*nmf_mu_f32)(
+    Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, float* h, const float* num, const float* den,
+    Py_ssize_t ldd, float l1, float l2, float floor) noexcept nogil
+ctypedef int (*nmf_mu_f64)(
+    Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, double* h, const double* num, const double* den,
+    Py_ssize_t ldd, double l1, double l2, double floor) noexcept nogil
+
+ctypedef struct NMFTable:
+    nmf_outer_f32 outer_f32
+    nmf_outer_f64 outer_f64
+    nmf_entries_f32 kl_f32
+    nmf_entries_f64 kl_f64
+    nmf_entries_f32 square_f32
+    nmf_entries_f64 square_f64
+    nmf_mu_f32 mu_square_f32
+    nmf_mu_f64 mu_square_f64
+    nmf_mu_f32 mu_kl_f32
+    nmf_mu_f64 mu_kl_f64
+    int rows            # entries of a sample per register block of nmf_outer

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Iterations that see the data only through W'X and XH': squared error, every entry known.
+
+One iteration is one pass over the samples and a short one over the rows of W:
+
+    per block of samples   C = W'X_b,  H_b <- step(W'W, C, H_b),  XH' += X_b H_b',  HH' += H_b H_b'
+    per block of rows      W_r <- step(HH', XH'_r, W_r),  W'W += W_r'W_r
+
+and the objective of the new factors follows from the same sums,
+
+    1/2 ||X - WH||^2 = 1/2 ||X||^2 - <W, XH'> + 1/2 <W'W, HH'>,
+
+until the fit is so good, or progress so slow, that the rounding errors of this difference could
+hide an increase: from then on the residual is formed entry by entry.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastcone import _dispatch
+from fastcone._nmf.entries import Loss
+from fastcone._nmf.problem import (
+    Block,
+    Factors,
+    Penalty,
+    Problem,
+    add_groups,
+    dot,
+    outer,
+    pack,
+    product,
+)
+from fastcone._threads import Scratch, aligned
+
+BLOCK = 4  # coordinates per register block of the descent kernel
+NEAR = 1e-3  # of 1/2 ||X||^2: objectives below are formed entry by entry
+EPOCHS_H, EPOCHS_W = 2, 4  # of coordinate descent per iteration: cheap beside the products
+FIXED_EPOCHS = 8  # over H while W is kept
+
+
+class Descent:
+    """Epochs of coordinate descent on  1/2 x'(G + l2)x - (c - l1)'x,  a row each of C and X."""
+
+    def __init__(self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int) -> None:
+        n = -(-rank // BLOCK) * BLOCK
+        G = G[:n, :n].copy()
+        G[np.arange(rank), np.arange(rank)] += G.dtype.type(penalty.l2)
+        self.weight = G.diagonal().copy()
+        used = self.weight > np.finfo(G.dtype).tiny / np.finfo(G.dtype).eps
+        self.inv = np.divide(1, self.weight, out=np.zeros_like(self.weight), where=used)
+        self.G = np.ascontiguousarray(G.reshape(n // BLOCK, BLOCK, n).transpose(0, 2, 1)).ravel()
+        self.l1, self.epochs = penalty.l1, epochs
+
+    def __call__(self, C: np.ndarray, X: np.ndarray, scratch: Scratch) -> None:
+        """Improve the rows of X."""
+        p, dtype = len(X), X.dtype
+        if self.l1:
+            C = np.subtract(C, self.l1, out=scratch.take("C - l1", C.shape, dtype))
+        stop = scratch.take("stop", (p,), dtype)
+        stop[...] = 0
+        used = scratch.take("epochs", (p,), np.intc)
+        work = scratch.take("work", ((2 * len(self.inv) + 1) * _dispatch.tile(dtype),), dtype)
+        _dispatch.nnls_cd(self.G, self.inv, self.weight, C, X, stop, self.epochs, used, work)
+
+
+class Multiplication:
+    """One multiplicative step on the same problem."""
+
+    def __init__(self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int) -> None:
+        self.panels, self.penalty, self.rank = pack(G), penalty, rank
+
+    def __call__(self, C: np.ndarray, X: np.ndarray, scratch: Scratch) -> None:
+        """Improve the rows of X."""
+        below = product(self.panels, X, scratch, "below")
+        p = self.penalty
+        _dispatch.nmf_mu("square", self.rank, X, C, below, p.l1, p.l2, p.floor)
+
+
+STEPS = {"cd": Descent, "mu": Multiplication}
+
+
+class GramFit:
+    """The state between iterations: `factors`, accepted, and `candidate`, their successor."""
+
+    def __init__(self, problem: Problem, start: Factors, solver: str, update_W: bool) -> None:
+        self.problem, self.factors, self.update_W = problem, start, update_W
+        self.loss = Loss(problem, "square")
+        self.step, self.epochs_H = STEPS[solver], EPOCHS_H if update_W else FIXED_EPOCHS
+        self.candidate = problem.factors()
+        if not update_W:
+            self.candidate.W = start.W
+        self.half_norm = self._half_norm()
+        self.entrywise = False
+        kp = problem.kp
+        self.HH = problem.sums(problem.samples, kp, kp)
+        self.WW = problem.sums(problem.features, kp, kp)
+        self.XH = problem.sums(problem.samples, problem.m if update_W else 0, kp)
+        self.G = self.next_G = self._gram(start.W)
+
+    def _half_norm(self) -> float:
+        """Return 1/2 ||X||^2."""
+        parts = np.zeros(sum(map(len, self.problem.samples)))
+
+        def work(block: Block, scratch: Scratch) -> None:
+            X = self.problem.Xt[block.rows]
+            parts[block.index] = dot(X, X) / 2
+
+        self.problem.sweep(self.problem.samples, work)
+        return float(parts.sum())
+
+    def _gram(self, W: np.ndarray) -> np.ndarray:
+        """Return W'W."""
+
+        def work(block: Block, scratch: Scratch) -> None:
+            if block.first:
+                self.WW[block.group] = 0
+            outer(W[block.rows], W[block.rows], self.WW[block.group], scratch)
+
+        self.problem.sweep(self.problem.features, work)
+        return self.WW.sum(axis=0)
+
+    def first(self) -> float:
+        """Return the objective at the start."""
+        return self.loss(self.factors)
+
+    def advance(self) -> None:
+        """Make the candidate: one step on H, one on W."""
+        problem = self.problem
+        self.value = np.zeros(2)  # -<C, H> or -<XH', W>, and the penalties
+        self._update_H(pack(self.factors.W[: problem.m]))
+        HH = self.HH.sum(axis=0)
+        if self.update_W:
+            self._update_W(HH)
+            self.next_G = self.WW.sum(axis=0)
+        else:
+            self.value[1] += problem.W(self.factors.W)
+        self.value[0] += dot(self.next_G, HH) / 2
+
+    def _update_H(self, panels: np.ndarray) -> None:
+        problem, new = self.problem, self.candidate.Ht
+        step = self.step(self.G, problem.H, problem.k, self.epochs_H)
+        parts = np.zeros((sum(map(len, problem.samples)), 2))
+
+        def work(block: Block, scratch: Scratch) -> None:
+            X, g = problem.Xt[block.rows], block.group
+            H = problem.coefficients(self.factors.Ht, block.rows, scratch)
+            C = product(panels, X, scratch, "C")
+            step(C, H, scratch)
+            new[block.rows] = H[:, : problem.k]
+            if block.first:
+                self.HH[g] = 0
+                self.XH[g] = 0
+            outer(H, H, self.HH[g], scratch)
+            if self.update_W:
+                outer(X, H, self.XH[g], scratch)
+            else:
+                parts[block.index, 0] = -dot(C, H)
+            parts[block.index, 1] = problem.H(H)
+
+        problem.sweep(problem.samples, work)
+        self.value += parts.sum(axis=0)
+
+    def _update_W(self, HH: np.ndarray) -> None:
+        problem, new = self.problem, self.candidate.W
+        step = self.step(HH, problem.W, problem.k, EPOCHS_W)
+        parts = np.zeros((sum(map(len, problem.features)), 2))
+
+        def work(block: Block, scratch: Scratch) -> None:
+            C = add_groups(self.XH, block.rows, scratch, "XH")
+            W = new[block.rows]
+            W[...] = self.factors.W[block.rows]
+            step(C, W, scratch)
+            if block.first:
+                self.WW[block.group] = 0
+            outer(W, W, self.WW[block.group], scratch)
+            parts[block.index] = -dot(C, W), problem.W(W)
+
+        problem.sweep(problem.features, work)
+        self.value += parts.sum(axis=0)
+
+    def objective(self, before: float, last: bool) -> float:
+        """Return the objective of the candidate, given the one before."""
+        fit = self.half_norm + self.value[0]
+        total = fit + self.value[1]
+        if self.entrywise or fit < NEAR * self.half_norm or total > before:
+            self.entrywise = True
+            return self.loss(self.candidate)
+        return float(total)
+
+    def accept(self) -> None:
+        """Take the candidate; its predecessor's arrays serve the next one."""
+        self.factors, self.candidate = self.candidate, self.factors
+        self.G = self.next_G

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The data of a factorisation in scaled units, and passes over its blocks.
+
+    a) Samples are cut into blocks, blocks into at most GROUPS groups. A group is worked through in
+       order by one thread and holds its own sums; the groups' sums are added in order. Blocks and
+       groups depend on the sizes alone, so every bit is the same for any number of threads.
+    b) W is held as rows of `kp` numbers, its rows and columns padded with zeros to whole panels of
+       the product kernel; the coefficients are held as H' (N, k), one sample a row, and padded per
+       block.
+    c) The factors are scaled by powers of two, which changes no bit of their digits: so is X,
+       but only where its largest entry is far from 1 (2^-COMFORT .. 2^COMFORT).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastcone import _dispatch, _threads
+from fastcone._threads import Scratch, aligned
+
+GROUPS = 16  # partial sums of a pass, at most
+GROUP_BYTES = 1 << 26  # their memory, beyond the first four
+BLOCK_BYTES = 1 << 21  # data of a block: it stays in cache from the first product to the last
+BLOCK_ROWS = 480  # of a block, at most
+BLOCK_WORK = 2e8  # flops of a kernel call, at most: a few milliseconds
+EVEN = 4  # blocks come in multiples of this, so that few threads share them evenly
+ROWS = 8  # a block is a multiple of this: whole register blocks of the products
+COMFORT = 16  # no scaling of X while its largest entry is within 2^-COMFORT .. 2^COMFORT
+
+
+class Expired(Exception):
+    """The time limit passed, or another thread failed, before a pass was over."""
+
+
+class Watch:
+    """Looked at between blocks by every thread."""
+
+    def __init__(self, time_limit: float | None) -> None:
+        self.deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+
+    def check(self) -> None:
+        """Raise Expired if it is time to stop."""
+        if time.monotonic() >= self.deadline:
+            raise Expired
+
+    def cancel(self) -> None:
+        """Make every thread stop after the block under way."""
+        self.deadline = -math.inf
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some samples, or some rows of W: a unit of work."""
+
+    index: int
+    group: int
+    first: bool  # of its group
+    rows: slice
+
+    def __len__(self) -> int:
+        return self.rows.stop - self.rows.start
+
+
+def cut(count: int, width: int, rank: int, itemsize: int, groups: int) -> list[list[Block]]:
+    """Cut `count` rows of `width` numbers into blocks, and these into at most `groups` groups."""
+    cached = max(BLOCK_BYTES // (itemsize * width), ROWS)
+    size = int(max(min(cached, BLOCK_ROWS, BLOCK_WORK / (2 * rank * width)), 1))
+    if size < count:
+        blocks = -(-count // (size * EVEN)) * EVEN
+        size = min(size, -(-count // (blocks * ROWS)) * ROWS)
+    blocks = -(-count // size)
+    groups = min(groups, blocks)
+    edges = [g * blocks // groups for g in range(groups + 1)]
+    return [
+        [Block(b, g, b == lo, slice(b * size, min((b + 1) * size, count))) for b in range(lo, hi)]
+        for g, (lo, hi) in enumerate(zip(edges[:-1], edges[1:], strict=True))
+    ]
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """l1 |F|_1 + l2/2 |F|_F^2 of a factor F, and the least value its entries are given by `mu`."""
+
+    l1: float
+    l2: float
+    floor: float
+
+    def __call__(self, values: np.ndarray) -> float:
+        """Return the penalty of these entries, in float64."""
+        total = self.l1 * float(values.sum(dtype=np.float64)) if self.l1 else 0.0
+        return total + (self.l2 / 2 * dot(values, values) if self.l2 else 0.0)
+
+
+@dataclass
+class Factors:
+    """W (mp, kp), padded, and H' (N, k)."""
+
+    W: np.ndarray
+    Ht: np.ndarray
+
+
+def dot(A: np.ndarray, B: np.ndarray) -> float:
+    """Return sum_ij A_ij B_ij in float64, in an order that no library's threads change."""
+    return float(np.einsum("ij,ij->", A, B, dtype=np.float64))
+
+
+class Problem:
+    """The scaled data and everything that does not change from one iteration to the next.
+
+    Parameters
+    ----------
+    Xt : ndarray, (N, m), C order
+        One sample a row; 0 where not known.
+    known : ndarray of bool, (N, m), or None
+        The mask.
+    rank : int
+    W, H : Penalty
+    units : (float, float)
+        Powers of two, the order of magnitude of W and of H.
+    watch : Watch
+    n_threads : int
+    """
+
+    def __init__(
+        self,
+        Xt: np.ndarray,
+        known: np.ndarray | None,
+        rank: int,
+        W: Penalty,
+        H: Penalty,
+        units: tuple[float, float],
+        watch: Watch,
+        n_threads: int,
+    ) -> None:
+        self.Xt, self.known, self.k, self.W, self.H = Xt, known, rank, W, H
+        self.units, self.watch, self.n_threads = units, watch, n_threads
+        (self.N, self.m), self.dtype = Xt.shape, Xt.dtype
+        self.panel = _dispatch.panel(self.dtype)
+        self.kp, self.mp = self.padded(rank), self.padded(self.m)
+        itemsize = self.dtype.itemsize
+        groups = int(np.clip(GROUP_BYTES / (self.mp * self.kp * itemsize), 4, GROUPS))
+        self.samples = cut(self.N, self.m, self.kp, itemsize, groups)
+        self.features = cut(self.m, self.kp, self.kp, itemsize, groups)
+
+    def padded(self, count: int) -> int:
+        """Return `count` rounded up to whole panels."""
+        return -(-count // self.panel) * self.panel
+
+    def sums(self, groups: list[list[Block]], rows: int, columns: int) -> np.ndarray:
+        """Return room for one (rows, columns) sum per group."""
+        return aligned((len(groups), rows, columns), self.dtype)
+
+    def factors(self) -> Factors:
+        """Return room for a pair of factors, the padding of W zero."""
+        W = aligned((self.mp, self.kp), self.dtype)
+        W[...] = 0
+        return Factors(W, np.zeros((self.N, self.k), dtype=self.dtype))
+
+    def sweep(
+        self, groups: list[list[Block]], work: Callable[[Block, Scratch], None]
+    ) -> None:
+        """Call work(block, scratch) for every block, the blocks of a group in order."""
+
+        def group(index: int, scratch: Scratch) -> None:
+            try:
+                for block in groups[index]:
+                    self.watch.check()
+                    work(block, scratch)
+            except Expired:
+                raise
+            except BaseException:
+                self.watch.cancel()
+                raise
+
+        _threads.run(len(groups), group, self.n_threads)
+
+    def coefficients(self, Ht: np.ndarray, rows: slice, scratch: Scratch) -> np.ndarray:
+        """Return a block of H', padded, in `scratch`."""
+        part = Ht[rows]
+        H = scratch.take("H", (len(part), self.kp), self.dtype)
+        H[:, : self.k] = part
+        H[:, self.k :] = 0
+        return H
+
+    def weights(self, rows: slice, scratch: Scratch) -> np.ndarray:
+        """Return 1 where a block is known, 0 elsewhere, padded with zeros to `mp`."""
+        known = self.known[rows]  # type: ignore[index]
+        weights = scratch.take("weights", (len(known), self.mp), self.dtype)
+        weights[:, : self.m] = known
+        weights[:, self.m :] = 0
+        return weights
+
+
+def pack(W: np.ndarray) -> np.ndarray:
+    """Return W (r, n) in panels of its columns, for products B W."""
+    panel = _dispatch.panel(W.dtype)
+    panels = aligned((W.shape[1] // panel, len(W), panel), W.dtype)
+    panels[...] = W.reshape(len(W), -1, panel).transpose(1, 0, 2)
+    return panels
+
+
+def product(panels: np.ndarray, rows: np.ndarray, scratch: Scratch, name: str) -> np.ndarray:
+    """Return rows @ (the packed matrix), in `scratch`."""
+    shape = (len(rows), panels.shape[0] * panels.shape[2])
+    out = scratch.take(name, shape, rows.dtype)
+    _dispatch.product(panels, rows, out, scratch.take("norm2", shape[:1], rows.dtype))
+    return out
+
+
+def outer(rows: np.ndarray, H: np.ndarray, out: np.ndarray, scratch: Scratch) -> None:
+    """Add rows' H, the sum over the samples of a block, to `out`."""
+    size = _dispatch.nmf_outer_work(*H.shape, H.dtype)
+    _dispatch.nmf_outer(rows, H, out, scratch.take("outer", (size,), H.dtype))
+
+
+def add_groups(sums: np.ndarray, rows: slice, scratch: Scratch, name: str) -> np.ndarray:
+    """Return the groups' sums of some rows added in order, in `scratch`."""
+    total = scratch.take(name, (rows.stop - rows.start, sums.shape[2]), sums.dtype)
+    total[...] = sums[0, rows]
+    for part in sums[1:, rows]:
+        total += part
+    return total
