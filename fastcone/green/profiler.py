@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Regions of a program and what each of them cost.
+
+Every region is a difference of two snapshots of totals that only grow (see `meter`), so nested
+regions add up exactly, however they are divided:
+
+    inclusive = snapshot at the end - snapshot at the beginning
+    exclusive = inclusive - the inclusive costs of the regions directly inside
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from .cputime import CpuTimeMeter
+from .memory import MemoryWatch, Peak
+from .meter import Accumulator, Meter, Tallies, Tally
+from .powercap import PowercapMeter
+from .reading import Reading
+from .report import Region, Report
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """Time and the tallies of every meter: a snapshot of the totals, or a difference of two."""
+
+    ns: int
+    tallies: tuple[Tallies, ...]
+    deaths: int = 0
+
+    def __add__(self, other: _Cost) -> _Cost:
+        return self._combined(other, Tally.__add__, 1)
+
+    def __sub__(self, other: _Cost) -> _Cost:
+        return self._combined(other, Tally.__sub__, -1)
+
+    def _combined(self, other: _Cost, apply: Callable[[Tally, Tally], Tally], sign: int) -> _Cost:
+        none = Tally()
+        tallies = tuple(
+            {name: apply(a.get(name, none), b.get(name, none)) for name in {**a, **b}}
+            for a, b in zip(self.tallies, other.tallies, strict=True)
+        )
+        return _Cost(self.ns + sign * other.ns, tallies, self.deaths + sign * other.deaths)
+
+
+@dataclass(eq=False)
+class _Open:
+    """A region that has been entered and not yet left."""
+
+    name: str
+    start: _Cost
+    watch: MemoryWatch
+    thread: int
+    pid: int
+    children: list[_Cost] = field(default_factory=list)
+
+
+@dataclass
+class _Total:
+    """All closed regions of one name."""
+
+    count: int
+    inclusive: _Cost
+    exclusive: _Cost
+    pieces: int
+    peak: Peak
+
+
+def default_meter() -> Meter:
+    """Return the best meter that works here: `PowercapMeter` if it can read, else `CpuTimeMeter`.
+
+    Examples
+    --------
+    >>> default_meter().probe().ok
+    True
+    """
+    counter = PowercapMeter()
+    return counter if counter.probe().ok else CpuTimeMeter()
+
+
+class Profiler:
+    """Time, CPU time, peak memory and energy of named regions of a program.
+
+    Regions nest; those of one name add up.  A region belongs to the process, so while one is
+    open only the thread that opened it may open another, and regions close innermost first.  A
+    region that ends in an exception is counted: what it used is used.
+
+    Parameters
+    ----------
+    meters : Meter or sequence of Meter, optional
+        The first gives the energy of a region, all are kept in ``readings``.  None takes
+        `PowercapMeter` where it can read, `CpuTimeMeter` elsewhere.
+    clock : callable
+        Wall-clock time, ns, monotonic.
+
+    Raises
+    ------
+    ValueError
+        If two meters have one name, or there is none.
+    RuntimeError
+        If regions overlap without being nested.
+
+    Notes
+    -----
+    Opening and closing a region takes some tens of microseconds; the reads of the meters come
+    last at the start and first at the end, so that little of it is inside.  After a fork the
+    child starts with an empty report, and the regions open in its parent are not its own.
+
+    Examples
+    --------
+    >>> p = Profiler()
+    >>> with p.region("study"):
+    ...     for _ in range(2):
+    ...         with p.region("train"):
+    ...             _ = sum(range(1000))
+    >>> regions = p.report().regions
+    >>> regions["train"].count, regions["study"].seconds >= regions["train"].seconds
+    (2, True)
+    >>> regions["study"].energy.kind in ("measured", "modelled")
+    True
+    """
+
+    def __init__(
+        self,
+        meters: Meter | Sequence[Meter] | None = None,
+        *,
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        if meters is None:
+            meters = [default_meter()]
+        elif not isinstance(meters, Sequence):
+            meters = [meters]
+        names = [meter.name for meter in meters]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"meters must be one or more of different names, found {names}")
+        self._said = {meter.name: str(meter.probe()) for meter in meters}
+        self._meters = list(meters)
+        cpu = [i for i, meter in enumerate(meters) if isinstance(meter, CpuTimeMeter)]
+        self._cpu = cpu[0] if cpu else len(self._meters)
+        self._read = self._meters if cpu else [*self._meters, CpuTimeMeter()]
+        self._clock = clock
+        self._start_afresh()
+
+    @contextmanager
+    def region(self, name: str) -> Iterator[None]:
+        """Measure what happens inside the ``with`` block under this name.
+
+        Parameters
+        ----------
+        name : str
+            Not empty, and not the name of a region that is open.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the name is not a non-empty string.
+        RuntimeError
+            If a region of this name is open, another thread has a region open, or the region is
+            left while one inside it is still open.
+        """
+        opened = self._enter(name)
+        try:
+            yield
+        finally:
+            self._leave(opened)
+
+    def poll(self) -> None:
+        """Read the meters now, as the background thread does while a region is open.
+
+        Call it from inside a region where one call holds the interpreter for minutes: the thread
+        cannot run meanwhile, and a counter that may have wrapped unseen would leave a gap.
+        """
+        with self._lock:
+            self._snapshot(boundary=False)
+
+    def report(self) -> Report:
+        """Return what the regions closed so far have cost."""
+        self._notice_fork()
+        with self._lock:
+            totals = [(name, self._totals[name]) for name in self._order if name in self._totals]
+            return Report({name: self._region(total) for name, total in totals}, dict(self._said))
+
+    def _start_afresh(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._accumulators = [Accumulator(meter) for meter in self._read]
+        self._stack: list[_Open] = []
+        self._order: list[str] = []
+        self._totals: dict[str, _Total] = {}
+        self._deaths = 0
+        self._stop: threading.Event | None = None
+
+    def _notice_fork(self) -> None:
+        if self._pid != os.getpid():
+            self._start_afresh()
+
+    def _enter(self, name: str) -> _Open:
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a str, found {type(name).__name__}")
+        if not name:
+            raise ValueError("name must not be empty")
+        self._notice_fork()
+        with self._lock:
+            here = threading.get_ident()
+            if self._stack and self._stack[-1].thread != here:
+                raise RuntimeError(
+                    f"region {name!r} would overlap {self._stack[-1].name!r}, which another "
+                    f"thread has open: a region measures the whole process; put one region "
+                    f"around both threads"
+                )
+            if any(outer.name == name for outer in self._stack):
+                raise RuntimeError(f"region {name!r} is open already, a nested one needs another")
+            if not self._stack:
+                self._start_sampler()
+            watch = MemoryWatch()
+            opened = _Open(name, self._snapshot(), watch, here, self._pid)
+            self._stack.append(opened)
+            if name not in self._order:
+                self._order.append(name)
+            return opened
+
+    def _leave(self, opened: _Open) -> None:
+        if opened.pid != os.getpid():
+            self._notice_fork()
+            return
+        with self._lock:
+            cost = self._snapshot() - opened.start
+            peak = opened.watch.close()
+            inside = self._stack[-1].name
+            nested = self._stack[-1] is opened
+            self._stack.remove(opened)
+            if not self._stack:
+                self._stop_sampler()
+            if not nested:
+                raise RuntimeError(
+                    f"region {opened.name!r} ends while {inside!r} inside it is open: regions "
+                    f"must nest; {opened.name!r} is not reported"
+                )
+            if self._stack:
+                self._stack[-1].children.append(cost)
+            self._add(opened, cost, peak)
+
+    def _add(self, opened: _Open, cost: _Cost, peak: Peak) -> None:
+        own = cost
+        for child in opened.children:
+            own = own - child
+        pieces = 1 + len(opened.children)
+        known = self._totals.get(opened.name)
+        if known is None:
+            self._totals[opened.name] = _Total(1, cost, own, pieces, peak)
+        else:
+            known.count += 1
+            known.inclusive = known.inclusive + cost
+            known.exclusive = known.exclusive + own
+            known.pieces += pieces
+            known.peak = known.peak.joined(peak)
+
+    def _snapshot(self, *, boundary: bool = True) -> _Cost:
+        tallies = tuple(a.advance(boundary=boundary) for a in self._accumulators)
+        return _Cost(self._clock(), tallies, self._deaths)
+
+    def _region(self, total: _Total) -> Region:
+        readings = {
+            meter.name: self._reading(i, total.inclusive, total.count)
+            for i, meter in enumerate(self._meters)
+        }
+        return Region(
+            count=total.count,
+            seconds=total.inclusive.ns / 1e9,
+            cpu_seconds=self._cpu_ns(total.inclusive) / 1e9,
+            peak_memory_bytes=total.peak.bytes,
+            peak_memory_kind=total.peak.kind,
+            energy=readings[self._meters[0].name],
+            exclusive_seconds=total.exclusive.ns / 1e9,
+            exclusive_cpu_seconds=self._cpu_ns(total.exclusive) / 1e9,
+            exclusive_energy=self._reading(0, total.exclusive, total.pieces),
+            readings=readings,
+        )
+
+    def _reading(self, index: int, cost: _Cost, pieces: int) -> Reading:
+        reading = self._meters[index].reading(cost.tallies[index], cost.ns, pieces)
+        if cost.deaths and self._meters[index].poll_interval_s is not None:
+            reading = reading.flagged("sampler-died")
+        return reading
+
+    def _cpu_ns(self, cost: _Cost) -> int:
+        return sum(tally.amount for tally in cost.tallies[self._cpu].values())
+
+    def _start_sampler(self) -> None:
+        intervals = [m.poll_interval_s for m in self._meters if m.poll_interval_s is not None]
+        if not intervals:
+            return
+        self._stop = threading.Event()
+        args = (self._stop, min(intervals))
+        thread = threading.Thread(target=self._sample, args=args, name="fastcone-green")
+        thread.daemon = True
+        thread.start()
+
+    def _stop_sampler(self) -> None:
+        if self._stop is not None:
+            self._stop.set()
+            self._stop = None
+
+    def _sample(self, stop: threading.Event, interval_s: float) -> None:
+        while not stop.wait(interval_s):
+            with self._lock:
+                if stop.is_set():
+                    return
+                try:
+                    self.poll()
+                except Exception:
+                    self._deaths += 1
+                    return

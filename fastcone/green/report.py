@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a profiler hands back: one `Region` per name, and the meters it used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .reading import Reading, significant
+
+
+@dataclass(frozen=True)
+class Region:
+    """What the regions of one name cost, taken together.
+
+    Inclusive values hold what nested regions cost, exclusive values do not: for every region,
+    inclusive = exclusive + the sum of the inclusive values of the regions directly inside it.
+
+    Parameters
+    ----------
+    count : int
+        How often a region of this name was closed.
+    seconds, exclusive_seconds : float
+        Wall-clock time, s.
+    cpu_seconds, exclusive_cpu_seconds : float
+        User and system time of this process and of its children that have ended, s.
+    peak_memory_bytes : int or None
+        Largest resident memory of this process while a region of this name was open, what was
+        there before included, bytes.
+    peak_memory_kind : str
+        ``"measured"``, ``"bound"`` (it was this or less) or ``"absent"``.
+    energy, exclusive_energy : Reading
+        From the first meter of the profiler.
+    readings : mapping
+        Meter name to inclusive reading.  Never summed: scopes may overlap.
+    """
+
+    count: int
+    seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int | None
+    peak_memory_kind: str
+    energy: Reading
+    exclusive_seconds: float
+    exclusive_cpu_seconds: float
+    exclusive_energy: Reading
+    readings: Mapping[str, Reading] = field(hash=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the region as plain JSON values."""
+        return {
+            "count": self.count,
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "peak_memory_kind": self.peak_memory_kind,
+            "energy": self.energy.as_dict(),
+            "exclusive": {
+                "seconds": self.exclusive_seconds,
+                "cpu_seconds": self.exclusive_cpu_seconds,
+                "energy": self.exclusive_energy.as_dict(),
+            },
+            "readings": {name: r.as_dict() for name, r in self.readings.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """The regions closed so far, in the order they were first opened.
+
+    Parameters
+    ----------
+    regions : dict
+        Region name to `Region`.
+    meters : dict
+        Meter name to what its probe said.
+
+    Examples
+    --------
+    >>> from fastcone.green import Profiler
+    >>> p = Profiler()
+    >>> with p.region("train"):
+    ...     pass
+    >>> report = p.report()
+    >>> list(report.regions), report.regions["train"].count
+    (['train'], 1)
+    >>> sorted(report.as_dict())
+    ['meters', 'regions']
+    """
+
+    regions: dict[str, Region]
+    meters: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return {
+            "regions": {name: region.as_dict() for name, region in self.regions.items()},
+            "meters": dict(self.meters),
+        }
+
+    def __str__(self) -> str:
+        head = ("region", "runs", "seconds", "CPU s", "peak MiB", "energy")
+        rows = [head, *(_row(name, region) for name, region in self.regions.items())]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        lines = []
+        for row in rows:
+            cells = [row[0].ljust(widths[0])]
+            cells += [cell.rjust(width) for cell, width in zip(row[1:5], widths[1:5], strict=True)]
+            lines.append("  ".join([*cells, row[5]]))
+        lines += [f"meter {name}: {said}" for name, said in self.meters.items()]
+        return "\n".join(lines)
+
+
+def _row(name: str, region: Region) -> tuple[str, ...]:
+    memory = "?"
+    if region.peak_memory_bytes is not None:
+        bound = "<=" if region.peak_memory_kind == "bound" else ""
+        memory = f"{bound}{region.peak_memory_bytes / 2**20:.1f}"
+    times = (significant(region.seconds, 4), significant(region.cpu_seconds, 4))
+    return (name, str(region.count), *times, memory, str(region.energy))
