@@ -50,7 +50,7 @@ cdef Py_ssize_t solve(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t ro
         norm[j] = sqrt(scale_into(m, A + j * column_stride, row_stride, scaled + j * m, &e))
         exponent[j] = e
         price[j] = ldexp(1, e)
-        l1[j] = 0
+        l1[j] = x[j] = 0
     steps = _dispatch._active_set.solve(m, n, scaled, target, norm, price, l1, FUZZ, x, max_steps,
                                         l1 + n, index)
     for j in range(n):

@@ -153,3 +153,20 @@ def test_active_set_honours_its_limit(level, rng):
     X, steps = Exact(A).solve(b, np.zeros((1, 20)), 1)
     assert steps[0] == -2
     assert np.count_nonzero(X) == 1
+
+
+@pytest.mark.parametrize("m, n", [(6, 4), (20, 7), (9, 25), (40, 40)])
+def test_active_set_takes_any_start_over(level, rng, m, n):
+    A, B = rng.random((m, n)), rng.standard_normal((8, m))
+    l1 = np.zeros((8, n))
+    l1[4:] = 0.1
+    start = rng.random((8, n)) * (rng.random((8, n)) < 0.5)
+    cold, _ = Exact(A).solve(B, l1, 100 * n)
+    warm, _ = Exact(A).solve(B, l1, 100 * n, start)
+    again, steps = Exact(A).solve(B, l1, 100 * n, cold)
+    assert np.all(steps <= 1)
+    for X in (warm, again):
+        value, best = (
+            0.5 * np.sum((Y @ A.T - B) ** 2, axis=1) + np.sum(l1 * Y, axis=1) for Y in (X, cold)
+        )
+        np.testing.assert_allclose(value, best, rtol=1e-11)

@@ -21,7 +21,7 @@
 #   price     n, > 0: the order of entry, 1 / ||a_j|| for the steepest edge; read only
 #   l1        n, >= 0; read only
 #   fuzz      roundings, per generator in the support, within which a generator is dependent
-#   x         n, written: >= 0, exactly 0 off the support
+#   x         n, in: a start >= 0, whose support is taken over; out: >= 0, exactly 0 off the support
 #   max_steps limit of the entries tried
 #   work      m n + n^2 + m + 4 n doubles, no meaning on entry or return
 #   index     3 n integers, likewise
@@ -235,16 +235,17 @@ cdef double residual(Factors* f, const double* A, const double* b, const double*
     return total
 
 
-cdef void restore(Factors* f, const double* A, const double* norm, const double* b, Py_ssize_t k,
-                  const Py_ssize_t* P, const double* kept, double* x) noexcept nogil:
-    """Go back to an earlier support P of k generators and its coefficients."""
-    cdef Py_ssize_t i
-    memset(x, 0, f.n * sizeof(double))
+cdef void take_over(Factors* f, const double* A, const double* norm, const double* b,
+                    Py_ssize_t count, const Py_ssize_t* P, double* x) noexcept nogil:
+    """Factor the support P; generators within rounding of the others' span leave it, x_j = 0."""
+    cdef Py_ssize_t i, j
     f.k = 0
-    for i in range(k):
-        if enter(f, A + P[i] * f.m, norm[P[i]], b):
-            f.P[f.k - 1] = P[i]
-            x[P[i]] = kept[P[i]]
+    for i in range(count):
+        j = P[i]
+        if enter(f, A + j * f.m, norm[j], b):
+            f.P[f.k - 1] = j
+        else:
+            x[j] = 0
 
 
 cdef void refine(Factors* f, const double* A, const double* b, const double* l1,
@@ -296,8 +297,18 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const do
     f.penalised = False
     for i in range(n):
         f.penalised = f.penalised or l1[i] > 0
-    memset(x, 0, n * sizeof(double))
+    k = 0
+    for j in range(n):
+        if x[j] > 0 and norm[j] > 0:
+            before[k] = j
+            k += 1
+        else:
+            x[j] = 0
+    take_over(&f, A, norm, b, k, before, x)
+    settle(&f, l1, x)
     memset(barred, 0, n * sizeof(Py_ssize_t))
+    for i in range(f.k):
+        barred[f.P[i]] = True
     objective = residual(&f, A, b, l1, x)
     while True:
         j = steepest(&f, A, norm, price, l1, size, barred)
@@ -319,7 +330,8 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const do
         else:
             found = INFINITY
         if found > objective + 4 * UNIT * size * size:
-            restore(&f, A, norm, b, k, before, kept, x)
+            memcpy(x, kept, n * sizeof(double))
+            take_over(&f, A, norm, b, k, before, x)
             found = residual(&f, A, b, l1, x)
         elif found < objective:
             memset(barred, 0, n * sizeof(Py_ssize_t))

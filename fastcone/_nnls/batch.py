@@ -120,13 +120,14 @@ class Batch:
         m, n = self.targets.terms, self.gram.n
         steps = self.options.max_epochs or 30 * n
         step = max(1, int(EXACT_WORK / (n * n * max(min(m, n), 1) + 1)))
-        for start in range(0, len(left), step):
+        for first in range(0, len(left), step):
             if self.options.late():
                 return
-            some = left[start : start + step]
+            some = left[first : first + step]
             e = block.linear.exponent[some]
             before = block.X[some], block.proof.objective[some], block.proof.gap[some]
-            X, used = self.targets.exact(which.start + some, e, steps, reduced=reduced)
+            start = block.X[some, :n].astype(F64)
+            X, used = self.targets.exact(which.start + some, e, steps, start, reduced=reduced)
             block.X[some, :n] = X
             block.prove(some, scratch)
             block.epochs[some] += np.where(used < 0, -1 - used, used)

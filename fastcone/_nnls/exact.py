@@ -58,13 +58,16 @@ class Exact:
         return cls(rows, vectors[:, keep] / root, fuzz=FUZZ + 4 * len(G))
 
     def solve(
-        self, B: np.ndarray, l1: np.ndarray, max_steps: int
+        self, B: np.ndarray, l1: np.ndarray, max_steps: int, start: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return x (p, n) and the steps used (p,), negative where `max_steps` came first."""
+        """Return x (p, n) and the steps used (p,), negative where `max_steps` came first.
+
+        The support of `start` (p, n), if given, is taken over: few steps from a good one.
+        """
         if self.reduce is not None:
             B = self.reduce.product(np.ascontiguousarray(B), Scratch(), "Q'b")[0]
             B = np.ascontiguousarray(B[:, : self.m])
-        X = np.empty((len(B), self.n))
+        X = np.zeros((len(B), self.n)) if start is None else start.copy()
         steps = np.empty(len(B), dtype=np.intp)
         work = np.empty(self.m * self.n + self.n**2 + 4 * self.n + self.m)
         index = np.empty(3 * self.n, dtype=np.intp)

@@ -133,10 +133,17 @@ class DataTargets(_Targets):
         return DataProof(self.generators, self.gram, self.l2)
 
     def exact(
-        self, which: np.ndarray, e: np.ndarray, max_steps: int, *, reduced: bool
+        self,
+        which: np.ndarray,
+        e: np.ndarray,
+        max_steps: int,
+        start: np.ndarray,
+        *,
+        reduced: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scaled coefficients and steps of the exact solver."""
-        return self._exact[reduced].solve(self.scaled_rows(which, e), self.penalty(e), max_steps)
+        rows = self.scaled_rows(which, e)
+        return self._exact[reduced].solve(rows, self.penalty(e), max_steps, start)
 
     def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray) -> Proof:
         """Return the certificate of scaled coefficients from the original A and B."""
@@ -173,8 +180,14 @@ class GramTargets(_Targets):
         return Exact.of_gram(self.gram.matrix)
 
     def exact(
-        self, which: np.ndarray, e: np.ndarray, max_steps: int, *, reduced: bool
+        self,
+        which: np.ndarray,
+        e: np.ndarray,
+        max_steps: int,
+        start: np.ndarray,
+        *,
+        reduced: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scaled coefficients and steps of the exact solver, of which G gives one form."""
         rows = rescale(self.Ct[which].astype(F64), self.exponent, -e)
-        return self._exact.solve(rows, self.penalty(e), max_steps)
+        return self._exact.solve(rows, self.penalty(e), max_steps, start)
