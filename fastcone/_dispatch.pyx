@@ -110,22 +110,22 @@ def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[
 
 
 def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, const real[:, ::1] C,
-            real[:, ::1] X, const real[::1] stop, int max_epochs, int[::1] epochs,
-            real[::1] work):
+            real[:, ::1] X, const real[::1] stop, real[::1] last, int max_epochs,
+            int[::1] epochs, real[::1] work):
     """Coordinate descent on every row of C; returns the number of problems left unfinished."""
     cdef Py_ssize_t n = inv.shape[0], p = C.shape[0], ld = C.shape[1], left
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
-    assert stop.shape[0] == p and epochs.shape[0] == p and weight.shape[0] == n
+    assert stop.shape[0] == p and last.shape[0] == p and epochs.shape[0] == p and weight.shape[0] == n
     assert work.shape[0] >= (2 * n + 1) * _nnls.vectors * _product.bytes // sizeof(real)
     if p == 0 or n == 0:
         return 0
     with nogil:
         if real is float:
             left = _nnls.cd_f32(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
-                                max_epochs, &epochs[0], &work[0])
+                                &last[0], max_epochs, &epochs[0], &work[0])
         else:
             left = _nnls.cd_f64(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
-                                max_epochs, &epochs[0], &work[0])
+                                &last[0], max_epochs, &epochs[0], &work[0])
     return left
 
 
@@ -149,23 +149,25 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
                              &out[0, 0], &work[0])
 
 
-def active_set(const double[:, ::1] A, const double[:, ::1] B, const double[::1] norm,
+def active_set(const double[:, ::1] A, const double[:, ::1] rows, const double[:, ::1] B,
+               const double[::1] norm,
                const double[::1] price, const double[:, ::1] l1, double fuzz, double[:, ::1] X,
                Py_ssize_t max_steps, Py_ssize_t[::1] steps, double[::1] work,
                Py_ssize_t[::1] index):
     """Exact solution of one problem after the other; A (n, m) holds a generator in each row."""
     cdef Py_ssize_t n = A.shape[0], m = A.shape[1], p = B.shape[0], r
-    assert B.shape[1] == m and norm.shape[0] == n and price.shape[0] == n
+    assert rows.shape[0] == m and rows.shape[1] == n and B.shape[1] == m
+    assert norm.shape[0] == n and price.shape[0] == n
     assert l1.shape[0] == p and l1.shape[1] == n
     assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p
-    assert work.shape[0] >= m * n + n * n + 4 * n + m and index.shape[0] >= 3 * n
+    assert work.shape[0] >= m * n + n * n + 5 * n + m and index.shape[0] >= 3 * n
     if n == 0 or m == 0:
         X[:, :] = 0
         steps[:] = 0
         return
     with nogil:
         for r in range(p):
-            steps[r] = _active_set.solve(m, n, &A[0, 0], &B[r, 0], &norm[0], &price[0],
+            steps[r] = _active_set.solve(m, n, &A[0, 0], &rows[0, 0], &B[r, 0], &norm[0], &price[0],
                                          &l1[r, 0], fuzz, &X[r, 0], max_steps, &work[0], &index[0])
 
 

@@ -10,8 +10,8 @@ cdef double FUZZ = 32       # as in fastcone/_nnls/exact.py
 
 
 cdef Py_ssize_t nnls_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
-    # scaled A and b, norms, prices, penalties, and the kernel's own
-    return m * n + m + 3 * n + (m * n + n * n + m + 4 * n)
+    # scaled A, twice, and b, norms, prices, penalties, and the kernel's own
+    return 2 * m * n + m + 3 * n + (m * n + n * n + m + 5 * n)
 
 
 cdef Py_ssize_t nnls_index(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
@@ -37,7 +37,8 @@ cdef Py_ssize_t solve(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t ro
                       Py_ssize_t max_steps, double* work, Py_ssize_t* index) noexcept nogil:
     """`nnls` for generators of any strides."""
     cdef double* scaled = work
-    cdef double* target = scaled + m * n
+    cdef double* rows = scaled + m * n
+    cdef double* target = rows + m * n
     cdef double* norm = target + m
     cdef double* price = norm + n
     cdef double* l1 = price + n
@@ -51,7 +52,10 @@ cdef Py_ssize_t solve(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t ro
         exponent[j] = e
         price[j] = ldexp(1, e)
         l1[j] = x[j] = 0
-    steps = _dispatch._active_set.solve(m, n, scaled, target, norm, price, l1, FUZZ, x, max_steps,
+    for i in range(m):
+        for j in range(n):
+            rows[i * n + j] = scaled[j * m + i]
+    steps = _dispatch._active_set.solve(m, n, scaled, rows, target, norm, price, l1, FUZZ, x, max_steps,
                                         l1 + n, index)
     for j in range(n):
         for i in range(m if x[j] != 0 else 0):

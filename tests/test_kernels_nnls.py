@@ -62,9 +62,11 @@ def work(gram):
 def descend(gram, C, X, stop, max_epochs):
     used = np.zeros(len(C), dtype=np.intc)
     stop = np.full(len(C), stop, dtype=gram.dtype)
+    last = np.zeros_like(stop)
     left = _dispatch.nnls_cd(
-        gram.G, gram.inv, gram.weight, C, X, stop, max_epochs, used, work(gram)
+        gram.G, gram.inv, gram.weight, C, X, stop, last, max_epochs, used, work(gram)
     )
+    assert np.array_equal(last <= stop, used > 0)
     return left, used
 
 

@@ -17,13 +17,14 @@
 #            Daniel, Gragg, Kaufman, Stewart, Math. Comp. 30, 1976 (the factor updates)
 #
 #   A         n generators of m, contiguous, ||a_j|| of order 1 (scaled); read only
+#   rows      the same numbers as m rows of n: what w = A'r reads; read only
 #   b         m; read only                      norm: n, ||a_j||; read only
 #   price     n, > 0: the order of entry, 1 / ||a_j|| for the steepest edge; read only
 #   l1        n, >= 0; read only
 #   fuzz      roundings, per generator in the support, within which a generator is dependent
 #   x         n, in: a start >= 0, whose support is taken over; out: >= 0, exactly 0 off the support
 #   max_steps limit of the entries tried
-#   work      m n + n^2 + m + 4 n doubles, no meaning on entry or return
+#   work      m n + n^2 + m + 5 n doubles, no meaning on entry or return
 #   index     3 n integers, likewise
 #   returns   steps used, or -1 - steps where max_steps came first (x is then feasible, not optimal)
 from cpython.pycapsule cimport PyCapsule_New
@@ -48,6 +49,7 @@ cdef struct Factors:
     double* z               # n: the minimiser on P
     double* h               # n: coefficients of a Gram-Schmidt pass
     double* r               # m: residual
+    double* w               # n: A'r
     Py_ssize_t* P           # n: the support, in the order of the factors
 
 
@@ -64,9 +66,26 @@ cdef inline double dot(Py_ssize_t m, const double* a, const double* b) noexcept 
             part[q] += a[i * PARTS + q] * b[i * PARTS + q]
     for i in range(m - m % PARTS, m):
         total += a[i] * b[i]
-    for q in range(PARTS):
-        total += part[q]
-    return total
+    for q in range(8):
+        part[q] += part[q + 8]
+    for q in range(4):
+        part[q] += part[q + 4]
+    return total + ((part[0] + part[2]) + (part[1] + part[3]))
+
+
+cdef void gradient(Py_ssize_t m, Py_ssize_t n, const double* rows, const double* r,
+                   double* w) noexcept nogil:
+    """w = A'r, four rows of A at a time."""
+    cdef const double* a
+    cdef Py_ssize_t i, j
+    memset(w, 0, n * sizeof(double))
+    for i in range(m // 4):
+        a = rows + 4 * i * n
+        for j in range(n):
+            w[j] += (a[j] * r[4 * i] + a[n + j] * r[4 * i + 1]) + (
+                a[2 * n + j] * r[4 * i + 2] + a[3 * n + j] * r[4 * i + 3])
+    for i in range(m - m % 4, m):
+        axpy(n, r[i], rows + i * n, w)
 
 
 cdef inline void axpy(Py_ssize_t m, double alpha, const double* a, double* y) noexcept nogil:
@@ -265,23 +284,24 @@ cdef void refine(Factors* f, const double* A, const double* b, const double* l1,
             x[f.P[i]] = f.h[i]
 
 
-cdef Py_ssize_t steepest(Factors* f, const double* A, const double* norm, const double* price,
+cdef Py_ssize_t steepest(Factors* f, const double* rows, const double* norm, const double* price,
                          const double* l1, double size, const Py_ssize_t* barred) noexcept nogil:
     """The generator with the largest w_j price_j, w_j beyond rounding; -1 if there is none."""
     cdef Py_ssize_t j, best = -1
     cdef double w, most = 0
+    gradient(f.m, f.n, rows, f.r, f.w)
     for j in range(f.n):
         if barred[j] or norm[j] == 0:
             continue
-        w = dot(f.m, A + j * f.m, f.r) - l1[j]
+        w = f.w[j] - l1[j]
         if w > 8 * UNIT * (norm[j] * size + l1[j]) and w * price[j] > most:
             most = w * price[j]
             best = j
     return best
 
 
-cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const double* b,
-                           const double* norm, const double* price, const double* l1,
+cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const double* rows,
+                           const double* b, const double* norm, const double* price, const double* l1,
                            double fuzz, double* x, Py_ssize_t max_steps, double* work,
                            Py_ssize_t* index) noexcept nogil:
     cdef Factors f
@@ -292,7 +312,7 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const do
     cdef double size = sqrt(dot(m, b, b))
     cdef double objective, found
     f.m, f.n, f.k, f.fuzz = m, n, 0, fuzz
-    f.qb, f.z, f.h, f.r = work + n, work + 2 * n, work + 3 * n, work + 4 * n
+    f.qb, f.z, f.h, f.w, f.r = work + n, work + 2 * n, work + 3 * n, work + 4 * n, work + 5 * n
     f.Q, f.R, f.P = f.r + m, f.r + m + m * n, index + 2 * n
     f.penalised = False
     for i in range(n):
@@ -311,7 +331,7 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const do
         barred[f.P[i]] = True
     objective = residual(&f, A, b, l1, x)
     while True:
-        j = steepest(&f, A, norm, price, l1, size, barred)
+        j = steepest(&f, rows, norm, price, l1, size, barred)
         if j < 0:
             refine(&f, A, b, l1, objective, x)
             return steps

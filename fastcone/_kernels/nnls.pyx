@@ -18,6 +18,7 @@
 #   weight   n: G_jj; read only
 #   C, X     p x ld, problem r in row r.  C read only.  X: start on entry (>= 0), answer on return
 #   stop     p: the limit above; read only
+#   last     p: what the last epoch moved, written
 #   epochs   p: epochs used, written; negative where max_epochs came first
 #   work     (2 n + 1) L, 64-byte aligned, no meaning on entry or return
 #   returns  the number of problems that did not stop by themselves
@@ -106,7 +107,7 @@ cdef inline void store(Py_ssize_t n, Py_ssize_t L, Py_ssize_t l, const real* til
 
 cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real* weight,
                         Py_ssize_t p, const real* C, real* X, Py_ssize_t ld, const real* stop,
-                        int max_epochs, int* epochs, real* work) noexcept nogil:
+                        real* last, int max_epochs, int* epochs, real* work) noexcept nogil:
     cdef Py_ssize_t L = V * BYTES // sizeof(real)
     cdef Py_ssize_t slot[MOST_LANES]        # the problem in each lane, -1 for none
     cdef Py_ssize_t l, r, waiting = 0, running = 0, unfinished = 0
@@ -143,6 +144,7 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
                 if not moved[l] <= stop[r]:
                     epochs[r] = -epochs[r]
                     unfinished += 1
+                last[r] = moved[l]
                 store(n, L, l, x, X + r * ld)
                 slot[l] = -1
                 running -= 1

@@ -18,12 +18,12 @@ ctypedef struct ProductTable:
 
 ctypedef Py_ssize_t (*nnls_cd_f32)(
     Py_ssize_t n, const float* G, const float* inv, const float* weight, Py_ssize_t p,
-    const float* C, float* X, Py_ssize_t ld, const float* stop, int max_epochs, int* epochs,
-    float* work) noexcept nogil
+    const float* C, float* X, Py_ssize_t ld, const float* stop, float* last, int max_epochs,
+    int* epochs, float* work) noexcept nogil
 ctypedef Py_ssize_t (*nnls_cd_f64)(
     Py_ssize_t n, const double* G, const double* inv, const double* weight, Py_ssize_t p,
-    const double* C, double* X, Py_ssize_t ld, const double* stop, int max_epochs, int* epochs,
-    double* work) noexcept nogil
+    const double* C, double* X, Py_ssize_t ld, const double* stop, double* last, int max_epochs,
+    int* epochs, double* work) noexcept nogil
 ctypedef int (*nnls_report_f32)(
     Py_ssize_t n, const float* G, const float* coord, Py_ssize_t p, const float* C,
     const float* X, Py_ssize_t ld, const float* size, float rounding, float* out,
@@ -42,8 +42,8 @@ ctypedef struct NNLSTable:
 
 
 ctypedef Py_ssize_t (*active_set_f64)(
-    Py_ssize_t m, Py_ssize_t n, const double* A, const double* b, const double* norm,
-    const double* price, const double* l1, double fuzz, double* x, Py_ssize_t max_steps,
+    Py_ssize_t m, Py_ssize_t n, const double* A, const double* rows, const double* b,
+    const double* norm, const double* price, const double* l1, double fuzz, double* x, Py_ssize_t max_steps,
     double* work, Py_ssize_t* index) noexcept nogil
 
 ctypedef struct ActiveSetTable:

@@ -59,9 +59,12 @@ class Descent:
             C = np.subtract(C, self.l1, out=scratch.take("C - l1", C.shape, dtype))
         stop = scratch.take("stop", (p,), dtype)
         stop[...] = 0
+        last = scratch.take("last", (p,), dtype)
         used = scratch.take("epochs", (p,), np.intc)
         work = scratch.take("work", ((2 * len(self.inv) + 1) * _dispatch.tile(dtype),), dtype)
-        _dispatch.nnls_cd(self.G, self.inv, self.weight, C, X, stop, self.epochs, used, work)
+        _dispatch.nnls_cd(
+            self.G, self.inv, self.weight, C, X, stop, last, self.epochs, used, work
+        )
 
 
 class Multiplication:

@@ -16,7 +16,6 @@ from fastcone._threads import Scratch
 from fastcone.result import Solution
 
 PATIENCE = 400  # epochs of coordinate descent before "auto" calls the exact solver
-IMPATIENCE = 60  # the same where G is singular to working precision
 BLOCK_WORK = 1.2e8  # flops of a block: a few milliseconds
 EXACT_WORK = 1e7  # flops of a call of the exact solver, per step: at most some 20 ms
 
@@ -35,13 +34,9 @@ class Options:
         """Return whether the time limit has passed."""
         return time.monotonic() > self.deadline
 
-    def epochs(self, gram: Gram) -> int:
+    def epochs(self) -> int:
         """Return the epochs of coordinate descent to spend on a problem."""
-        if self.max_epochs is not None:
-            return self.max_epochs
-        if self.method == "cd":
-            return 100_000
-        return PATIENCE if gram.lam > 1e-9 or gram.pointed else IMPATIENCE
+        return self.max_epochs or (100_000 if self.method == "cd" else PATIENCE)
 
 
 class Batch:
@@ -109,8 +104,14 @@ class Batch:
 
     def _descend(self, block: Descent, scratch: Scratch, *, started: bool) -> None:
         options = self.options
-        epochs = options.epochs(block.gram)
-        block.run(options.tol, epochs, options.late, scratch, started=started)
+        block.run(
+            options.tol,
+            options.epochs(),
+            options.late,
+            scratch,
+            started=started,
+            persist=options.method == "cd",
+        )
 
     def _solve_exactly(
         self, which: slice, block: Descent, scratch: Scratch, *, reduced: bool
@@ -127,6 +128,7 @@ class Batch:
             e = block.linear.exponent[some]
             before = block.X[some], block.proof.objective[some], block.proof.gap[some]
             start = block.X[some, :n].astype(F64)
+            start[np.count_nonzero(start, axis=1) > min(m, n) / 2] = 0  # tells too little to pay
             X, used = self.targets.exact(which.start + some, e, steps, start, reduced=reduced)
             block.X[some, :n] = X
             block.prove(some, scratch)

@@ -18,6 +18,7 @@ from fastcone._nnls.gram import FACTS, Gram, unit
 from fastcone._nnls.targets import F64, Linear
 from fastcone._threads import Scratch
 
+FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms between looks at the clock
 
 
@@ -62,31 +63,61 @@ class Descent:
         self.proof.violation[which] = proof.violation
 
     def _descend(
-        self, which: np.ndarray, stop: np.ndarray, budget: int, late: Callable[[], bool],
+        self,
+        which: np.ndarray,
+        stop: np.ndarray,
+        budget: int,
+        persist: bool,
+        late: Callable[[], bool],
         scratch: Scratch,
-    ) -> None:
-        """Epochs on some problems until each has stopped, the budget is spent, or time is up."""
-        gram = self.gram
+    ) -> np.ndarray:
+        """Epochs on some problems until each has stopped, is hopeless, or the budget is spent.
+
+        Returns the problems given up: at the rate of their last epochs, the limit is farther away
+        than the budget. With `persist` none is.
+        """
+        gram, given_up = self.gram, []
         work = scratch.take(
             "work", ((2 * gram.rows + 11) * _dispatch.tile(gram.dtype),), gram.dtype
         )
-        while len(which) and budget > 0 and not late():
+        moved = np.full(len(self.X), np.inf)
+        done, step = 0, FIRST_LOOK
+        while len(which) and done < budget and not late():
             every = len(which) == len(self.X)
             C, X = (self.linear.C, self.X) if every else (self.linear.C[which], self.X[which])
-            step = min(budget, max(1, int(CALL_WORK / (2 * gram.rows**2 * len(which) + 1))))
+            most = int(CALL_WORK / (2 * gram.rows**2 * len(which) + 1))
+            step = max(1, min(step, budget - done, most))
             used = scratch.take("epochs", (len(which),), np.intc)
+            last = scratch.take("last", (len(which),), gram.dtype)
             left = _dispatch.nnls_cd(
-                gram.G, gram.inv, gram.weight, C, X, stop[which], step, used, work
+                gram.G, gram.inv, gram.weight, C, X, stop[which], last, step, used, work
             )
             if not every:
                 self.X[which] = X
             self.epochs[which] += np.abs(used)
-            which = which[used < 0] if left else which[:0]
-            budget -= step
+            done += step
+            going = used < 0 if left else np.zeros(len(which), dtype=bool)
+            if left and not persist:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    rate = np.log(last / moved[which]) / step
+                    needed = np.log(stop[which] / last) / rate
+                hopeless = going & (moved[which] < np.inf) & ~((rate < 0) & (needed < budget - done))
+                given_up.append(which[hopeless])
+                going &= ~hopeless
+            moved[which] = last
+            which = which[going]
+            step = done
+        return np.concatenate(given_up) if given_up else which[:0]
 
     def run(
-        self, tol: float, max_epochs: int, late: Callable[[], bool], scratch: Scratch,
-        *, started: bool,
+        self,
+        tol: float,
+        max_epochs: int,
+        late: Callable[[], bool],
+        scratch: Scratch,
+        *,
+        started: bool,
+        persist: bool,
     ) -> None:
         """Descend until every gap is proved to be at most `tol`, or nothing more can be gained."""
         gram, size2 = self.gram, np.maximum(self.linear.size, self.linear.allow / 8) ** 2
@@ -97,8 +128,10 @@ class Descent:
             self.prove(todo, scratch)
             todo = todo[self.proof.gap > tol]
         while len(todo):
-            self._descend(todo, stop, max_epochs - int(self.epochs[todo].max()), late, scratch)
+            budget = max_epochs - int(self.epochs[todo].max())
+            given_up = self._descend(todo, stop, budget, persist, late, scratch)
             self.prove(todo, scratch)
+            todo = np.setdiff1d(todo, given_up, assume_unique=True)
             gap = self.proof.gap[todo]
             over = gap > tol
             more = over & (stop[todo] > floor[todo]) & (self.epochs[todo] < max_epochs)
