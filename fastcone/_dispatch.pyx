@@ -149,14 +149,15 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
                              &out[0, 0], &work[0])
 
 
-def active_set(const double[:, ::1] A, const double[:, ::1] rows, const double[:, ::1] B,
-               const double[::1] norm,
+def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1] fetched,
+               const double[:, ::1] B, const double[::1] norm,
                const double[::1] price, const double[:, ::1] l1, double fuzz, double[:, ::1] X,
                Py_ssize_t max_steps, Py_ssize_t[::1] steps, double[::1] work,
                Py_ssize_t[::1] index):
-    """Exact solution of one problem after the other; A (n, m) holds a generator in each row."""
-    cdef Py_ssize_t n = A.shape[0], m = A.shape[1], p = B.shape[0], r
-    assert rows.shape[0] == m and rows.shape[1] == n and B.shape[1] == m
+    """Exact solution of one problem after the other, on the same rows of A (m, n)."""
+    cdef Py_ssize_t m = rows.shape[0], n = rows.shape[1], p = B.shape[0], r
+    assert columns.shape[0] == n and columns.shape[1] == m and fetched.shape[0] == n
+    assert B.shape[1] == m
     assert norm.shape[0] == n and price.shape[0] == n
     assert l1.shape[0] == p and l1.shape[1] == n
     assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p
@@ -167,7 +168,8 @@ def active_set(const double[:, ::1] A, const double[:, ::1] rows, const double[:
         return
     with nogil:
         for r in range(p):
-            steps[r] = _active_set.solve(m, n, &A[0, 0], &rows[0, 0], &B[r, 0], &norm[0], &price[0],
+            steps[r] = _active_set.solve(m, n, &rows[0, 0], &columns[0, 0], &fetched[0], &B[r, 0],
+                                         &norm[0], &price[0],
                                          &l1[r, 0], fuzz, &X[r, 0], max_steps, &work[0], &index[0])
 
 

@@ -10,7 +10,7 @@ nnls    minimise ||A x - b||_2 over x >= 0, exactly
     A           n generators of m numbers, contiguous (Fortran order); read only
     b           m; read only
     x           n, written: >= 0, exactly 0 off the support
-    rnorm       ||A x - b||_2, written
+    rnorm       ||A x - b||_2, written; not a number if A or b holds NaN or infinity
     max_steps   limit of the entries tried; 3 n is usual
     work        nnls_work(m, n) doubles, no meaning on entry or return
     index       nnls_index(m, n) integers, likewise

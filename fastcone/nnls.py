@@ -88,11 +88,13 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
     m, n = A.shape
     if len(b) != m:
         raise ValueError(f"b has {len(b)} entries, want {m}: A has {m} rows")
-    check_finite("A", A)
-    check_finite("b", b)
     if m == 0 or n == 0:
+        check_finite("b", b)
         return np.zeros(n), float(np.linalg.norm(b))
-    x, rnorm, steps = nnls_arrays(A, np.ascontiguousarray(b), maxiter or 3 * n)
+    x, rnorm, steps = nnls_arrays(A, b, maxiter or 3 * n)
+    if not math.isfinite(rnorm):
+        check_finite("A", A)
+        check_finite("b", b)
     if steps < 0:
         raise RuntimeError("Maximum number of iterations reached.")
     return x, rnorm

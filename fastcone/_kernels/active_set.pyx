@@ -16,8 +16,9 @@
 # Reference  Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23;
 #            Daniel, Gragg, Kaufman, Stewart, Math. Comp. 30, 1976 (the factor updates)
 #
-#   A         n generators of m, contiguous, ||a_j|| of order 1 (scaled); read only
-#   rows      the same numbers as m rows of n: what w = A'r reads; read only
+#   rows      A, m rows of n, columns scaled to ||a_j|| of order 1; read only
+#   columns   n x m: the generators that ever entered, copied from `rows` on first use
+#   fetched   n: whether a column is there already; zeros before the first problem with this A
 #   b         m; read only                      norm: n, ||a_j||; read only
 #   price     n, > 0: the order of entry, 1 / ||a_j|| for the steepest edge; read only
 #   l1        n, >= 0; read only
@@ -43,6 +44,10 @@ cdef struct Factors:
     Py_ssize_t m, n, k      # A is m x n; k = |P|
     double fuzz             # see the head
     bint penalised          # some l1_j > 0
+    const double* rows      # see the head
+    double* columns
+    Py_ssize_t* fetched
+    const double* norm
     double* Q               # n x m: row i is the i-th orthonormal direction (k in use)
     double* R               # n x n: row i is column i of R, entries 0..i (k in use)
     double* qb              # n: Q'b
@@ -95,14 +100,25 @@ cdef inline void axpy(Py_ssize_t m, double alpha, const double* a, double* y) no
         y[i] += alpha * a[i]
 
 
-cdef bint enter(Factors* f, const double* a, double norm, const double* b) noexcept nogil:
-    """Append a = Q R_k + rho q to the factors; False, and nothing appended, if rho is rounding."""
+cdef const double* generator(Factors* f, Py_ssize_t j) noexcept nogil:
+    """a_j, contiguous"""
+    cdef double* a = f.columns + j * f.m
+    cdef Py_ssize_t i
+    if not f.fetched[j]:
+        f.fetched[j] = True
+        for i in range(f.m):
+            a[i] = f.rows[i * f.n + j]
+    return a
+
+
+cdef bint enter(Factors* f, Py_ssize_t j, const double* b) noexcept nogil:
+    """Append a_j = Q R_k + rho q to the factors; False, and nothing appended, if rho is rounding."""
     cdef double* q = f.Q + f.k * f.m
     cdef double* column = f.R + f.k * f.n
     cdef double rho, coefficient
     cdef Py_ssize_t i
     cdef int _sweep
-    memcpy(q, a, f.m * sizeof(double))
+    memcpy(q, generator(f, j), f.m * sizeof(double))
     memset(column, 0, f.n * sizeof(double))
     for _sweep in range(2):
         for i in range(f.k):
@@ -110,12 +126,13 @@ cdef bint enter(Factors* f, const double* a, double norm, const double* b) noexc
             column[i] += coefficient
             axpy(f.m, -coefficient, f.Q + i * f.m, q)
     rho = sqrt(dot(f.m, q, q))
-    if rho <= f.fuzz * (f.k + 1) * UNIT * norm or f.k == f.m:
+    if rho <= f.fuzz * (f.k + 1) * UNIT * f.norm[j] or f.k == f.m:
         return False
     for i in range(f.m):
         q[i] /= rho
     column[f.k] = rho
     f.qb[f.k] = dot(f.m, q, b)
+    f.P[f.k] = j
     f.k += 1
     return True
 
@@ -220,12 +237,11 @@ cdef double exchange(Factors* f, double* x) noexcept nogil:
     return t
 
 
-cdef bint admit(Factors* f, const double* a, double norm, const double* b, const double* l1,
-                Py_ssize_t j, double* x) noexcept nogil:
+cdef bint admit(Factors* f, Py_ssize_t j, const double* b, const double* l1,
+                double* x) noexcept nogil:
     """Take generator j into the support; False, with the factors perhaps changed, if it cannot."""
     cdef Py_ssize_t k = f.k
-    if enter(f, a, norm, b):
-        f.P[k] = j
+    if enter(f, j, b):
         minimise(f, l1)
         if f.z[k] > 0:
             return True
@@ -234,41 +250,36 @@ cdef bint admit(Factors* f, const double* a, double norm, const double* b, const
     if not f.penalised:
         return False
     x[j] = exchange(f, x)
-    if f.k == k or not enter(f, a, norm, b):
-        return False
-    f.P[f.k - 1] = j
-    return True
+    return f.k < k and enter(f, j, b)
 
 
-cdef double residual(Factors* f, const double* A, const double* b, const double* l1,
+cdef double residual(Factors* f, const double* b, const double* l1,
                      const double* x) noexcept nogil:
     """r = b - A x; returns the objective 1/2 ||r||^2 + l1'x."""
     cdef double total
     cdef Py_ssize_t i
     memcpy(f.r, b, f.m * sizeof(double))
     for i in range(f.k):
-        axpy(f.m, -x[f.P[i]], A + f.P[i] * f.m, f.r)
+        axpy(f.m, -x[f.P[i]], generator(f, f.P[i]), f.r)
     total = dot(f.m, f.r, f.r) / 2
     for i in range(f.k):
         total += l1[f.P[i]] * x[f.P[i]]
     return total
 
 
-cdef void take_over(Factors* f, const double* A, const double* norm, const double* b,
-                    Py_ssize_t count, const Py_ssize_t* P, double* x) noexcept nogil:
+cdef void take_over(Factors* f, const double* b, Py_ssize_t count, const Py_ssize_t* P,
+                    double* x) noexcept nogil:
     """Factor the support P; generators within rounding of the others' span leave it, x_j = 0."""
     cdef Py_ssize_t i, j
     f.k = 0
     for i in range(count):
         j = P[i]
-        if enter(f, A + j * f.m, norm[j], b):
-            f.P[f.k - 1] = j
-        else:
+        if not enter(f, j, b):
             x[j] = 0
 
 
-cdef void refine(Factors* f, const double* A, const double* b, const double* l1,
-                 double objective, double* x) noexcept nogil:
+cdef void refine(Factors* f, const double* b, const double* l1, double objective,
+                 double* x) noexcept nogil:
     """One step of iterative refinement, R dx = Q'r - R^-T l1_P, kept if it does no harm."""
     cdef Py_ssize_t i
     cdef bint inside = True
@@ -279,29 +290,29 @@ cdef void refine(Factors* f, const double* A, const double* b, const double* l1,
         f.h[i] = x[f.P[i]]
         x[f.P[i]] += f.z[i]
         inside = inside and x[f.P[i]] > 0
-    if not inside or not residual(f, A, b, l1, x) <= objective:
+    if not inside or not residual(f, b, l1, x) <= objective:
         for i in range(f.k):
             x[f.P[i]] = f.h[i]
 
 
-cdef Py_ssize_t steepest(Factors* f, const double* rows, const double* norm, const double* price,
-                         const double* l1, double size, const Py_ssize_t* barred) noexcept nogil:
+cdef Py_ssize_t steepest(Factors* f, const double* price, const double* l1, double size,
+                         const Py_ssize_t* barred) noexcept nogil:
     """The generator with the largest w_j price_j, w_j beyond rounding; -1 if there is none."""
     cdef Py_ssize_t j, best = -1
     cdef double w, most = 0
-    gradient(f.m, f.n, rows, f.r, f.w)
+    gradient(f.m, f.n, f.rows, f.r, f.w)
     for j in range(f.n):
-        if barred[j] or norm[j] == 0:
+        if barred[j] or f.norm[j] == 0:
             continue
         w = f.w[j] - l1[j]
-        if w > 8 * UNIT * (norm[j] * size + l1[j]) and w * price[j] > most:
+        if w > 8 * UNIT * (f.norm[j] * size + l1[j]) and w * price[j] > most:
             most = w * price[j]
             best = j
     return best
 
 
-cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const double* rows,
-                           const double* b, const double* norm, const double* price, const double* l1,
+cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, double* columns,
+                           Py_ssize_t* fetched, const double* b, const double* norm, const double* price, const double* l1,
                            double fuzz, double* x, Py_ssize_t max_steps, double* work,
                            Py_ssize_t* index) noexcept nogil:
     cdef Factors f
@@ -312,6 +323,7 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const do
     cdef double size = sqrt(dot(m, b, b))
     cdef double objective, found
     f.m, f.n, f.k, f.fuzz = m, n, 0, fuzz
+    f.rows, f.columns, f.fetched, f.norm = rows, columns, fetched, norm
     f.qb, f.z, f.h, f.w, f.r = work + n, work + 2 * n, work + 3 * n, work + 4 * n, work + 5 * n
     f.Q, f.R, f.P = f.r + m, f.r + m + m * n, index + 2 * n
     f.penalised = False
@@ -324,16 +336,16 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const do
             k += 1
         else:
             x[j] = 0
-    take_over(&f, A, norm, b, k, before, x)
+    take_over(&f, b, k, before, x)
     settle(&f, l1, x)
     memset(barred, 0, n * sizeof(Py_ssize_t))
     for i in range(f.k):
         barred[f.P[i]] = True
-    objective = residual(&f, A, b, l1, x)
+    objective = residual(&f, b, l1, x)
     while True:
-        j = steepest(&f, rows, norm, price, l1, size, barred)
+        j = steepest(&f, price, l1, size, barred)
         if j < 0:
-            refine(&f, A, b, l1, objective, x)
+            refine(&f, b, l1, objective, x)
             return steps
         if steps == max_steps:
             return -1 - steps
@@ -342,17 +354,17 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* A, const do
         k = f.k
         memcpy(kept, x, n * sizeof(double))
         memcpy(before, f.P, k * sizeof(Py_ssize_t))
-        if admit(&f, A + j * m, norm[j], b, l1, j, x):
+        if admit(&f, j, b, l1, x):
             settle(&f, l1, x)
-            found = residual(&f, A, b, l1, x)
+            found = residual(&f, b, l1, x)
         elif f.k == k:
             continue
         else:
             found = INFINITY
         if found > objective + 4 * UNIT * size * size:
             memcpy(x, kept, n * sizeof(double))
-            take_over(&f, A, norm, b, k, before, x)
-            found = residual(&f, A, b, l1, x)
+            take_over(&f, b, k, before, x)
+            found = residual(&f, b, l1, x)
         elif found < objective:
             memset(barred, 0, n * sizeof(Py_ssize_t))
         objective = found

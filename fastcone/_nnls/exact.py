@@ -31,8 +31,8 @@ class Exact:
         self, A: np.ndarray, reduce: np.ndarray | None = None, fuzz: float = FUZZ
     ) -> None:
         self.m, self.n = A.shape
-        self.generators, self.rows = np.ascontiguousarray(A.T), np.ascontiguousarray(A)
-        self.norms = np.sqrt(np.einsum("ij,ij->i", self.generators, self.generators))
+        self.rows = np.ascontiguousarray(A)
+        self.norms = np.sqrt(np.einsum("ij,ij->j", self.rows, self.rows))
         self.reduce = None if reduce is None else Packed(reduce)
         self.price = np.divide(1, self.norms, out=np.zeros(self.n), where=self.norms > 0)
         self.fuzz = fuzz
@@ -71,8 +71,10 @@ class Exact:
         steps = np.empty(len(B), dtype=np.intp)
         work = np.empty(self.m * self.n + self.n**2 + 5 * self.n + self.m)
         index = np.empty(3 * self.n, dtype=np.intp)
+        columns = np.empty((self.n, self.m))
+        fetched = np.zeros(self.n, dtype=np.intp)
         _dispatch.active_set(
-            self.generators, self.rows, B, self.norms, self.price, np.ascontiguousarray(l1), self.fuzz,
+            self.rows, columns, fetched, B, self.norms, self.price, np.ascontiguousarray(l1), self.fuzz,
             X, max_steps, steps, work, index,
         )
         return X, steps
