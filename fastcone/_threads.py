@@ -136,7 +136,7 @@ def _blas() -> ThreadpoolController:
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """Hold BLAS to one thread, so that the bits of what runs inside do not depend on its threads."""
+    """Hold BLAS to one thread: the bits of what runs inside do not depend on its threads."""
     return _blas().limit(limits=1)
 
 

@@ -206,9 +206,7 @@ def nmf_cd_iteration(
     k = W.shape[1]
 
     def descend(G: np.ndarray, C: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-        return np.array(
-            [nnls_cd(G, c, x, -1.0, count)[0] for c, x in zip(C, rows, strict=True)]
-        )
+        return np.array([nnls_cd(G, c, x, -1.0, count)[0] for c, x in zip(C, rows, strict=True)])
 
     H = descend(W.T @ W + l2_H * np.eye(k), X.T @ W - l1_H, H.T, epochs[0]).T
     W = descend(H @ H.T + l2_W * np.eye(k), X @ H.T - l1_W, W, epochs[1])

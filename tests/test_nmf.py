@@ -398,10 +398,9 @@ def test_integers_are_computed_in_float64():
 
 def prepared(X, rank, **options):
     """The scaled problem and its start."""
-    given = dict(
-        loss=SQUARE, solver="cd", init=None, l1_W=0, l1_H=0, l2_W=0, l2_H=0, max_iter=1, tol=0,
-        update_W=True, random_state=0, callback=None, n_threads=1, time_limit=None,
-    )  # fmt: skip
+    given = dict.fromkeys(NAMES, 0.0)
+    given |= dict.fromkeys(("init", "random_state", "callback", "n_threads", "time_limit"))
+    given |= {"loss": SQUARE, "solver": "cd", "max_iter": 1, "tol": 0, "update_W": True}
     checked = Options.checked(rank, mask=None, W=None, H=None, **(given | options))
     return scaled(*data(X, None), None, None, checked)
 

@@ -31,7 +31,7 @@ from fastcone._nmf.problem import (
     pack,
     product,
 )
-from fastcone._threads import Scratch, aligned
+from fastcone._threads import Scratch
 
 BLOCK = 4  # coordinates per register block of the descent kernel
 NEAR = 1e-3  # of 1/2 ||X||^2: objectives below are formed entry by entry
@@ -77,7 +77,7 @@ class Multiplication:
         _dispatch.nmf_mu("square", self.rank, X, C, below, p.l1, p.l2, p.floor)
 
 
-STEPS = {"cd": Descent, "mu": Multiplication}
+STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multiplication}
 
 
 class GramFit:
