@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import queue
 import threading
@@ -30,7 +31,7 @@ ALIGNMENT = 64  # bytes: one cache line, and the widest lane vector
 def aligned(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     """Return an uninitialised C-contiguous array that starts on a 64-byte boundary."""
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size].view(dtype).reshape(shape)
@@ -45,7 +46,7 @@ class Scratch:
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
         """Return an aligned array of this shape, its contents left from earlier use."""
         key = (name, np.dtype(dtype))
-        size = int(np.prod(shape, dtype=np.int64))
+        size = math.prod(shape)
         if key not in self._arrays or self._arrays[key].size < size:
             self._arrays[key] = aligned((size,), dtype)
         return self._arrays[key][:size].reshape(shape)
