@@ -4,6 +4,7 @@
 Solvers speak columns (one problem a column), cones and tasks speak rows (one sample a row).
 """
 
+from fastcone.nmf import nmf
 from fastcone.nnls import nnls, solve_nnls, solve_nnls_gram
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
@@ -13,6 +14,7 @@ __all__ = [
     "ConvergenceError",
     "NMFResult",
     "Solution",
+    "nmf",
     "nnls",
     "solve_nnls",
     "solve_nnls_gram",

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import queue
 import threading
@@ -30,7 +31,7 @@ ALIGNMENT = 64  # bytes: one cache line, and the widest lane vector
 def aligned(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     """Return an uninitialised C-contiguous array that starts on a 64-byte boundary."""
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size].view(dtype).reshape(shape)
@@ -45,7 +46,7 @@ class Scratch:
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
         """Return an aligned array of this shape, its contents left from earlier use."""
         key = (name, np.dtype(dtype))
-        size = int(np.prod(shape, dtype=np.int64))
+        size = math.prod(shape)
         if key not in self._arrays or self._arrays[key].size < size:
             self._arrays[key] = aligned((size,), dtype)
         return self._arrays[key][:size].reshape(shape)
@@ -136,7 +137,7 @@ def _blas() -> ThreadpoolController:
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """Hold BLAS to one thread, so that the bits of what runs inside do not depend on its threads."""
+    """Hold BLAS to one thread: the bits of what runs inside do not depend on its threads."""
     return _blas().limit(limits=1)
 
 

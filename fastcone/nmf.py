@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Non-negative matrix factorisation: the training of a dictionary.
 
-    a) X is brought to one layout (a sample contiguous) and, where its largest entry is far from 1,
-       to a scale at which no product overflows (`_nmf/inputs.py`).
-    b) `GramFit` (squared error) or `EntryFit` (Kullback-Leibler, masks) proposes new factors; they
-       are accepted only if the objective has not grown.
-    c) Time limit, Ctrl-C and the callback act between blocks and iterations; the factors last
-       accepted are what is returned.
+a) X is brought to one layout (a sample contiguous) and, where its largest entry is far from 1,
+   to a scale at which no product overflows (`_nmf/inputs.py`).
+b) `GramFit` (squared error) or `EntryFit` (Kullback-Leibler, masks) proposes new factors; they
+   are accepted only if the objective has not grown.
+c) Time limit, Ctrl-C and the callback act between blocks and iterations; the factors last
+   accepted are what is returned.
 """
 
 from __future__ import annotations

@@ -115,3 +115,130 @@ def active_set(
             x[~support] = 0
         x = z
     return x, -max_steps
+
+
+# --- nmf -------------------------------------------------------------------------------------
+
+
+def nmf_outer(B: np.ndarray, H: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """Return C + B'H: samples B (p, m) and their coefficients H (p, n).
+
+    >>> nmf_outer(np.array([[1.0, 2.0]]), np.array([[3.0]]), np.zeros((2, 1)))
+    array([[3.],
+           [6.]])
+    """
+    return C + B.T @ H
+
+
+def nmf_entries(
+    loss: str, X: np.ndarray, Y: np.ndarray, weight: np.ndarray, least: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return w x / y ("kl") or w y ("square"), and the loss of each row.
+
+    >>> nmf_entries("square", np.array([[3.0, 9.0]]), np.ones((1, 2)), np.array([[1.0, 0.0]]))
+    (array([[1., 0.]]), array([2.]))
+    >>> nmf_entries("kl", np.array([[0.0, 2.0]]), np.array([[3.0, 2.0]]), np.ones((1, 2)))
+    (array([[0., 1.]]), array([3.]))
+    """
+    if loss == "square":
+        return weight * Y, np.sum(weight * (X - Y) ** 2, axis=1) / 2
+    Y = np.maximum(Y, least)
+    ratio = np.divide(X, Y, out=np.zeros(X.shape), where=X > 0)
+    log = np.log(np.where(X > 0, ratio, 1))
+    return weight * ratio, np.sum(weight * (X * log - X + Y), axis=1)
+
+
+def nmf_mu(
+    loss: str,
+    H: np.ndarray,
+    num: np.ndarray,
+    den: np.ndarray,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    floor: float = 0.0,
+) -> np.ndarray:
+    """Return the rows of H after one multiplicative step.
+
+    >>> nmf_mu("square", np.ones((1, 2)), np.array([[2.0, 0.0]]), np.ones((1, 2)), floor=0.5)
+    array([[2. , 0.5]])
+    """
+    if loss == "square":
+        top, below = H * num, den + l1 + l2 * H
+    else:
+        top, below = H * num, den + l1
+        below = (below + np.sqrt(below**2 + 4 * l2 * top)) / 2
+    return np.maximum(floor, np.divide(top, below, out=np.zeros_like(top), where=below > 0))
+
+
+def nmf_objective(
+    loss: str,
+    X: np.ndarray,
+    W: np.ndarray,
+    H: np.ndarray,
+    weight: np.ndarray | float = 1.0,
+    penalties: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
+) -> float:
+    """Return D(X, W H) and the penalties l1_W, l1_H, l2_W, l2_H; X (m, N).
+
+    >>> nmf_objective("square", np.eye(2), np.eye(2), np.zeros((2, 2)), penalties=(1, 1, 0, 0))
+    3.0
+    """
+    l1_W, l1_H, l2_W, l2_H = penalties
+    weight = np.broadcast_to(weight, X.shape)
+    loss_value = nmf_entries(loss, np.where(weight > 0, X, 0), W @ H, weight)[1].sum()
+    squares = l2_W * np.sum(W**2) / 2 + l2_H * np.sum(H**2) / 2
+    return float(loss_value + l1_W * W.sum() + l1_H * H.sum() + squares)
+
+
+def nmf_cd_iteration(
+    X: np.ndarray,
+    W: np.ndarray,
+    H: np.ndarray,
+    penalties: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
+    epochs: tuple[int, int] = (1, 1),
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return W and H after epochs of coordinate descent on H (the first number), then on W.
+
+    >>> nmf_cd_iteration(np.array([[2.0]]), np.array([[1.0]]), np.array([[0.0]]))
+    (array([[1.]]), array([[2.]]))
+    """
+    l1_W, l1_H, l2_W, l2_H = penalties
+    k = W.shape[1]
+
+    def descend(G: np.ndarray, C: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+        return np.array([nnls_cd(G, c, x, -1.0, count)[0] for c, x in zip(C, rows, strict=True)])
+
+    H = descend(W.T @ W + l2_H * np.eye(k), X.T @ W - l1_H, H.T, epochs[0]).T
+    W = descend(H @ H.T + l2_W * np.eye(k), X @ H.T - l1_W, W, epochs[1])
+    return W, H
+
+
+def nmf_mu_iteration(
+    loss: str,
+    X: np.ndarray,
+    W: np.ndarray,
+    H: np.ndarray,
+    weight: np.ndarray | float = 1.0,
+    penalties: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
+    floor: float = 2.0**-52,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return W and H after one multiplicative step on H, then one on W.
+
+    >>> nmf_mu_iteration("kl", np.array([[2.0]]), np.array([[1.0]]), np.array([[1.0]]))
+    (array([[1.]]), array([[2.]]))
+    """
+    l1_W, l1_H, l2_W, l2_H = penalties
+    weight = np.broadcast_to(np.asarray(weight, dtype=float), X.shape)
+    X = np.where(weight > 0, X, 0)
+
+    def step(
+        X: np.ndarray, w: np.ndarray, A: np.ndarray, H: np.ndarray, l1: float, l2: float
+    ) -> np.ndarray:
+        """One step on H in X ~ A H."""
+        out = nmf_entries(loss, X, A @ H, w)[0]
+        num, den = (A.T @ out, A.T @ w) if loss == "kl" else (A.T @ (w * X), A.T @ out)
+        return nmf_mu(loss, H.T, num.T, den.T, l1, l2, floor).T
+
+    H = step(X, weight, W, H, l1_H, l2_H)
+    W = step(X.T, weight.T, H.T, W.T, l1_W, l2_W).T
+    return W, H

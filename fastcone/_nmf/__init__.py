@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The parts of NMF training, each on the ones before it.
 
-    problem      the data in scaled units, cut into blocks; passes over the blocks
-    start        random and SVD-based starts
-    gram         iterations that see the data only through W'X and XH' (squared error)
-    entrywise    iterations that look at every entry of WH (Kullback-Leibler, masks)
+problem      the data in scaled units, cut into blocks; passes over the blocks
+start        random and SVD-based starts
+gram         iterations that see the data only through W'X and XH' (squared error)
+entrywise    iterations that look at every entry of WH (Kullback-Leibler, masks)
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The losses that are formed entry by entry, one block of WH at a time.
 
-    square   sum w (x - y)^2 / 2             y = (WH)_ij, w = 1 where known, 0 elsewhere
-    kl       sum w (x log(x / y) - x + y)    y at least `least`, so that no ratio overflows
+square   sum w (x - y)^2 / 2             y = (WH)_ij, w = 1 where known, 0 elsewhere
+kl       sum w (x log(x / y) - x + y)    y at least `least`, so that no ratio overflows
 """
 
 from __future__ import annotations

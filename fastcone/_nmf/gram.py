@@ -31,7 +31,7 @@ from fastcone._nmf.problem import (
     pack,
     product,
 )
-from fastcone._threads import Scratch, aligned
+from fastcone._threads import Scratch
 
 BLOCK = 4  # coordinates per register block of the descent kernel
 NEAR = 1e-3  # of 1/2 ||X||^2: objectives below are formed entry by entry
@@ -80,7 +80,7 @@ class Multiplication:
         _dispatch.nmf_mu("square", self.rank, X, C, below, p.l1, p.l2, p.floor)
 
 
-STEPS = {"cd": Descent, "mu": Multiplication}
+STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multiplication}
 
 
 class GramFit:
@@ -93,13 +93,17 @@ class GramFit:
         self.candidate = problem.factors()
         if not update_W:
             self.candidate.W = start.W
-        self.half_norm = self._half_norm()
         self.entrywise = False
         kp = problem.kp
         self.HH = problem.sums(problem.samples, kp, kp)
         self.WW = problem.sums(problem.features, kp, kp)
         self.XH = problem.sums(problem.samples, problem.m if update_W else 0, kp)
-        self.G = self.next_G = self._gram(start.W)
+
+    def first(self) -> float:
+        """Return the objective at the start."""
+        self.half_norm = self._half_norm()
+        self.G = self.next_G = self._gram(self.factors.W)
+        return self.loss(self.factors)
 
     def _half_norm(self) -> float:
         """Return 1/2 ||X||^2."""
@@ -122,10 +126,6 @@ class GramFit:
 
         self.problem.sweep(self.problem.features, work)
         return self.WW.sum(axis=0)
-
-    def first(self) -> float:
-        """Return the objective at the start."""
-        return self.loss(self.factors)
 
     def advance(self) -> None:
         """Make the candidate: one step on H, one on W."""

@@ -31,6 +31,7 @@ from fastcone._validation import (
 LOSSES = ("frobenius", "kullback-leibler")
 SOLVERS = ("cd", "mu")
 FLOOR = 2.0**-52  # least entry that `mu` gives a factor, in units of the factor
+LIFT = 2.0**-13  # what `mu` starts from in place of an entry below that
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,10 @@ def _start(
     """Return the start the caller gave or named; for `mu`, without zeros in what it updates."""
     m, k = problem.m, problem.k
     if W is None:
-        name = "nndsvda" if k <= min(m, problem.N) and problem.known is None else "random"
+        possible = k <= min(m, problem.N)
+        if o.init not in (None, "random") and not possible:
+            raise ValueError(f"init must be 'random' for rank > min(m, N), found {o.init!r}")
+        name = "nndsvda" if possible and problem.known is None else "random"
         try:
             factors = start(problem, o.init or name, o.rng)
         except Expired:
@@ -216,10 +220,15 @@ def _start(
         elif o.solver == "mu":
             factors.Ht[...] = problem.units[1]
     if o.solver == "mu":
-        np.maximum(factors.Ht, problem.H.floor, out=factors.Ht)
+        _lift(factors.Ht, problem.units[1])
         if o.update_W:
-            np.maximum(factors.W[:m, :k], problem.W.floor, out=factors.W[:m, :k])
+            _lift(factors.W[:m, :k], problem.units[0])
     return factors
+
+
+def _lift(values: np.ndarray, unit: float) -> None:
+    """Replace what multiplication could not bring back."""
+    values[values < FLOOR * unit] = LIFT * unit
 
 
 def _rescaled(Ht: np.ndarray, e: int, unit: float) -> np.ndarray:

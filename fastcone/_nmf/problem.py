@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The data of a factorisation in scaled units, and passes over its blocks.
 
-    a) Samples are cut into blocks, blocks into at most GROUPS groups. A group is worked through in
-       order by one thread and holds its own sums; the groups' sums are added in order. Blocks and
-       groups depend on the sizes alone, so every bit is the same for any number of threads.
-    b) W is held as rows of `kp` numbers, its rows and columns padded with zeros to whole panels of
-       the product kernel; the coefficients are held as H' (N, k), one sample a row, and padded per
-       block.
-    c) The factors are scaled by powers of two, which changes no bit of their digits: so is X,
-       but only where its largest entry is far from 1 (2^-COMFORT .. 2^COMFORT).
+a) Samples are cut into blocks, blocks into at most GROUPS groups. A group is worked through in
+   order by one thread and holds its own sums; the groups' sums are added in order. Blocks and
+   groups depend on the sizes alone, so every bit is the same for any number of threads.
+b) W is held as rows of `kp` numbers, its rows and columns padded with zeros to whole panels of
+   the product kernel; the coefficients are held as H' (N, k), one sample a row, and padded per
+   block.
+c) The factors are scaled by powers of two, which changes no bit of their digits: so is X,
+   but only where its largest entry is far from 1 (2^-COMFORT .. 2^COMFORT).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -78,7 +79,7 @@ def cut(count: int, width: int, rank: int, itemsize: int, groups: int) -> list[l
     edges = [g * blocks // groups for g in range(groups + 1)]
     return [
         [Block(b, g, b == lo, slice(b * size, min((b + 1) * size, count))) for b in range(lo, hi)]
-        for g, (lo, hi) in enumerate(zip(edges[:-1], edges[1:], strict=True))
+        for g, (lo, hi) in enumerate(itertools.pairwise(edges))
     ]
 
 
@@ -161,9 +162,7 @@ class Problem:
         W[...] = 0
         return Factors(W, np.zeros((self.N, self.k), dtype=self.dtype))
 
-    def sweep(
-        self, groups: list[list[Block]], work: Callable[[Block, Scratch], None]
-    ) -> None:
+    def sweep(self, groups: list[list[Block]], work: Callable[[Block, Scratch], None]) -> None:
         """Call work(block, scratch) for every block, the blocks of a group in order."""
 
         def group(index: int, scratch: Scratch) -> None:

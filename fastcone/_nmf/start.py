@@ -137,8 +137,9 @@ def start(problem: Problem, init: str, rng: np.random.Generator) -> Factors:
     parts = (factors.W[: problem.m, 1 : problem.k], factors.Ht[:, 1:])
     for values, unit in zip(parts, problem.units[::-1], strict=True):
         zeros = values == 0
-        size = average / unit
-        if init == "nndsvdar":
-            size = size / 100 * np.abs(rng.standard_normal(np.count_nonzero(zeros)))
-        values[zeros] = size
+        if init == "nndsvda":
+            values[zeros] = average / unit
+        else:
+            small = average / unit / 100
+            values[zeros] = small * np.abs(rng.standard_normal(np.count_nonzero(zeros)))
     return factors
