@@ -161,7 +161,7 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
     assert norm.shape[0] == n and price.shape[0] == n
     assert l1.shape[0] == p and l1.shape[1] == n
     assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p
-    assert work.shape[0] >= m * n + n * n + 5 * n + m and index.shape[0] >= 3 * n
+    assert work.shape[0] >= m * n + n * n + 6 * n + m and index.shape[0] >= 2 * n
     if n == 0 or m == 0:
         X[:, :] = 0
         steps[:] = 0

@@ -11,11 +11,11 @@ cdef double FUZZ = 32       # as in fastcone/_nnls/exact.py
 
 cdef Py_ssize_t nnls_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
     # scaled A, its columns, b, norms, prices, penalties, and the kernel's own
-    return 2 * m * n + m + 3 * n + (m * n + n * n + m + 5 * n)
+    return 2 * m * n + m + 3 * n + (m * n + n * n + m + 6 * n)
 
 
 cdef Py_ssize_t nnls_index(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
-    return 5 * n
+    return 4 * n
 
 
 cdef inline int exponent(double largest) noexcept nogil:
@@ -79,7 +79,7 @@ cdef Py_ssize_t solve(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t ro
     cdef double* norm = target + m
     cdef double* price = norm + n
     cdef double* l1 = price + n
-    cdef Py_ssize_t* e = index + 3 * n
+    cdef Py_ssize_t* e = index + 2 * n
     cdef Py_ssize_t* fetched = e + n
     cdef double total = 0
     cdef Py_ssize_t i, j, steps

@@ -25,11 +25,11 @@
 #   fuzz      roundings, per generator in the support, within which a generator is dependent
 #   x         n, in: a start >= 0, whose support is taken over; out: >= 0, exactly 0 off the support
 #   max_steps limit of the entries tried
-#   work      m n + n^2 + m + 5 n doubles, no meaning on entry or return
-#   index     3 n integers, likewise
+#   work      m n + n^2 + m + 6 n doubles, no meaning on entry or return
+#   index     2 n integers, likewise
 #   returns   steps used, or -1 - steps where max_steps came first (x is then feasible, not optimal)
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport INFINITY, hypot, sqrt
+from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.tables cimport ActiveSetTable
@@ -148,7 +148,7 @@ cdef void leave(Factors* f, Py_ssize_t out) noexcept nogil:
         f.P[j] = f.P[j + 1]
     f.k -= 1
     for i in range(out, f.k):
-        rho = hypot(f.R[i * f.n + i], f.R[i * f.n + i + 1])
+        rho = sqrt(f.R[i * f.n + i] ** 2 + f.R[i * f.n + i + 1] ** 2)
         c = f.R[i * f.n + i] / rho
         s = f.R[i * f.n + i + 1] / rho
         for j in range(i, f.k):
@@ -171,15 +171,17 @@ cdef void minimise(Factors* f, const double* l1) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef double total
     for i in range(f.k):
-        total = l1[f.P[i]]
-        for j in range(i):
-            total -= f.R[i * f.n + j] * f.h[j]
-        f.h[i] = total / f.R[i * f.n + i]
-        f.z[i] = f.qb[i] - f.h[i]
+        f.z[i] = f.qb[i]
+    if f.penalised:
+        for i in range(f.k):
+            total = l1[f.P[i]]
+            for j in range(i):
+                total -= f.R[i * f.n + j] * f.h[j]
+            f.h[i] = total / f.R[i * f.n + i]
+            f.z[i] -= f.h[i]
     for i in range(f.k - 1, -1, -1):
         f.z[i] /= f.R[i * f.n + i]
-        for j in range(i):
-            f.z[j] -= f.R[i * f.n + j] * f.z[i]
+        axpy(i, -f.z[i], f.R + i * f.n, f.z)
 
 
 cdef double step_length(Factors* f, const double* x, Py_ssize_t* wall) noexcept nogil:
@@ -296,19 +298,37 @@ cdef void refine(Factors* f, const double* b, const double* l1, double objective
 
 
 cdef Py_ssize_t steepest(Factors* f, const double* price, const double* l1, double size,
-                         const Py_ssize_t* barred) noexcept nogil:
+                         const double* open) noexcept nogil:
     """The generator with the largest w_j price_j, w_j beyond rounding; -1 if there is none."""
-    cdef Py_ssize_t j, best = -1
-    cdef double w, most = 0
+    cdef double part[8]
+    cdef double most = 0, w
+    cdef Py_ssize_t j, groups = f.n // 8
+    cdef int q
     gradient(f.m, f.n, f.rows, f.r, f.w)
     for j in range(f.n):
-        if barred[j] or f.norm[j] == 0:
-            continue
         w = f.w[j] - l1[j]
-        if w > 8 * UNIT * (f.norm[j] * size + l1[j]) and w * price[j] > most:
-            most = w * price[j]
-            best = j
-    return best
+        f.w[j] = w * price[j] * open[j] if w > 8 * UNIT * (f.norm[j] * size + l1[j]) else 0
+    for q in range(8):
+        part[q] = 0
+    for j in range(groups):
+        for q in range(8):
+            part[q] = f.w[8 * j + q] if f.w[8 * j + q] > part[q] else part[q]
+    for q in range(8):
+        most = max(most, part[q])
+    for j in range(8 * groups, f.n):
+        most = max(most, f.w[j])
+    if most > 0:
+        for j in range(f.n):
+            if f.w[j] == most:
+                return j
+    return -1
+
+
+cdef void reopen(Py_ssize_t n, const double* norm, double* open) noexcept nogil:
+    """Bar no generator but the zero ones."""
+    cdef Py_ssize_t j
+    for j in range(n):
+        open[j] = norm[j] > 0
 
 
 cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, double* columns,
@@ -318,14 +338,14 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, doubl
     cdef Factors f
     cdef double* kept = work                    # x before the step
     cdef Py_ssize_t* before = index             # P before the step
-    cdef Py_ssize_t* barred = index + n
+    cdef double* open = work + 5 * n             # 1 where a generator may enter, else 0
     cdef Py_ssize_t i, j, k, steps = 0
     cdef double size = sqrt(dot(m, b, b))
     cdef double objective, found
     f.m, f.n, f.k, f.fuzz = m, n, 0, fuzz
     f.rows, f.columns, f.fetched, f.norm = rows, columns, fetched, norm
-    f.qb, f.z, f.h, f.w, f.r = work + n, work + 2 * n, work + 3 * n, work + 4 * n, work + 5 * n
-    f.Q, f.R, f.P = f.r + m, f.r + m + m * n, index + 2 * n
+    f.qb, f.z, f.h, f.w, f.r = work + n, work + 2 * n, work + 3 * n, work + 4 * n, work + 6 * n
+    f.Q, f.R, f.P = f.r + m, f.r + m + m * n, index + n
     f.penalised = False
     for i in range(n):
         f.penalised = f.penalised or l1[i] > 0
@@ -338,19 +358,19 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, doubl
             x[j] = 0
     take_over(&f, b, k, before, x)
     settle(&f, l1, x)
-    memset(barred, 0, n * sizeof(Py_ssize_t))
+    reopen(n, norm, open)
     for i in range(f.k):
-        barred[f.P[i]] = True
+        open[f.P[i]] = False
     objective = residual(&f, b, l1, x)
     while True:
-        j = steepest(&f, price, l1, size, barred)
+        j = steepest(&f, price, l1, size, open)
         if j < 0:
             refine(&f, b, l1, objective, x)
             return steps
         if steps == max_steps:
             return -1 - steps
         steps += 1
-        barred[j] = True
+        open[j] = False
         k = f.k
         memcpy(kept, x, n * sizeof(double))
         memcpy(before, f.P, k * sizeof(Py_ssize_t))
@@ -366,10 +386,10 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, doubl
             take_over(&f, b, k, before, x)
             found = residual(&f, b, l1, x)
         elif found < objective:
-            memset(barred, 0, n * sizeof(Py_ssize_t))
+            reopen(n, norm, open)
         objective = found
         for i in range(f.k):
-            barred[f.P[i]] = True
+            open[f.P[i]] = False
 
 
 cdef ActiveSetTable TABLE

@@ -16,6 +16,7 @@ from fastcone._threads import Scratch
 from fastcone.result import Solution
 
 PATIENCE = 400  # epochs of coordinate descent before "auto" calls the exact solver
+SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
 BLOCK_WORK = 1.2e8  # flops of a block: a few milliseconds
 EXACT_WORK = 1e7  # flops of a call of the exact solver, per step: at most some 20 ms
 
@@ -54,11 +55,23 @@ class Batch:
         p, n = targets.p, gram.n
         self.working = gram if dtype == F64 else gram.narrow(dtype)
         self.X = np.zeros((p, n), dtype=dtype)
+        self.exactly = options.method == "active_set" or (
+            options.method == "auto" and x0 is None and self._descent_is_slow()
+        )
         self.started = x0 is not None
         if x0 is not None:
             self.X[:, gram.used] = x0.T[:, gram.used]
         self.objective, self.gap, self.violation = (np.full(p, np.inf) for _ in range(3))
         self.epochs = np.zeros(p, dtype=np.intp)
+
+    def _descent_is_slow(self) -> bool:
+        """Return whether the exact solver's steps cost less than the epochs that they replace.
+
+        Of a singular G, descent needs some hundred epochs of 2 n^2 flops, at ten times the exact
+        solver's rate; that one some min(m, n) / 3 steps.
+        """
+        n, m = self.gram.n, min(self.targets.terms or self.gram.n, self.gram.n)
+        return self.gram.lam < SINGULAR and m / 3 * (2 * m * n + m**2) < 20 * 2 * n**2
 
     def solve(self, n_threads: int) -> Solution:
         """Work through the blocks and gather the answers."""
@@ -76,7 +89,7 @@ class Batch:
 
     def _block(self, which: slice, scratch: Scratch) -> None:
         """Solve one block of problems, from the fastest way to the last resort."""
-        options, exactly = self.options, self.options.method == "active_set"
+        options, exactly = self.options, self.exactly
         block = self._start(which, self.gram if exactly else self.working, scratch, self.started)
         if not exactly:
             self._descend(block, scratch, started=self.started)
