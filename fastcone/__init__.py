@@ -4,6 +4,7 @@
 Solvers speak columns (one problem a column), cones and tasks speak rows (one sample a row).
 """
 
+from fastcone.nnlad import solve_nnlad
 from fastcone.nnls import nnls, solve_nnls, solve_nnls_gram
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
@@ -14,6 +15,7 @@ __all__ = [
     "NMFResult",
     "Solution",
     "nnls",
+    "solve_nnlad",
     "solve_nnls",
     "solve_nnls_gram",
 ]
