@@ -29,8 +29,8 @@ cdef inline Py_ssize_t padded(Py_ssize_t k) noexcept nogil:
 cdef inline double across(lane64 a) noexcept nogil:
     """The sum of the lanes."""
     cdef double total = 0
-    cdef size_t v
-    for v in range(BYTES // sizeof(double)):
+    cdef int v
+    for v in range(BYTES // <int> sizeof(double)):
         total += (<double*> &a)[v]
     return total
 
@@ -93,24 +93,31 @@ cdef inline void combine(Py_ssize_t ld, const double* A, Py_ssize_t count, const
             (<lane64*> (out + block * rows))[v] = acc[v]
 
 
-cdef inline void times(Py_ssize_t k, Py_ssize_t ldm, const double* M, const double* values,
-                       const Py_ssize_t* which, double* gathered, double* out) noexcept nogil:
-    """out = M v, v = values[which]; `gathered` is work of padded length"""
+cdef inline void gather(Py_ssize_t k, const double* values, const Py_ssize_t* which,
+                        double* out) noexcept nogil:
+    """out = values[which], padded with zeros"""
     cdef Py_ssize_t i
-    memset(gathered, 0, padded(k) * sizeof(double))
     for i in range(k):
-        gathered[i] = values[which[i]]
-    for i in range(k):
-        out[i] = dot(padded(k), M + i * ldm, gathered)
+        out[i] = values[which[i]]
+    for i in range(k, padded(k)):
+        out[i] = 0
 
 
-cdef inline void through(Py_ssize_t k, Py_ssize_t ldm, const double* M, const double* values,
-                         const Py_ssize_t* which, double* out) noexcept nogil:
-    """out = M'v, v = values[which], padded with zeros"""
+cdef inline void times(Py_ssize_t k, Py_ssize_t ldm, const double* M, const double* v,
+                       double* out) noexcept nogil:
+    """out = M v; v padded with zeros"""
+    cdef Py_ssize_t i
+    for i in range(k):
+        out[i] = dot(padded(k), M + i * ldm, v)
+
+
+cdef inline void transposed(Py_ssize_t k, Py_ssize_t ldm, const double* M, const double* v,
+                            double* out) noexcept nogil:
+    """out = M'v, padded with zeros"""
     cdef Py_ssize_t i
     memset(out, 0, padded(k) * sizeof(double))
     for i in range(k):
-        axpy(k, values[which[i]], M + i * ldm, out)
+        axpy(k, v[i], M + i * ldm, out)
 
 
 cdef inline void take_row(Py_ssize_t k, Py_ssize_t ldm, const double* M, Py_ssize_t row,

@@ -35,9 +35,8 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport fabs
 from libc.string cimport memcpy, memset
 
-from fastcone._kernels.dense cimport (
-    axpy, border, combine, height, padded, rank_one, take_row, through, times, unborder,
-)
+from fastcone._kernels.basis cimport exchange, factor
+from fastcone._kernels.dense cimport axpy, combine, gather, height, padded, times, transposed
 from fastcone._kernels.tables cimport NNLADTable
 from fastcone._kernels.vertex cimport FAR, NOISE, Problem, breakpoints, walk, wall
 
@@ -48,26 +47,36 @@ cdef enum:
     PATIENCE = 3            # refreshes without a lower objective: rounding has taken over
 
 cdef double OPTIMAL = 1e-13     # a price this small is zero: ||a_j||_1 and |y_i| are of order 1
-cdef double DEPENDENT = 1e-11   # a pivot this small, relative to its row and its direction, is zero
 cdef double EXACT = 1e-11       # a step may move the interpolated rows by this, ||.||_1
 cdef double PROGRESS = 1e-13    # an objective that falls by less does not count as lower
-cdef double FLAT = 1e-8         # least squared norm of an edge, relative to its generator's
+
+
+cdef void set_prices(Problem* f) noexcept nogil:
+    """y_I = M'(l1_P - q_P),  g = l1 - q - A_I'y_I;  g_P = 0 corrects y where M is not exact."""
+    cdef Py_ssize_t j, k, tries
+    cdef double off
+    memset(f.y, 0, padded(f.k) * sizeof(double))
+    for j in range(f.ldn):
+        f.g[j] = f.l1[j] - f.q[j]
+    for tries in range(3):
+        off = 0
+        for k in range(f.k):
+            off += fabs(f.g[f.P[k]])
+        if tries > 0 and off <= OPTIMAL:
+            return
+        gather(f.k, f.g, f.P, f.beta)
+        transposed(f.k, f.ldn, f.M, f.beta, f.alpha)
+        for k in range(f.k):
+            f.y[k] += f.alpha[k]
+            axpy(f.ldn, -f.alpha[k], f.R + f.I[k] * f.ldn, f.g)
 
 
 cdef bint price(Problem* f) noexcept nogil:
     """Find the steepest edge (f.j or f.l); False where none descends."""
     cdef double best = 0, fall
     cdef Py_ssize_t j, k
+    set_prices(f)
     f.j = f.l = -1
-    for k in range(f.k):
-        f.alpha[k] = f.l1[f.P[k]] - f.q[f.P[k]]
-    memset(f.y, 0, padded(f.k) * sizeof(double))
-    for k in range(f.k):                        # y_I = M'(l1_P - q_P)
-        axpy(f.k, f.alpha[k], f.M + k * f.ldn, f.y)
-    for j in range(f.ldn):                      # g = l1 - q - A_I'y_I
-        f.g[j] = f.l1[j] - f.q[j]
-    for k in range(f.k):
-        axpy(f.ldn, -f.y[k], f.R + f.I[k] * f.ldn, f.g)
     for j in range(f.n):
         fall = fabs(f.g[j]) if f.x[j] > 0 else -f.g[j]
         if (fall > OPTIMAL and fall * fall > best * f.norm[j] and f.used[j] > 0
@@ -89,7 +98,8 @@ cdef Py_ssize_t edge(Problem* f) noexcept nogil:
     cdef Py_ssize_t k
     cdef double sign
     if f.j >= 0:
-        times(f.k, f.ldn, f.M, f.A + f.j * f.ld, f.I, f.beta, f.d)
+        gather(f.k, f.A + f.j * f.ld, f.I, f.beta)
+        times(f.k, f.ldn, f.M, f.beta, f.d)
         sign = -1 if f.g[f.j] > 0 else 1
         for k in range(f.k):
             f.d[k] *= -sign
@@ -127,7 +137,8 @@ cdef double follow(Problem* f, Py_ssize_t count) noexcept nogil:
 cdef void straighten(Problem* f) noexcept nogil:
     """d <- d - M u_I"""
     cdef Py_ssize_t k
-    times(f.k, f.ldn, f.M, f.u, f.I, f.beta, f.alpha)
+    gather(f.k, f.u, f.I, f.beta)
+    times(f.k, f.ldn, f.M, f.beta, f.alpha)
     for k in range(f.k):
         f.d[k] -= f.alpha[k]
 
@@ -151,81 +162,6 @@ cdef void advance(Problem* f, Py_ssize_t count, double time, Py_ssize_t passes, 
         f.s[row] = f.r[row] = 0
     else:
         f.x[f.P[column]] = 0
-
-
-cdef void update_norms(Problem* f, Py_ssize_t count, Py_ssize_t column,
-                       Py_ssize_t row) noexcept nogil:
-    """norm_e += (rate_e / rate)^2 norm - 2 (rate_e / rate) h_e for every edge e but d.
-
-    h_e = d_e'G d; rate_e: what edge e does to the row or coefficient that ends the step; beta holds
-    it for the rows.
-    """
-    cdef double rate = f.u[row] if row >= 0 else f.d[column], squared = 0, ratio, after
-    cdef Py_ssize_t j, k
-    memset(f.z, 0, f.ldn * sizeof(double))
-    for k in range(count):
-        axpy(f.ldn, f.d[k], f.G + f.P[k] * f.ldn, f.z)
-    for k in range(count):
-        squared += f.d[k] * f.z[f.P[k]]
-    through(f.k, f.ldn, f.M, f.z, f.P, f.h)
-    if row >= 0:                                # alpha = rates of the generators
-        memcpy(f.alpha, f.R + row * f.ldn, f.ldn * sizeof(double))
-    else:
-        memset(f.alpha, 0, f.ldn * sizeof(double))
-    for k in range(f.k):
-        axpy(f.ldn, -f.beta[k], f.R + f.I[k] * f.ldn, f.alpha)
-        axpy(f.ldn, -f.h[k], f.R + f.I[k] * f.ldn, f.z)
-    for j in range(f.n):
-        ratio = f.alpha[j] / rate
-        f.norm[j] = max(f.norm[j] + ratio * (ratio * squared - 2 * f.z[j]),
-                        FLAT * f.G[j * f.ldn + j])
-    for k in range(f.k):
-        ratio = f.beta[k] / rate
-        j = f.I[k]
-        f.row_norm[j] = max(f.row_norm[j] + ratio * (ratio * squared - 2 * f.h[k]), FLAT)
-    after = max(squared / (rate * rate), FLAT)
-    if row >= 0:
-        f.row_norm[row] = after
-    else:
-        f.norm[f.P[column]] = after
-
-
-cdef void exchange(Problem* f, Py_ssize_t count, Py_ssize_t column, Py_ssize_t row) noexcept nogil:
-    """The vertex at the end of the edge: generator j or row l goes, `row` or `column` comes."""
-    cdef Py_ssize_t k
-    if column == f.k:                           # generator j itself came down to zero
-        return
-    if row >= 0:
-        through(f.k, f.ldn, f.M, f.R + row * f.ldn, f.P, f.beta)
-    else:
-        take_row(f.k, f.ldn, f.M, column, f.beta)
-        f.free[f.P[column]] = 0
-    update_norms(f, count, column, row)
-    if f.j >= 0:
-        f.free[f.j] = 1
-        for k in range(f.k):                    # alpha = M A_Ij
-            f.alpha[k] = -f.d[k] / f.d[f.k]
-        if row >= 0:
-            border(f.k, f.ldn, f.M, f.alpha, f.beta, f.u[row] / f.d[f.k])
-            f.I[f.k] = row
-            f.k += 1
-            return
-        f.P[column] = f.j
-        f.alpha[column] -= 1
-        rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.alpha[column] + 1)
-        return
-    for k in range(f.k):
-        f.alpha[k] = f.M[k * f.ldn + f.l]
-    if row >= 0:
-        f.beta[f.l] -= 1
-        rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.beta[f.l] + 1)
-        f.I[f.l] = row
-        return
-    rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.alpha[column])
-    unborder(f.k, f.ldn, f.M, column, f.l)
-    f.k -= 1
-    f.P[column] = f.P[f.k]
-    f.I[f.l] = f.I[f.k]
 
 
 cdef bint reach(Problem* f, Py_ssize_t count, double* time, Py_ssize_t* column, Py_ssize_t* row,
@@ -278,41 +214,11 @@ cdef void residual(Problem* f) noexcept nogil:
         f.r[i] = f.b[i] - f.tilt[i] - f.u[i]
 
 
-cdef void factor(Problem* f) noexcept nogil:
-    """M afresh, by bordering with the largest pivots; what is singular leaves P and I."""
-    cdef Py_ssize_t i, j, k, l, best, left = f.k, columns = f.k
-    cdef double pivot, most, value = 0
-    memcpy(f.pool, f.I, f.k * sizeof(Py_ssize_t))
-    memcpy(f.order, f.P, f.k * sizeof(Py_ssize_t))
-    memset(f.M, 0, f.ldn * f.ldn * sizeof(double))
-    f.k = 0
-    for k in range(columns):
-        j = f.order[k]
-        f.free[j] = 0
-        times(f.k, f.ldn, f.M, f.A + j * f.ld, f.I, f.beta, f.alpha)
-        most, best = DEPENDENT * (1 + one_norm(f.k, f.alpha)), -1
-        for l in range(left):
-            pivot = f.R[f.pool[l] * f.ldn + j]
-            for i in range(f.k):
-                pivot -= f.R[f.pool[l] * f.ldn + f.P[i]] * f.alpha[i]
-            if fabs(pivot) > most * f.size[f.pool[l]]:
-                most, best, value = fabs(pivot) / f.size[f.pool[l]], l, pivot
-        if best < 0:
-            f.norm[j] = f.G[j * f.ldn + j]
-            continue
-        i = f.pool[best]
-        left -= 1
-        f.pool[best] = f.pool[left]
-        through(f.k, f.ldn, f.M, f.R + i * f.ldn, f.P, f.beta)
-        border(f.k, f.ldn, f.M, f.alpha, f.beta, value)
-        f.P[f.k], f.I[f.k], f.free[j] = j, i, 1
-        f.k += 1
-
-
 cdef bint shift(Problem* f, const double* v) noexcept nogil:
     """x_P += M v_I; False, and nothing changed, where that leaves the orthant."""
     cdef Py_ssize_t k
-    times(f.k, f.ldn, f.M, v, f.I, f.beta, f.alpha)
+    gather(f.k, v, f.I, f.beta)
+    times(f.k, f.ldn, f.M, f.beta, f.alpha)
     for k in range(f.k):
         if not f.x[f.P[k]] + f.alpha[k] >= 0:
             return False

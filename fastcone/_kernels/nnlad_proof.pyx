@@ -87,7 +87,7 @@ cdef void prove(Py_ssize_t n, Py_ssize_t ld, const double* A, const double* norm
         facts[3 * c] = objective
         facts[3 * c + 1] = 0
         if high + rest[c] > 0:          # the last factor covers the subtractions and the division
-            facts[3 * c + 1] = ((top - max(low, 0)) / (high * (1 - 3 * rounding) + rest[c])
+            facts[3 * c + 1] = ((top - (low if low > 0 else 0)) / (high * (1 - 3 * rounding) + rest[c])
                                 * (1 + 8 * UNIT))
 
 

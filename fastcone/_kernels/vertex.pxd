@@ -73,10 +73,10 @@ cdef inline double nearest(const lane64* t) noexcept nogil:
     """The least time of a register block."""
     cdef lane64 low = t[0]
     cdef double best = FAR
-    cdef size_t v
+    cdef int v
     for v in range(1, VECTORS):
         low = least(low, t[v])
-    for v in range(BYTES // sizeof(double)):
+    for v in range(BYTES // <int> sizeof(double)):
         best = min(best, (<double*> &low)[v])
     return best
 
