@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Non-negative least absolute deviations, one problem or many that share their generators.
 
-    a) `solve_nnlad` scales generators and targets by powers of two, leaves out the rows of A that
-       are zero, and cuts the targets into blocks. Each problem descends from vertex to vertex in
-       the kernel until no edge descends; docs/nnlad.md has the derivation.
-    b) Each answer, rounded to the caller's dtype, is then proved from A and b in float64: its
-       objective against the bound that the dual point of the last vertex gives.
-    c) Everything a problem meets depends on its own numbers and on A alone: no neighbour, no batch
-       and no number of threads changes a bit of its answer.
-    d) A kernel call takes a limited number of steps and can be resumed, so the clock and Ctrl-C are
-       looked at every few milliseconds, within a problem too.
+a) `solve_nnlad` scales generators and targets by powers of two, leaves out the rows of A that
+   are zero, and cuts the targets into blocks. Each problem descends from vertex to vertex in
+   the kernel until no edge descends; docs/nnlad.md has the derivation.
+b) Each answer, rounded to the caller's dtype, is then proved from A and b in float64: its
+   objective against the bound that the dual point of the last vertex gives.
+c) Everything a problem meets depends on its own numbers and on A alone: no neighbour, no batch
+   and no number of threads changes a bit of its answer.
+d) A kernel call takes a limited number of steps and can be resumed, so the clock and Ctrl-C are
+   looked at every few milliseconds, within a problem too.
 """
 
 from __future__ import annotations
@@ -123,9 +123,7 @@ class _Batch:
             self.x[which] = np.minimum(answer, np.finfo(self.x.dtype).max)
         X[...] = self._scaled(which, e)
         facts = self.facts[which]
-        _dispatch.nnlad_proof(
-            g.A, g.norm, g.weight, g.l1, B, scaled_rest, X, Y, facts, work, index
-        )
+        _dispatch.nnlad_proof(g.A, g.norm, g.weight, g.l1, B, scaled_rest, X, Y, facts, work, index)
         with np.errstate(over="ignore", under="ignore"):
             facts[:, 0] = np.ldexp(facts[:, 0], e) + rest
 
@@ -191,7 +189,7 @@ def solve_nnlad(
         Warm start, >= 0.
     tol : float, default 1e-6
         Relative gap wanted, against ||b||_1, the objective at x = 0. Answers are vertices: mostly
-        their gap is rounding, whatever `tol`. Below 1e-9 ties among the rows are broken more gently.
+        their gap is rounding, whatever `tol`. Below 1e-9 ties among rows are broken more gently.
     max_epochs : int, optional
         Limit of the simplex steps per problem, 50 (m + n) by default.
     n_threads : int, optional

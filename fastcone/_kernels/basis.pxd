@@ -23,54 +23,54 @@ cdef extern from *:
 
 cdef inline void solve_column(Problem* f, Py_ssize_t j, int sharpenings) noexcept nogil:
     """alpha = M A_Ij, sharpened by alpha += M (A_Ij - A_IP alpha)"""
-    cdef Py_ssize_t k, l
+    cdef Py_ssize_t i, k
     cdef const double* row
-    cdef int again
+    cdef int _
     gather(f.k, f.A + j * f.ld, f.I, f.z)
     times(f.k, f.ldn, f.M, f.z, f.alpha)
-    for again in range(sharpenings):
-        for l in range(f.k):
-            row = f.R + f.I[l] * f.ldn
-            f.z[l] = row[j]
+    for _ in range(sharpenings):
+        for i in range(f.k):
+            row = f.R + f.I[i] * f.ldn
+            f.z[i] = row[j]
             for k in range(f.k):
-                f.z[l] -= row[f.P[k]] * f.alpha[k]
+                f.z[i] -= row[f.P[k]] * f.alpha[k]
         times(f.k, f.ldn, f.M, f.z, f.h)
         axpy(f.k, 1, f.h, f.alpha)
 
 
 cdef inline void solve_row(Problem* f, Py_ssize_t i, int sharpenings) noexcept nogil:
     """beta = M'A_iP, sharpened by beta += M'(A_iP - A_IP'beta)"""
-    cdef Py_ssize_t k, l
+    cdef Py_ssize_t k, c
     cdef const double* row
-    cdef int again
+    cdef int _
     gather(f.k, f.R + i * f.ldn, f.P, f.z)
     transposed(f.k, f.ldn, f.M, f.z, f.beta)
-    for again in range(sharpenings):
+    for _ in range(sharpenings):
         gather(f.k, f.R + i * f.ldn, f.P, f.z)
-        for l in range(f.k):
-            row = f.R + f.I[l] * f.ldn
+        for c in range(f.k):
+            row = f.R + f.I[c] * f.ldn
             for k in range(f.k):
-                f.z[k] -= row[f.P[k]] * f.beta[l]
+                f.z[k] -= row[f.P[k]] * f.beta[c]
         transposed(f.k, f.ldn, f.M, f.z, f.h)
         axpy(f.k, 1, f.h, f.beta)
 
 
 cdef inline Py_ssize_t best_row(Problem* f, Py_ssize_t j, Py_ssize_t left, double* pivot,
-                         double* relative) noexcept nogil:
+                                double* relative) noexcept nogil:
     """Of the rows pool[:left], the one with the largest pivot A_ij - A_iP alpha for its size."""
-    cdef Py_ssize_t k, l, best = -1
+    cdef Py_ssize_t k, i, best = -1
     cdef const double* row
     cdef double value
     relative[0] = DEPENDENT
-    for l in range(left):
-        row = f.R + f.pool[l] * f.ldn
+    for i in range(left):
+        row = f.R + f.pool[i] * f.ldn
         value = row[j]
         for k in range(f.k):
             value -= row[f.P[k]] * f.alpha[k]
-        if fabs(value) > relative[0] * f.size[f.pool[l]]:
-            relative[0] = fabs(value) / f.size[f.pool[l]]
+        if fabs(value) > relative[0] * f.size[f.pool[i]]:
+            relative[0] = fabs(value) / f.size[f.pool[i]]
             pivot[0] = value
-            best = l
+            best = i
     return best
 
 
@@ -102,7 +102,7 @@ cdef inline void factor(Problem* f) noexcept nogil:
 
 
 cdef inline void update_norms(Problem* f, Py_ssize_t count, Py_ssize_t column,
-                       Py_ssize_t row) noexcept nogil:
+                              Py_ssize_t row) noexcept nogil:
     """norm_e += (rate_e / rate)^2 norm - 2 (rate_e / rate) h_e for every edge e but d.
 
     h_e = d_e'G d; rate_e: what edge e does to the row or coefficient that ends the step; beta holds
@@ -139,8 +139,10 @@ cdef inline void update_norms(Problem* f, Py_ssize_t count, Py_ssize_t column,
         f.norm[f.P[column]] = after
 
 
-cdef inline void exchange(Problem* f, Py_ssize_t count, Py_ssize_t column, Py_ssize_t row) noexcept nogil:
-    """The vertex at the end of the edge: generator j or row l goes, `row` or `column` comes."""
+cdef inline void exchange(Problem* f, Py_ssize_t count, Py_ssize_t column,
+                          Py_ssize_t row) noexcept nogil:
+    """The vertex at the end of the edge: the entering generator or the leaving row
+    goes, `row` or `column` comes."""
     cdef Py_ssize_t k
     if column == f.k:                           # generator j itself came down to zero
         return
@@ -151,8 +153,8 @@ cdef inline void exchange(Problem* f, Py_ssize_t count, Py_ssize_t column, Py_ss
         take_row(f.k, f.ldn, f.M, column, f.beta)
         f.free[f.P[column]] = 0
     update_norms(f, count, column, row)
-    if f.j >= 0:
-        f.free[f.j] = 1
+    if f.entering >= 0:
+        f.free[f.entering] = 1
         for k in range(f.k):                    # alpha = M A_Ij
             f.alpha[k] = -f.d[k] / f.d[f.k]
         if row >= 0:
@@ -160,19 +162,19 @@ cdef inline void exchange(Problem* f, Py_ssize_t count, Py_ssize_t column, Py_ss
             f.I[f.k] = row
             f.k += 1
             return
-        f.P[column] = f.j
+        f.P[column] = f.entering
         f.alpha[column] -= 1
         rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.alpha[column] + 1)
         return
     for k in range(f.k):
-        f.alpha[k] = f.M[k * f.ldn + f.l]
+        f.alpha[k] = f.M[k * f.ldn + f.leaving]
     if row >= 0:
-        f.beta[f.l] -= 1
-        rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.beta[f.l] + 1)
-        f.I[f.l] = row
+        f.beta[f.leaving] -= 1
+        rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.beta[f.leaving] + 1)
+        f.I[f.leaving] = row
         return
     rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.alpha[column])
-    unborder(f.k, f.ldn, f.M, column, f.l)
+    unborder(f.k, f.ldn, f.M, column, f.leaving)
     f.k -= 1
     f.P[column] = f.P[f.k]
-    f.I[f.l] = f.I[f.k]
+    f.I[f.leaving] = f.I[f.k]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Non-negative least absolute deviations by a simplex descent with long steps, one problem at a time.
+# Non-negative least absolute deviations: a simplex descent with long steps, one problem at a time.
 #
-#     minimise  ||A x - b||_1 + l1'x   over x >= 0                     float64 only, see docs/nnlad.md
+#     minimise  ||A x - b||_1 + l1'x   over x >= 0                   float64 only, see docs/nnlad.md
 #
 # Vertex     P free generators, I interpolated rows, |P| = |I| = k: r_I = 0 for r = b - A x, every
 #            other row keeps the sign s_i of its residual; M = (A_IP)^-1 is kept explicitly
@@ -41,8 +41,9 @@ from fastcone._kernels.tables cimport NNLADTable
 from fastcone._kernels.vertex cimport FAR, NOISE, Problem, breakpoints, walk, wall
 
 cdef enum:
-    STATE = 8               # of index: the problem under way, k, steps used (-1: not begun), steps
-                            # since the last refresh, refreshes since the objective last fell
+    # index holds: the problem under way, k, steps used (-1: not begun), steps since the last
+    # refresh, refreshes since the objective last fell
+    STATE = 8
     RENEW = 100             # steps between two refreshes
     PATIENCE = 3            # refreshes without a lower objective: rounding has taken over
 
@@ -72,44 +73,44 @@ cdef void set_prices(Problem* f) noexcept nogil:
 
 
 cdef bint price(Problem* f) noexcept nogil:
-    """Find the steepest edge (f.j or f.l); False where none descends."""
+    """Find the steepest edge (f.entering or f.leaving); False where none descends."""
     cdef double best = 0, fall
     cdef Py_ssize_t j, k
     set_prices(f)
-    f.j = f.l = -1
+    f.entering = f.leaving = -1
     for j in range(f.n):
         fall = fabs(f.g[j]) if f.x[j] > 0 else -f.g[j]
         if (fall > OPTIMAL and fall * fall > best * f.norm[j] and f.used[j] > 0
                 and not (f.free[j] or f.barred[j])):
             best = fall * fall / f.norm[j]
-            f.j = j
+            f.entering = j
     for k in range(f.k):
         fall = fabs(f.y[k]) - 1
         if (fall > OPTIMAL and fall * fall > best * f.row_norm[f.I[k]]
                 and not f.barred[f.n + k]):
             best = fall * fall / f.row_norm[f.I[k]]
-            f.l = k
-            f.j = -1
-    return f.j >= 0 or f.l >= 0
+            f.leaving = k
+            f.entering = -1
+    return f.entering >= 0 or f.leaving >= 0
 
 
 cdef Py_ssize_t edge(Problem* f) noexcept nogil:
     """The direction d of the generators P[:count]; returns count."""
     cdef Py_ssize_t k
     cdef double sign
-    if f.j >= 0:
-        gather(f.k, f.A + f.j * f.ld, f.I, f.beta)
+    if f.entering >= 0:
+        gather(f.k, f.A + f.entering * f.ld, f.I, f.beta)
         times(f.k, f.ldn, f.M, f.beta, f.d)
-        sign = -1 if f.g[f.j] > 0 else 1
+        sign = -1 if f.g[f.entering] > 0 else 1
         for k in range(f.k):
             f.d[k] *= -sign
         f.d[f.k] = sign
-        f.P[f.k] = f.j
+        f.P[f.k] = f.entering
         return f.k + 1
-    sign = 1 if f.y[f.l] > 0 else -1
-    f.s[f.I[f.l]] = sign
+    sign = 1 if f.y[f.leaving] > 0 else -1
+    f.s[f.I[f.leaving]] = sign
     for k in range(f.k):
-        f.d[k] = -sign * f.M[k * f.ldn + f.l]
+        f.d[k] = -sign * f.M[k * f.ldn + f.leaving]
     return f.k
 
 
@@ -127,8 +128,8 @@ cdef double follow(Problem* f, Py_ssize_t count) noexcept nogil:
     cdef double drift = 0
     cdef Py_ssize_t k
     combine(f.ld, f.A, count, f.P, f.d, f.u)
-    if f.l >= 0:                                # the row that leaves moves at the rate of its sign
-        f.u[f.I[f.l]] += f.s[f.I[f.l]]
+    if f.leaving >= 0:                          # the row that leaves moves at the rate of its sign
+        f.u[f.I[f.leaving]] += f.s[f.I[f.leaving]]
     for k in range(f.k):
         drift += fabs(f.u[f.I[k]])
     return drift
@@ -155,8 +156,8 @@ cdef void advance(Problem* f, Py_ssize_t count, double time, Py_ssize_t passes, 
         i = f.passed[k]
         f.s[i] = -f.s[i]
         axpy(f.ldn, 2 * f.s[i], f.R + i * f.ldn, f.q)
-    if f.l >= 0:
-        axpy(f.ldn, f.s[f.I[f.l]], f.R + f.I[f.l] * f.ldn, f.q)
+    if f.leaving >= 0:
+        axpy(f.ldn, f.s[f.I[f.leaving]], f.R + f.I[f.leaving] * f.ldn, f.q)
     if row >= 0:
         axpy(f.ldn, -f.s[row], f.R + row * f.ldn, f.q)
         f.s[row] = f.r[row] = 0
@@ -171,8 +172,8 @@ cdef bint reach(Problem* f, Py_ssize_t count, double* time, Py_ssize_t* column, 
     cdef Py_ssize_t k, tries
     for tries in range(2):
         drift = follow(f, count)
-        if f.l >= 0:
-            f.u[f.I[f.l]] = -f.s[f.I[f.l]]
+        if f.leaving >= 0:
+            f.u[f.I[f.leaving]] = -f.s[f.I[f.leaving]]
         length = one_norm(count, f.d)
         slope = breakpoints(f, length)
         for k in range(count):
@@ -196,8 +197,8 @@ cdef bint move(Problem* f) noexcept nogil:
         advance(f, count, time, passes, column, row)
         exchange(f, count, column, row)
         return True
-    if f.l >= 0:
-        f.s[f.I[f.l]] = 0
+    if f.leaving >= 0:
+        f.s[f.I[f.leaving]] = 0
     return False
 
 
@@ -275,7 +276,7 @@ cdef int descend(Problem* f, Py_ssize_t most, Py_ssize_t* budget, Py_ssize_t* us
                 since[0] += 1
                 continue
             if since[0] == 0:
-                f.barred[f.j if f.j >= 0 else f.n + f.l] = 1
+                f.barred[f.entering if f.entering >= 0 else f.n + f.leaving] = 1
                 continue
         elif since[0] == 0:
             return 1
@@ -313,7 +314,8 @@ cdef void finish(Problem* f, double* y) noexcept nogil:
 cdef void lay_out(Problem* f, double* work, Py_ssize_t* index) noexcept nogil:
     """Cut the work arrays into the parts of a problem."""
     cdef double* part = work + 5 * f.ld
-    f.r, f.s, f.u, f.t, f.row_norm = work, work + f.ld, work + 2 * f.ld, work + 3 * f.ld, part - f.ld
+    f.r, f.s, f.u, f.t = work, work + f.ld, work + 2 * f.ld, work + 3 * f.ld
+    f.row_norm = part - f.ld
     f.near, f.lowest = part, part + f.ld // 16
     part += f.ld // 8
     f.norm, f.q, f.g, f.y = part, part + f.ldn, part + 2 * f.ldn, part + 3 * f.ldn
@@ -328,15 +330,13 @@ cdef void lay_out(Problem* f, double* work, Py_ssize_t* index) noexcept nogil:
 
 
 cdef void begin(Problem* f) noexcept nogil:
-    """Stand at the start, no generator free; x = 0 for b = 0."""
+    """Stand at the start, no generator free."""
     cdef Py_ssize_t j
     f.k = 0
     memset(f.free, 0, f.n * sizeof(Py_ssize_t))
     memset(f.r, 0, 5 * f.ld * sizeof(double))
     for j in range(f.n):
         f.norm[j] = f.G[j * f.ldn + j]
-    if height(f.ld, f.b) == 0:
-        memset(f.x, 0, f.n * sizeof(double))
     f.lowest[0] = FAR
     refresh(f)
 
@@ -353,6 +353,12 @@ cdef Py_ssize_t nnlad(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn,
     lay_out(&f, work, index)
     while index[0] < p:
         f.b, f.x, f.k = B + index[0] * ld, X + index[0] * n, index[1]
+        if height(ld, f.b) == 0:                # x = 0, y = 0
+            memset(f.x, 0, n * sizeof(double))
+            memset(Y + index[0] * ld, 0, ld * sizeof(double))
+            steps[index[0]] = 0
+            index[0] += 1
+            continue
         if index[2] < 0:
             begin(&f)
             index[2] = index[3] = index[4] = 0

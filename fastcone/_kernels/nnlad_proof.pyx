@@ -15,7 +15,7 @@
 #   l1       n, >= 0
 #   B, Y     p x ld, |y| <= 1;   X  p x n, >= 0
 #   rest     p, what rows of A without entries add to the objective, whatever x
-#   facts    p x 3, written: objective without `rest`; gap, an upper bound of (objective - optimum) /
+#   facts    p x 3, written: objective without `rest`; gap, a bound of (objective - optimum) /
 #            (||b||_1 + rest); violation, max_j (a_j'y - l1_j)^+ / ||a_j||_1
 #   r        ld doubles of work;  weights  n doubles of work;  support  n integers of work
 # All 64-byte aligned. Allocates nothing.
@@ -69,7 +69,7 @@ cdef void prove(Py_ssize_t n, Py_ssize_t ld, const double* A, const double* norm
                 const double* rest, const double* X, const double* Y, double* facts, double* r,
                 double* weights, Py_ssize_t* support) noexcept nogil:
     cdef Py_ssize_t c, j
-    cdef double high, objective, mass, penalty, top, low
+    cdef double high, objective, mass, penalty, top, low, gain
     # gamma of a sum of ld terms in 8 or more interleaved parts, and of one of n terms more
     cdef double rounding = UNIT * (ld // 8 + 16), longer = rounding + UNIT * (2 * n + 8)
     for c in range(p):
@@ -86,9 +86,9 @@ cdef void prove(Py_ssize_t n, Py_ssize_t ld, const double* A, const double* norm
                          &facts[3 * c + 2])
         facts[3 * c] = objective
         facts[3 * c + 1] = 0
-        if high + rest[c] > 0:          # the last factor covers the subtractions and the division
-            facts[3 * c + 1] = ((top - (low if low > 0 else 0)) / (high * (1 - 3 * rounding) + rest[c])
-                                * (1 + 8 * UNIT))
+        if high + rest[c] > 0:
+            gain = top - low if low > 0 else top
+            facts[3 * c + 1] = gain * (1 + 8 * UNIT) / (high * (1 - 3 * rounding) + rest[c])
 
 
 cdef NNLADProofTable TABLE

@@ -12,7 +12,7 @@ from fastcone._kernels.lanes cimport BYTES, lane64, maximum, spread
 
 cdef extern from *:
     """
-    /* rows: the time gap / rate at which a residual reaches zero, far where it does not move there */
+    /* when a residual reaches zero, FAR where it does not move there */
     #define FAR 1e300       /* no breakpoint */
     #define NOISE 1e-14     /* |u_i| below NOISE size_i ||d||_1 does not move row i */
     #define PIVOT 1e-7      /* a pivot is preferred above this, relative as NOISE */
@@ -32,7 +32,8 @@ cdef enum:
 cdef struct Problem:
     Py_ssize_t m, n, ld, ldn
     Py_ssize_t k                # |P| = |I|
-    Py_ssize_t j, l             # the edge: generator j enters, or else the row at position l leaves
+    Py_ssize_t entering         # the edge: the generator that enters, or -1 and
+    Py_ssize_t leaving          # the position in I of the row that leaves
     const double* A
     const double* R
     const double* G
@@ -120,7 +121,8 @@ cdef inline Py_ssize_t crossing(Problem* f, double* time) noexcept nogil:
     return i
 
 
-cdef inline Py_ssize_t wall(Problem* f, Py_ssize_t count, double length, double* time) noexcept nogil:
+cdef inline Py_ssize_t wall(Problem* f, Py_ssize_t count, double length,
+                            double* time) noexcept nogil:
     """The free generator that reaches zero first, of near ties the fastest; -1 if there is none."""
     cdef double limit = FAR
     cdef Py_ssize_t k, found = -1
@@ -136,7 +138,7 @@ cdef inline Py_ssize_t wall(Problem* f, Py_ssize_t count, double length, double*
 
 
 cdef inline bint walk(Problem* f, double slope, double length, double* time, Py_ssize_t* column,
-               Py_ssize_t* row, Py_ssize_t* passes) noexcept nogil:
+                      Py_ssize_t* row, Py_ssize_t* passes) noexcept nogil:
     """Where the step ends: at `row` or at `column`; False where nothing ends it.
 
     On entry `column` and `time` tell the wall. A poor pivot is avoided by stopping sooner.

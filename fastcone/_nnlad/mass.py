@@ -33,7 +33,7 @@ ENOUGH = 1e-4  # least weight with which rounding costs less than 1e-9
 
 
 def weights(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
-    """Return w, (n,), for generators A (m, n) with ||a_j||_1 = norm_j in [1/2, 1); 0: none known."""
+    """Return w, (n,), for generators A (m, n), ||a_j||_1 = norm_j in [1/2, 1); 0: none known."""
     found = _shift(A, norm, np.where(A.sum(axis=1) < 0, -1.0, 1.0))
     if A.min() < 0:
         for source in (_hull, _inverse, _lattice):
