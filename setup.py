@@ -14,7 +14,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-KERNELS = ("product", "nnls", "active_set", "nnlad", "nmf")
+KERNELS = ("product", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf")
 LEVELS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
 CFLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
 DIRECTIVES = {
@@ -56,11 +56,11 @@ def extension(name: str, source: str, flags: list[str]) -> Extension:
 
 def kernels(level: str) -> list[Extension]:
     """The kernel modules of one level, in a build directory of their own."""
-    present = [k for k in KERNELS if Path(f"fastcone/_kernels/{k}.pyx").exists()]
+
     return cythonize(
         [
             extension(f"fastcone._kernels.{k}_{level}", f"fastcone/_kernels/{k}.pyx", LEVELS[level])
-            for k in present
+            for k in KERNELS
         ],
         build_dir=f"build/cython/{level}",
         compiler_directives=DIRECTIVES,

@@ -2,20 +2,37 @@
 """fastcone: train a non-negative dictionary once, reuse its cone for every task.
 
 Solvers speak columns (one problem a column), cones and tasks speak rows (one sample a row).
+Submodules: `operators`, `tasks`, `green`, `study`; they load when first used.
 """
 
+import importlib
+from typing import Any
+
+from fastcone._config import show_config
+from fastcone.cone import Cone, Projection
 from fastcone.nmf import nmf
+from fastcone.nnlad import solve_nnlad
 from fastcone.nnls import nnls, solve_nnls, solve_nnls_gram
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cone",
     "ConvergenceError",
     "NMFResult",
+    "Projection",
     "Solution",
     "nmf",
     "nnls",
+    "show_config",
+    "solve_nnlad",
     "solve_nnls",
     "solve_nnls_gram",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("green", "operators", "study", "tasks"):
+        return importlib.import_module(f"fastcone.{name}")
+    raise AttributeError(f"module 'fastcone' has no attribute {name!r}")

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The tables of the level in use, for `fastcone.cy`."""
 
-from fastcone._kernels.tables cimport ActiveSetTable, NMFTable, NNLSTable, ProductTable
+from fastcone._kernels.tables cimport (
+    ActiveSetTable, NMFTable, NNLADProofTable, NNLADTable, NNLSTable, ProductTable,
+)
 
 cdef const ProductTable* _product
 cdef const NNLSTable* _nnls
 cdef const ActiveSetTable* _active_set
+cdef const NNLADTable* _nnlad
+cdef const NNLADProofTable* _nnlad_proof
 cdef const NMFTable* _nmf

@@ -32,7 +32,7 @@ cdef extern from *:
     const char* compiler "__VERSION__"
 
 LEVELS = ("base", "v3", "v4")
-KERNELS = ("product", "nnls", "active_set", "nmf")
+KERNELS = ("product", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf")
 
 _level = None
 
@@ -61,7 +61,7 @@ def built_levels():
 
 def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
-    global _product, _nnls, _active_set, _nmf, _level
+    global _product, _nnls, _active_set, _nnlad, _nnlad_proof, _nmf, _level
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
     if level not in built_levels():
@@ -73,6 +73,10 @@ def use(level):
         _module("nnls", level).table, "fastcone.NNLSTable")
     _active_set = <const ActiveSetTable*> PyCapsule_GetPointer(
         _module("active_set", level).table, "fastcone.ActiveSetTable")
+    _nnlad = <const NNLADTable*> PyCapsule_GetPointer(
+        _module("nnlad", level).table, "fastcone.NNLADTable")
+    _nnlad_proof = <const NNLADProofTable*> PyCapsule_GetPointer(
+        _module("nnlad_proof", level).table, "fastcone.NNLADProofTable")
     _nmf = <const NMFTable*> PyCapsule_GetPointer(
         _module("nmf", level).table, "fastcone.NMFTable")
     _level = level
@@ -171,6 +175,48 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
             steps[r] = _active_set.solve(m, n, &rows[0, 0], &columns[0, 0], &fetched[0], &B[r, 0],
                                          &norm[0], &price[0],
                                          &l1[r, 0], fuzz, &X[r, 0], max_steps, &work[0], &index[0])
+
+
+NNLAD_PASSES = 8192     # integers of the index array that list the sign changes of a step
+
+
+def nnlad(const double[:, ::1] A, const double[:, ::1] R, const double[:, ::1] G,
+          const double[::1] size, const double[::1] used, const double[::1] l1,
+          const double[::1] tilt, const double[:, ::1] B, double[:, ::1] X, double[:, ::1] Y,
+          Py_ssize_t[::1] steps, Py_ssize_t most, Py_ssize_t budget, double[::1] work,
+          Py_ssize_t[::1] index):
+    """Least absolute deviations, at most `budget` steps; returns the problems finished so far."""
+    cdef Py_ssize_t n = A.shape[0], ld = A.shape[1], m = R.shape[0], ldn = R.shape[1], done
+    cdef Py_ssize_t p = B.shape[0]
+    assert 0 < m <= ld and ld % 64 == 0 and 0 < n <= ldn and ldn % 8 == 0 and p > 0
+    assert G.shape[0] == n and G.shape[1] == ldn and l1.shape[0] == ldn and used.shape[0] == n
+    assert size.shape[0] == ld and tilt.shape[0] == ld and B.shape[1] == ld
+    assert X.shape[0] == p and X.shape[1] == n and Y.shape[0] == p and Y.shape[1] == ld
+    assert steps.shape[0] == p and work.shape[0] >= 5 * ld + ld // 8 + (10 + ldn) * ldn
+    assert index.shape[0] >= 12 + 7 * n + NNLAD_PASSES
+    with nogil:
+        done = _nnlad.solve(m, n, ld, ldn, &A[0, 0], &R[0, 0], &G[0, 0], &size[0], &used[0], &l1[0],
+                            &tilt[0], p, &B[0, 0], &X[0, 0], &Y[0, 0], &steps[0], most, budget,
+                            &work[0], &index[0])
+    return done
+
+
+def nnlad_proof(const double[:, ::1] A, const double[::1] norm, const double[::1] weight,
+                const double[::1] l1, const double[:, ::1] B, const double[::1] rest,
+                const double[:, ::1] X, const double[:, ::1] Y, double[:, ::1] facts,
+                double[::1] work, Py_ssize_t[::1] index):
+    """Objective, certified gap and violation of every answer."""
+    cdef Py_ssize_t n = A.shape[0], ld = A.shape[1], p = B.shape[0]
+    assert n > 0 and ld > 0 and ld % 64 == 0 and B.shape[1] == ld
+    assert norm.shape[0] == n and weight.shape[0] == n and l1.shape[0] >= n
+    assert X.shape[0] == p and X.shape[1] == n and Y.shape[0] == p and Y.shape[1] == ld
+    assert rest.shape[0] == p and facts.shape[0] == p and facts.shape[1] == 3
+    assert work.shape[0] >= ld + n and index.shape[0] >= n
+    if p == 0:
+        return
+    with nogil:
+        _nnlad_proof.prove(n, ld, &A[0, 0], &norm[0], &weight[0], &l1[0], p, &B[0, 0], &rest[0],
+                           &X[0, 0], &Y[0, 0], &facts[0, 0], &work[0], &work[ld], &index[0])
 
 
 def nmf_outer(const real[:, ::1] B, const real[:, ::1] H, real[:, ::1] C, real[::1] work):

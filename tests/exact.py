@@ -85,3 +85,34 @@ def objective(A, b, x):
         r -= sum(Fraction(float(a)) * v for a, v in zip(row, x, strict=True))
         total += r * r
     return total / 2
+
+
+def nnlad(A, b):
+    """Return min ||A x - b||_1 over x >= 0 as a Fraction: the best of all vertices.
+
+    A vertex interpolates as many rows as it has non-zero coefficients.
+    """
+    m, n = len(A), len(A[0])
+    A, b = ([[Fraction(v) for v in row] for row in A], [Fraction(v) for v in b])
+    power = max((v.denominator for v in [*b, *(v for row in A for v in row)]), default=1)
+    A, b = [[int(v * power) for v in row] for row in A], [int(v * power) for v in b]
+    best = sum(abs(v) for v in b)
+    for k in range(1, min(m, n) + 1):
+        for P in combinations(range(n), k):
+            for rows in combinations(range(m), k):
+                x, d = bareiss([[A[i][j] for j in P] for i in rows], [b[i] for i in rows])
+                if d and all(v * d >= 0 for v in x):
+                    r = (b[i] * d - sum(A[i][j] * v for j, v in zip(P, x, strict=True))
+                         for i in range(m))  # fmt: skip
+                    best = min(best, Fraction(sum(abs(v) for v in r), abs(d)))
+    return best / power
+
+
+def absolute_deviation(A, b, x):
+    """||A x - b||_1 of floats, exactly."""
+    x = [Fraction(float(v)) for v in x]
+    rows = (
+        Fraction(float(target)) - sum(Fraction(float(a)) * v for a, v in zip(row, x, strict=True))
+        for row, target in zip(A, b, strict=True)
+    )
+    return sum((abs(r) for r in rows), Fraction(0))

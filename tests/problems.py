@@ -75,3 +75,57 @@ NNLS = (
     tall, wide, square, rank_deficient, duplicate_columns, zero_columns, negative_target,
     column_scales, integer_ties, prefix_sums, exponentials, near_parallel, in_the_cone,
 )  # fmt: skip
+
+
+def salt_and_pepper(rng):
+    """A sparse non-negative dictionary, a third of the target at 0 or 1, empty rows."""
+    A = rng.random((60, 10)) * (rng.random((60, 10)) < 0.3)
+    b = A @ (rng.random(10) * (rng.random(10) < 0.5))
+    hit = rng.random(60) < 0.3
+    b[hit] = rng.integers(0, 2, hit.sum())
+    A[rng.random(60) < 0.1] = 0
+    return A, b
+
+
+def outliers(rng):
+    """Regression with generators of both signs, a fifth of the rows spoiled."""
+    A = rng.standard_normal((50, 12))
+    b = A @ np.maximum(rng.standard_normal(12), 0)
+    hit = rng.random(50) < 0.2
+    b[hit] += 5 * rng.standard_normal(hit.sum())
+    return A, b
+
+
+def duplicate_rows(rng):
+    rows = rng.integers(0, 8, 24)
+    return rng.random((8, 6))[rows], rng.random(8)[rows]
+
+
+def zero_rows(rng):
+    A = rng.random((20, 5))
+    A[rng.permutation(20)[:8]] = 0
+    return A, rng.standard_normal(20)
+
+
+def zero_one(rng):
+    """Counts: nearly every vertex is shared by many rows."""
+    A = rng.integers(0, 2, (40, 12)).astype(float)
+    return A, rng.integers(0, 3, 40).astype(float)
+
+
+def row_scales(rng):
+    """Once went through a wall: x of 1e4 beside rows of 1e-9."""
+    A = rng.standard_normal((34, 28)) * 10.0 ** rng.integers(-9, 10, (34, 1))
+    return A, rng.random(34) * (rng.random(34) < 0.3)
+
+
+def plus_and_minus(rng):
+    """Every generator with its negative: coefficients of any sign, no shift exists."""
+    half = rng.standard_normal((20, 5))
+    return np.hstack([half, -half]), rng.standard_normal(20)
+
+
+NNLAD = (
+    *NNLS, salt_and_pepper, outliers, duplicate_rows, zero_rows, zero_one, row_scales,
+    plus_and_minus,
+)  # fmt: skip

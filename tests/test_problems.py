@@ -3,10 +3,10 @@
 
 import numpy as np
 import pytest
-from problems import NNLS
+from problems import NNLAD
 
 
-@pytest.mark.parametrize("make", NNLS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", NNLAD, ids=lambda make: make.__name__)
 def test_instances_are_finite_and_differ(make):
     A, b = make(np.random.default_rng(1))
     other, _ = make(np.random.default_rng(2))
@@ -17,7 +17,7 @@ def test_instances_are_finite_and_differ(make):
 
 
 def test_names_hold():
-    made = {make.__name__: make(np.random.default_rng(3)) for make in NNLS}
+    made = {make.__name__: make(np.random.default_rng(3)) for make in NNLAD}
     assert np.linalg.matrix_rank(made["rank_deficient"][0]) < 9
     assert len(np.unique(made["duplicate_columns"][0], axis=1).T) < 12
     assert not made["zero_columns"][0].any(axis=0).all()
@@ -25,3 +25,9 @@ def test_names_hold():
     assert np.ptp(np.log10(np.abs(made["column_scales"][0]).max(axis=0))) > 3
     assert np.linalg.cond(made["exponentials"][0]) > 1e15
     assert np.linalg.cond(made["near_parallel"][0]) > 1e8
+    assert not made["zero_rows"][0].any(axis=1).all()
+    assert len(np.unique(made["duplicate_rows"][0], axis=0)) < 24
+    assert np.ptp(np.log10(np.abs(made["row_scales"][0]).max(axis=1))) > 9
+    assert np.isin(made["salt_and_pepper"][1], (0, 1)).mean() > 0.2
+    half = made["plus_and_minus"][0]
+    assert np.array_equal(half[:, :5], -half[:, 5:])

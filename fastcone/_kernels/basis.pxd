@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The inverse of a vertex's matrix A_IP and the norms of its edges, from vertex to vertex.
+
+See nnlad.pyx for the method, vertex.pxd for the names.
+"""
+
+from libc.math cimport fabs
+from libc.string cimport memcpy, memset
+
+from fastcone._kernels.dense cimport (
+    axpy, border, gather, rank_one, take_row, times, transposed, unborder,
+)
+from fastcone._kernels.vertex cimport Problem
+
+cdef extern from *:
+    """
+    #define DEPENDENT 1e-11 /* a pivot this small, relative to its row and its direction, is zero */
+    #define DELICATE 1e-4   /* a pivot below this, relative likewise, loses digits of the inverse */
+    #define FLAT 1e-8       /* least squared norm of an edge, relative to its generator's */
+    """
+    const double DEPENDENT, DELICATE, FLAT
+
+
+cdef inline void solve_column(Problem* f, Py_ssize_t j, int sharpenings) noexcept nogil:
+    """alpha = M A_Ij, sharpened by alpha += M (A_Ij - A_IP alpha)"""
+    cdef Py_ssize_t i, k
+    cdef const double* row
+    cdef int _
+    gather(f.k, f.A + j * f.ld, f.I, f.z)
+    times(f.k, f.ldn, f.M, f.z, f.alpha)
+    for _ in range(sharpenings):
+        for i in range(f.k):
+            row = f.R + f.I[i] * f.ldn
+            f.z[i] = row[j]
+            for k in range(f.k):
+                f.z[i] -= row[f.P[k]] * f.alpha[k]
+        times(f.k, f.ldn, f.M, f.z, f.h)
+        axpy(f.k, 1, f.h, f.alpha)
+
+
+cdef inline void solve_row(Problem* f, Py_ssize_t i, int sharpenings) noexcept nogil:
+    """beta = M'A_iP, sharpened by beta += M'(A_iP - A_IP'beta)"""
+    cdef Py_ssize_t k, c
+    cdef const double* row
+    cdef int _
+    gather(f.k, f.R + i * f.ldn, f.P, f.z)
+    transposed(f.k, f.ldn, f.M, f.z, f.beta)
+    for _ in range(sharpenings):
+        gather(f.k, f.R + i * f.ldn, f.P, f.z)
+        for c in range(f.k):
+            row = f.R + f.I[c] * f.ldn
+            for k in range(f.k):
+                f.z[k] -= row[f.P[k]] * f.beta[c]
+        transposed(f.k, f.ldn, f.M, f.z, f.h)
+        axpy(f.k, 1, f.h, f.beta)
+
+
+cdef inline Py_ssize_t best_row(Problem* f, Py_ssize_t j, Py_ssize_t left, double* pivot,
+                                double* relative) noexcept nogil:
+    """Of the rows pool[:left], the one with the largest pivot A_ij - A_iP alpha for its size."""
+    cdef Py_ssize_t k, i, best = -1
+    cdef const double* row
+    cdef double value
+    relative[0] = DEPENDENT
+    for i in range(left):
+        row = f.R + f.pool[i] * f.ldn
+        value = row[j]
+        for k in range(f.k):
+            value -= row[f.P[k]] * f.alpha[k]
+        if fabs(value) > relative[0] * f.size[f.pool[i]]:
+            relative[0] = fabs(value) / f.size[f.pool[i]]
+            pivot[0] = value
+            best = i
+    return best
+
+
+cdef inline void factor(Problem* f) noexcept nogil:
+    """M afresh, by bordering with the largest pivots; what is singular leaves P and I."""
+    cdef Py_ssize_t j, k, best, left = f.k, columns = f.k
+    cdef double pivot = 0, relative
+    cdef int sharpenings = 0
+    memcpy(f.pool, f.I, f.k * sizeof(Py_ssize_t))
+    memcpy(f.order, f.P, f.k * sizeof(Py_ssize_t))
+    memset(f.M, 0, f.ldn * f.ldn * sizeof(double))
+    f.k = 0
+    for k in range(columns):
+        j = f.order[k]
+        f.free[j] = 0
+        solve_column(f, j, sharpenings)
+        best = best_row(f, j, left, &pivot, &relative)
+        if best < 0:
+            f.norm[j] = f.G[j * f.ldn + j]
+            continue
+        solve_row(f, f.pool[best], sharpenings)
+        border(f.k, f.ldn, f.M, f.alpha, f.beta, pivot)
+        f.P[f.k], f.I[f.k], f.free[j] = j, f.pool[best], 1
+        f.k += 1
+        left -= 1
+        f.pool[best] = f.pool[left]
+        if relative < DELICATE:                 # from here on M itself is not exact enough
+            sharpenings = 2
+
+
+cdef inline void update_norms(Problem* f, Py_ssize_t count, Py_ssize_t column,
+                              Py_ssize_t row) noexcept nogil:
+    """norm_e += (rate_e / rate)^2 norm - 2 (rate_e / rate) h_e for every edge e but d.
+
+    h_e = d_e'G d; rate_e: what edge e does to the row or coefficient that ends the step; beta holds
+    it for the rows.
+    """
+    cdef double rate = f.u[row] if row >= 0 else f.d[column], squared = 0, ratio, after
+    cdef Py_ssize_t j, k
+    memset(f.z, 0, f.ldn * sizeof(double))
+    for k in range(count):
+        axpy(f.ldn, f.d[k], f.G + f.P[k] * f.ldn, f.z)
+    for k in range(count):
+        squared += f.d[k] * f.z[f.P[k]]
+    gather(f.k, f.z, f.P, f.alpha)
+    transposed(f.k, f.ldn, f.M, f.alpha, f.h)
+    if row >= 0:                                # alpha = rates of the generators
+        memcpy(f.alpha, f.R + row * f.ldn, f.ldn * sizeof(double))
+    else:
+        memset(f.alpha, 0, f.ldn * sizeof(double))
+    for k in range(f.k):
+        axpy(f.ldn, -f.beta[k], f.R + f.I[k] * f.ldn, f.alpha)
+        axpy(f.ldn, -f.h[k], f.R + f.I[k] * f.ldn, f.z)
+    for j in range(f.n):
+        ratio = f.alpha[j] / rate
+        f.norm[j] = max(f.norm[j] + ratio * (ratio * squared - 2 * f.z[j]),
+                        FLAT * f.G[j * f.ldn + j])
+    for k in range(f.k):
+        ratio = f.beta[k] / rate
+        j = f.I[k]
+        f.row_norm[j] = max(f.row_norm[j] + ratio * (ratio * squared - 2 * f.h[k]), FLAT)
+    after = max(squared / (rate * rate), FLAT)
+    if row >= 0:
+        f.row_norm[row] = after
+    else:
+        f.norm[f.P[column]] = after
+
+
+cdef inline void exchange(Problem* f, Py_ssize_t count, Py_ssize_t column,
+                          Py_ssize_t row) noexcept nogil:
+    """The vertex at the end of the edge: the entering generator or the leaving row
+    goes, `row` or `column` comes."""
+    cdef Py_ssize_t k
+    if column == f.k:                           # generator j itself came down to zero
+        return
+    if row >= 0:
+        gather(f.k, f.R + row * f.ldn, f.P, f.alpha)
+        transposed(f.k, f.ldn, f.M, f.alpha, f.beta)
+    else:
+        take_row(f.k, f.ldn, f.M, column, f.beta)
+        f.free[f.P[column]] = 0
+    update_norms(f, count, column, row)
+    if f.entering >= 0:
+        f.free[f.entering] = 1
+        for k in range(f.k):                    # alpha = M A_Ij
+            f.alpha[k] = -f.d[k] / f.d[f.k]
+        if row >= 0:
+            border(f.k, f.ldn, f.M, f.alpha, f.beta, f.u[row] / f.d[f.k])
+            f.I[f.k] = row
+            f.k += 1
+            return
+        f.P[column] = f.entering
+        f.alpha[column] -= 1
+        rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.alpha[column] + 1)
+        return
+    for k in range(f.k):
+        f.alpha[k] = f.M[k * f.ldn + f.leaving]
+    if row >= 0:
+        f.beta[f.leaving] -= 1
+        rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.beta[f.leaving] + 1)
+        f.I[f.leaving] = row
+        return
+    rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.alpha[column])
+    unborder(f.k, f.ldn, f.M, column, f.leaving)
+    f.k -= 1
+    f.P[column] = f.P[f.k]
+    f.I[f.leaving] = f.I[f.k]

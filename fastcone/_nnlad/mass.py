@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How large an optimal x can be.
+
+A dual point y misses A'y <= l1 by rounding. For every x >= 0, with v = (A'y - l1)^+ and |y| <= 1,
+
+    ||Ax - b||_1 + l1'x  >=  y'(b - Ax) + l1'x  >=  b'y - v'x,
+
+so b'y - v'x* bounds the optimum from below for any optimal x*. This module finds weights w > 0 with
+
+    sum_j w_j x*_j <= ||b||_1 + f        for some optimal x*, f any objective that is attained,
+
+and then v'x* <= max_j (v_j / w_j) (||b||_1 + f). Three sources, the largest least weight wins:
+
+    shift     |y0| <= 1 and a = A'y0 > 0:   a'x* = y0'Ax* <= ||Ax*||_1 <= ||b||_1 + ||Ax* - b||_1.
+              y0: the signs of the row sums (A'1 for A >= 0); the point of the generators' convex
+              hull nearest to 0, which separates them from 0 whenever anything does.
+    inverse   Generators that are each other's multiple by -1 or 1 count as one, z its signed
+              coefficient: no optimum needs both signs. If Y'A = 1 + E with small E,
+              ||z||_1 <= sum_k ||Y_k||_oo ||Ax*||_1 / (1 - ||E||_1).
+    lattice   Every entry of a_j is a whole multiple of 2^e_j, so a non-zero determinant of k
+              generators is at least the product of their 2^e_j; Cramer's rule and Hadamard's
+              bound then limit the coefficients of every vertex. For matrices of small integers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastcone._nnls.exact import Exact
+
+UNIT = 2.0**-53
+ENOUGH = 1e-4  # least weight with which rounding costs less than 1e-9
+
+
+def weights(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
+    """Return w, (n,), for generators A (m, n), ||a_j||_1 = norm_j in [1/2, 1); 0: none known."""
+    found = _shift(A, norm, np.where(A.sum(axis=1) < 0, -1.0, 1.0))
+    if A.min() < 0:
+        for source in (_hull, _inverse, _lattice):
+            if found.min() < ENOUGH:
+                found = max(found, source(A, norm), key=lambda w: w.min())
+    return found
+
+
+def _shift(A: np.ndarray, norm: np.ndarray, y0: np.ndarray) -> np.ndarray:
+    """Return a lower bound of A'y0 for y0 scaled into the box, or zeros."""
+    largest = np.abs(y0).max()
+    if not largest > 0:
+        return np.zeros(len(norm))
+    w = np.einsum("ij,i->j", A, y0 / largest) - (len(A) + 8) * UNIT * norm
+    return w if w.min() > 0 else np.zeros(len(norm))
+
+
+def _hull(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
+    """Return the weights from the point of the generators' hull nearest to 0.
+
+    It is a multiple of A w for  min ||A w||^2 + (1'w - 1)^2  over w >= 0, generators of norm 1.
+    """
+    m, n = A.shape
+    unit = A / np.sqrt(np.einsum("ij,ij->j", A, A))
+    target = np.zeros((1, m + 1))
+    target[0, m] = 1
+    w, _ = Exact(np.vstack([unit, np.ones(n)])).solve(target, np.zeros((1, n)), 30 * n)
+    return _shift(A, norm, np.einsum("ij,j->i", unit, w[0]))
+
+
+def _inverse(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
+    """Return the weights from a left inverse of the generators with distinct lines."""
+    m, n = A.shape
+    first = np.take_along_axis(A, (A != 0).argmax(axis=0)[None], axis=0)
+    lines = np.unique(A * np.sign(first), axis=1)
+    k = lines.shape[1]
+    if k > m:
+        return np.zeros(n)
+    inverse = np.linalg.pinv(lines)
+    size = np.abs(inverse).max(axis=1)
+    error = np.abs(inverse @ lines - np.eye(k)).sum(axis=0).max()
+    error += (m + 8) * UNIT * (size.sum() + k)
+    return np.full(n, (1 - error) / (size.sum() * (1 + 1e-12)) if error < 0.5 else 0.0)
+
+
+def _lattice(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
+    """Return the weights from the size of the determinants, 0 where it overflows."""
+    m, n = A.shape
+    fraction, exponent = np.frexp(A)
+    whole = (fraction * 2.0**53).astype(np.int64)
+    last_bit = np.frexp((whole & -whole).astype(np.float64))[1] - 1
+    unit = np.where(A == 0, 2**20, exponent - 53 + last_bit).min(axis=0)
+    size = np.log2(np.sqrt(np.einsum("ij,ij->j", A, A))) + 1e-9
+    k = min(m, n)
+    others = np.sort(size - unit)[::-1][: k - 1].sum()
+    with np.errstate(under="ignore"):
+        return np.exp2(unit - others - np.log2(k) - 1e-6)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Classification: the label of the nearest cone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcone.cone import Cone, Loss
+from fastcone.tasks._nearest import Array, label_array, projections, relative_to
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """What `classify` returns; for one sample ``v`` the first axis is missing.
+
+    Attributes
+    ----------
+    labels : ndarray, shape (N,)
+        Label of the nearest cone.
+    distances : ndarray, shape (N, S)
+        Distance to each cone, in the order of the dict.
+    """
+
+    labels: Array
+    distances: Array
+
+
+def classify(
+    V: npt.ArrayLike,
+    cones: Mapping[Any, Cone],
+    *,
+    relative: bool = False,
+    loss: Loss = "l2",
+    l1: float = 0.0,
+) -> Classification:
+    """Give each sample the label of the cone nearest to it, the first one among equals.
+
+        label(v) = argmin_k D_k(v),        D_k(v) = ||W_k h_k - v||
+
+    Parameters
+    ----------
+    V : array_like, shape (N, m) or (m,)
+        Samples as rows.
+    cones : dict of label: Cone
+        One cone per class, trained on that class alone. A class is added by adding its cone.
+    relative : bool
+        Return ``D_k(v) / ||v||`` as distances, 0 for ``v = 0``. The labels stay the same.
+    loss : {'l2', 'l1'}
+        Norm of the projection and the distance.
+    l1 : float
+        Weight of the sum of the coefficients in the projection, >= 0; `distances` leaves it out.
+
+    Returns
+    -------
+    Classification
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument of the wrong kind, shape or range.
+
+    References
+    ----------
+    L. Elden, Matrix Methods in Data Mining and Pattern Recognition, SIAM 2007, chapter 10.
+
+    Examples
+    --------
+    >>> from fastcone import Cone
+    >>> from fastcone.tasks import classify
+    >>> cones = {"x": Cone([[1.0], [0.0]]), "y": Cone([[0.0], [1.0]])}
+    >>> found = classify([[4.0, 3.0], [1.0, 2.0]], cones)
+    >>> found.labels.tolist(), found.distances.tolist()
+    (['x', 'y'], [[3.0, 4.0], [2.0, 1.0]])
+    """
+    if not isinstance(cones, Mapping):
+        raise TypeError(f"cones must be a dict of cones, found {type(cones).__name__}")
+    found = [p.distance for p in projections(V, cones, loss=loss, l1=l1)]
+    distances = np.stack(found, axis=-1)
+    labels = label_array(list(cones))[np.argmin(distances, axis=-1)]
+    if relative:
+        distances = relative_to(V, distances, loss)
+    return Classification(labels, distances)
