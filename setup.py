@@ -8,7 +8,6 @@ checks.
 
 import os
 import platform
-from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
@@ -56,7 +55,6 @@ def extension(name: str, source: str, flags: list[str]) -> Extension:
 
 def kernels(level: str) -> list[Extension]:
     """The kernel modules of one level, in a build directory of their own."""
-
     return cythonize(
         [
             extension(f"fastcone._kernels.{k}_{level}", f"fastcone/_kernels/{k}.pyx", LEVELS[level])
