@@ -119,7 +119,8 @@ def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, cons
     """Coordinate descent on every row of C; returns the number of problems left unfinished."""
     cdef Py_ssize_t n = inv.shape[0], p = C.shape[0], ld = C.shape[1], left
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
-    assert stop.shape[0] == p and last.shape[0] == p and epochs.shape[0] == p and weight.shape[0] == n
+    assert stop.shape[0] == p and last.shape[0] == p and epochs.shape[0] == p
+    assert weight.shape[0] == n
     assert work.shape[0] >= (2 * n + 1) * _nnls.vectors * _product.bytes // sizeof(real)
     if p == 0 or n == 0:
         return 0

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One small pool of Python threads that run nogil kernels on the blocks of a problem.
 
-    a) The blocks of a job and the order in which their results are combined depend on the problem
-       alone, never on the number of threads: the caller cuts them, this module hands them out.
-    b) The calling thread works too, so a job ends even if every other thread of the pool is busy,
-       and an exception or Ctrl-C in any thread stops the job after the blocks under way.
-    c) Threads are made on first use and made again in a forked child.
-    d) While a job runs on several threads, BLAS is held to one thread each.
+a) The blocks of a job and the order in which their results are combined depend on the problem
+   alone, never on the number of threads: the caller cuts them, this module hands them out.
+b) The calling thread works too, so a job ends even if every other thread of the pool is busy,
+   and an exception or Ctrl-C in any thread stops the job after the blocks under way.
+c) Threads are made on first use and made again in a forked child.
+d) While a job runs on several threads, BLAS is held to one thread each.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ Loss = Literal["l2", "l1"]
 
 # The gap asked for. A signal is as near to the exact projection as its square root, relative to the
 # sample, and the last digits cost a fraction of the first: see `Projection.gap`.
-_TOL = {"float64": 1e-16, "float32": 1e-9}
+_TOL = {"float64": 1e-18, "float32": 1e-9}
 
 
 class Options(TypedDict, total=False):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Optima proved in exact rational arithmetic: a small reference for small problems.
 
-Numbers are Python integers (float entries are made integers by a common power of two), linear systems
-are solved by Bareiss's fraction-free elimination, optimality conditions are checked exactly.
+Numbers are Python integers (float entries are made integers by a common power of two), linear
+systems are solved by Bareiss's fraction-free elimination, optimality conditions checked exactly.
 """
 
 from fractions import Fraction

@@ -63,7 +63,8 @@ def exponentials(rng):
 
 def near_parallel(rng):
     a = rng.random(10)
-    return np.stack([a, a * (1 + 1e-9 * rng.standard_normal(10)), rng.random(10)], 1), rng.random(10)
+    nearly = a * (1 + 1e-9 * rng.standard_normal(10))
+    return np.stack([a, nearly, rng.random(10)], 1), rng.random(10)
 
 
 def in_the_cone(rng):

@@ -33,7 +33,11 @@ X = np.empty((50, 5))
 np.savez("out.npz", A=A, B=B, X=X, norms=many_small.solve_all(A, B, X))
 """
     run = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stderr
     with np.load(tmp_path / "out.npz") as out:

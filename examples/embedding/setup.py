@@ -6,5 +6,7 @@ from setuptools import Extension, setup
 
 setup(
     name="many_small",
-    ext_modules=cythonize([Extension("many_small", ["many_small.pyx"], extra_compile_args=["-O2"])]),
+    ext_modules=cythonize(
+        [Extension("many_small", ["many_small.pyx"], extra_compile_args=["-O2"])]
+    ),
 )

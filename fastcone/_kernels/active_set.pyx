@@ -112,7 +112,7 @@ cdef const double* generator(Factors* f, Py_ssize_t j) noexcept nogil:
 
 
 cdef bint enter(Factors* f, Py_ssize_t j, const double* b) noexcept nogil:
-    """Append a_j = Q R_k + rho q to the factors; False, and nothing appended, if rho is rounding."""
+    """Append a_j = Q R_k + rho q to the factors; False, with nothing appended, if rho is noise."""
     cdef double* q = f.Q + f.k * f.m
     cdef double* column = f.R + f.k * f.n
     cdef double rho, coefficient
@@ -332,8 +332,8 @@ cdef void reopen(Py_ssize_t n, const double* norm, double* open) noexcept nogil:
 
 
 cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, double* columns,
-                           Py_ssize_t* fetched, const double* b, const double* norm, const double* price, const double* l1,
-                           double fuzz, double* x, Py_ssize_t max_steps, double* work,
+                           Py_ssize_t* fetched, const double* b, const double* norm,
+                           const double* price, const double* l1, double fuzz, double* x, Py_ssize_t max_steps, double* work,
                            Py_ssize_t* index) noexcept nogil:
     cdef Factors f
     cdef double* kept = work                    # x before the step

@@ -89,20 +89,20 @@ cdef void sweep(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight
                     acc[i * V + v] = acc[i * V + v] - spread(rows, (j0 + j) * BLOCK + i) * d[v]
 
 
-cdef inline void load(Py_ssize_t n, Py_ssize_t L, Py_ssize_t l, const real* row,
+cdef inline void load(Py_ssize_t n, Py_ssize_t L, Py_ssize_t q, const real* row,
                       real* tile) noexcept nogil:
-    """Put one problem's numbers into lane l of a tile."""
+    """Put one problem's numbers into lane q of a tile."""
     cdef Py_ssize_t j
     for j in range(n):
-        tile[j * L + l] = row[j]
+        tile[j * L + q] = row[j]
 
 
-cdef inline void store(Py_ssize_t n, Py_ssize_t L, Py_ssize_t l, const real* tile,
+cdef inline void store(Py_ssize_t n, Py_ssize_t L, Py_ssize_t q, const real* tile,
                        real* row) noexcept nogil:
-    """Take one problem's numbers out of lane l of a tile."""
+    """Take one problem's numbers out of lane q of a tile."""
     cdef Py_ssize_t j
     for j in range(n):
-        row[j] = tile[j * L + l]
+        row[j] = tile[j * L + q]
 
 
 cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real* weight,
@@ -110,20 +110,20 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
                         real* last, int max_epochs, int* epochs, real* work) noexcept nogil:
     cdef Py_ssize_t L = V * BYTES // sizeof(real)
     cdef Py_ssize_t slot[MOST_LANES]        # the problem in each lane, -1 for none
-    cdef Py_ssize_t l, r, waiting = 0, running = 0, unfinished = 0
+    cdef Py_ssize_t q, r, waiting = 0, running = 0, unfinished = 0
     cdef real* x = work
     cdef real* c = x + n * L
     cdef real* moved = c + n * L
     memset(work, 0, (2 * n + 1) * L * sizeof(real))
-    for l in range(L):
-        slot[l] = -1
+    for q in range(L):
+        slot[q] = -1
     while True:
-        for l in range(L):                  # free lanes take the next problems
-            if slot[l] < 0 and waiting < p:
-                slot[l] = waiting
+        for q in range(L):                  # free lanes take the next problems
+            if slot[q] < 0 and waiting < p:
+                slot[q] = waiting
                 epochs[waiting] = 0
-                load(n, L, l, C + waiting * ld, c)
-                load(n, L, l, X + waiting * ld, x)
+                load(n, L, q, C + waiting * ld, c)
+                load(n, L, q, X + waiting * ld, x)
                 waiting += 1
                 running += 1
         if running == 0:
@@ -135,18 +135,18 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
         else:
             sweep(n, <const lane64*> G, <const lane64*> inv, <const lane64*> weight,
                   <const lane64*> c, <lane64*> x, <lane64*> moved, sizeof(real))
-        for l in range(L):
-            r = slot[l]
+        for q in range(L):
+            r = slot[q]
             if r < 0:
                 continue
             epochs[r] += 1
-            if moved[l] <= stop[r] or epochs[r] >= max_epochs:
-                if not moved[l] <= stop[r]:
+            if moved[q] <= stop[r] or epochs[r] >= max_epochs:
+                if not moved[q] <= stop[r]:
                     epochs[r] = -epochs[r]
                     unfinished += 1
-                last[r] = moved[l]
-                store(n, L, l, x, X + r * ld)
-                slot[l] = -1
+                last[r] = moved[q]
+                store(n, L, q, x, X + r * ld)
+                slot[q] = -1
                 running -= 1
 
 
@@ -196,7 +196,7 @@ cdef int nnls_report(Py_ssize_t n, const real* G, const real* coord, Py_ssize_t 
                      const real* C, const real* X, Py_ssize_t ld, const real* size,
                      real rounding, real* out, real* work) noexcept nogil:
     cdef Py_ssize_t L = V * BYTES // sizeof(real)
-    cdef Py_ssize_t tile, l, r, k, count
+    cdef Py_ssize_t tile, q, r, k, count
     cdef real* x = work
     cdef real* c = x + n * L
     cdef real* sizes = c + n * L
@@ -205,13 +205,13 @@ cdef int nnls_report(Py_ssize_t n, const real* G, const real* coord, Py_ssize_t 
     for tile in range((p + L - 1) // L):
         count = min(L, p - tile * L)
         memset(work, 0, (2 * n + 2 + FACTS) * L * sizeof(real))
-        for l in range(count):
-            r = tile * L + l
-            load(n, L, l, X + r * ld, x)
-            load(n, L, l, C + r * ld, c)
-            sizes[l] = size[r]
-        for l in range(L):
-            allow[l] = rounding
+        for q in range(count):
+            r = tile * L + q
+            load(n, L, q, X + r * ld, x)
+            load(n, L, q, C + r * ld, c)
+            sizes[q] = size[r]
+        for q in range(L):
+            allow[q] = rounding
         if real is float:
             report_tile(n, <const lane32*> G, <const lane32*> coord, <const lane32*> x,
                         <const lane32*> c, <const lane32*> sizes, (<const lane32*> allow)[0],
@@ -220,9 +220,9 @@ cdef int nnls_report(Py_ssize_t n, const real* G, const real* coord, Py_ssize_t 
             report_tile(n, <const lane64*> G, <const lane64*> coord, <const lane64*> x,
                         <const lane64*> c, <const lane64*> sizes, (<const lane64*> allow)[0],
                         <lane64*> facts, sizeof(real))
-        for l in range(count):
+        for q in range(count):
             for k in range(FACTS):
-                out[(tile * L + l) * FACTS + k] = facts[k * L + l]
+                out[(tile * L + q) * FACTS + k] = facts[k * L + q]
     return 0
 
 

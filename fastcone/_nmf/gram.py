@@ -62,9 +62,7 @@ class Descent:
         last = scratch.take("last", (p,), dtype)
         used = scratch.take("epochs", (p,), np.intc)
         work = scratch.take("work", ((2 * len(self.inv) + 1) * _dispatch.tile(dtype),), dtype)
-        _dispatch.nnls_cd(
-            self.G, self.inv, self.weight, C, X, stop, last, self.epochs, used, work
-        )
+        _dispatch.nnls_cd(self.G, self.inv, self.weight, C, X, stop, last, self.epochs, used, work)
 
 
 class Multiplication:

@@ -101,7 +101,9 @@ class Descent:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     rate = np.log(last / moved[which]) / step
                     needed = np.log(stop[which] / last) / rate
-                hopeless = going & (moved[which] < np.inf) & ~((rate < 0) & (needed < budget - done))
+                hopeless = (
+                    going & (moved[which] < np.inf) & ~((rate < 0) & (needed < budget - done))
+                )
                 given_up.append(which[hopeless])
                 going &= ~hopeless
             moved[which] = last

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The exact solver on shared generators: reduce once, then one support search per problem.
 
-    a) With more rows than generators A = Q R is formed once; every step on Q'b and the n x n
-       triangle R costs n^2 in place of m n. R is A to within some roundings: generators closer to
-       dependent than that are taken as dependent there (`fuzz`), and only A itself can tell.
-    b) The ridge l2 is n more rows, sqrt(l2) on the diagonal.
-    c) From a Gram matrix alone, G = V L V' gives generators L^1/2 V' and targets L^-1/2 V'c.
-    d) `price` orders the entries: the steepest edge, whatever the caller's units, by default;
-       scipy's rule, the largest gradient in the caller's units, decides which of many optima an
-       underdetermined problem gets.
-    e) The same solver finds whether a cone is pointed: the point of least norm in the convex hull
-       of the unit generators has a positive inner product with every one of them, or is 0.
+a) With more rows than generators A = Q R is formed once; every step on Q'b and the n x n
+   triangle R costs n^2 in place of m n. R is A to within some roundings: generators closer to
+   dependent than that are taken as dependent there (`fuzz`), and only A itself can tell.
+b) The ridge l2 is n more rows, sqrt(l2) on the diagonal.
+c) From a Gram matrix alone, G = V L V' gives generators L^1/2 V' and targets L^-1/2 V'c.
+d) `price` orders the entries: the steepest edge, whatever the caller's units, by default;
+   scipy's rule, the largest gradient in the caller's units, decides which of many optima an
+   underdetermined problem gets.
+e) The same solver finds whether a cone is pointed: the point of least norm in the convex hull
+   of the unit generators has a positive inner product with every one of them, or is 0.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ FUZZ = 32.0  # roundings, per generator in the support, within which a generator
 class Exact:
     """Solves min 1/2 ||A x - b||^2 + l1'x + l2/2 ||x||^2 over x >= 0, target after target."""
 
-    def __init__(
-        self, A: np.ndarray, reduce: np.ndarray | None = None, fuzz: float = FUZZ
-    ) -> None:
+    def __init__(self, A: np.ndarray, reduce: np.ndarray | None = None, fuzz: float = FUZZ) -> None:
         self.m, self.n = A.shape
         self.rows = np.ascontiguousarray(A)
         self.norms = np.sqrt(np.einsum("ij,ij->j", self.rows, self.rows))
@@ -74,8 +72,19 @@ class Exact:
         columns = np.empty((self.n, self.m))
         fetched = np.zeros(self.n, dtype=np.intp)
         _dispatch.active_set(
-            self.rows, columns, fetched, B, self.norms, self.price, np.ascontiguousarray(l1), self.fuzz,
-            X, max_steps, steps, work, index,
+            self.rows,
+            columns,
+            fetched,
+            B,
+            self.norms,
+            self.price,
+            np.ascontiguousarray(l1),
+            self.fuzz,
+            X,
+            max_steps,
+            steps,
+            work,
+            index,
         )
         return X, steps
 

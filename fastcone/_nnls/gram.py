@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Shared generators, scaled by powers of two and packed for the kernels.
 
-    a) Column j of A is multiplied by 2^e_j, so that its largest entry lies in [1/2, 1), and a
-       target b by a power of two, so that ||b|| lies in [1, 2): exact operations, hence the same
-       bits whatever powers of two the caller's units hold, and no Gram matrix that overflows.
-    b) `Packed` is a matrix in the panel layout of the product kernel. Every product of the solver
-       goes through that kernel, whose sums have one order whatever the batch: no BLAS, whose bits
-       depend on the shape of the batch and on its threads.
-    c) `Gram` is G = A'A + l2 in the layout of the descent kernel, with all that a certificate
-       needs (docs/nnls.md, "Certificate"): a lower bound `lam` of the least eigenvalue of G with
-       unit diagonal, and a shift y0 = A z, A'y0 > 0, where one is found.
+a) Column j of A is multiplied by 2^e_j, so that its largest entry lies in [1/2, 1), and a
+   target b by a power of two, so that ||b|| lies in [1, 2): exact operations, hence the same
+   bits whatever powers of two the caller's units hold, and no Gram matrix that overflows.
+b) `Packed` is a matrix in the panel layout of the product kernel. Every product of the solver
+   goes through that kernel, whose sums have one order whatever the batch: no BLAS, whose bits
+   depend on the shape of the batch and on its threads.
+c) `Gram` is G = A'A + l2 in the layout of the descent kernel, with all that a certificate
+   needs (docs/nnls.md, "Certificate"): a lower bound `lam` of the least eigenvalue of G with
+   unit diagonal, and a shift y0 = A z, A'y0 > 0, where one is found.
 """
 
 from __future__ import annotations
@@ -118,9 +118,7 @@ class Gram:
         Products summed into an entry of G or c: the rounding errors to allow for.
     """
 
-    def __init__(
-        self, G: np.ndarray, exponent: np.ndarray, dtype: np.dtype, terms: int
-    ) -> None:
+    def __init__(self, G: np.ndarray, exponent: np.ndarray, dtype: np.dtype, terms: int) -> None:
         self.dtype, self.matrix, self.exponent = dtype, G, exponent
         self.n, self.terms = len(G), terms
         self.rows = -(-self.n // BLOCK) * BLOCK

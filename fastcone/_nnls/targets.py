@@ -54,9 +54,7 @@ class _Targets:
             scaled = np.ldexp(self.l1, self.exponent - e[:, None])
         return np.minimum(scaled, 1e150)
 
-    def finish(
-        self, C: np.ndarray, size: np.ndarray, e: np.ndarray, rootinv: np.ndarray
-    ) -> Linear:
+    def finish(self, C: np.ndarray, size: np.ndarray, e: np.ndarray, rootinv: np.ndarray) -> Linear:
         """Subtract the penalty from the scaled products."""
         allow = size
         if self.l1:
@@ -153,9 +151,7 @@ class DataTargets(_Targets):
 class GramTargets(_Targets):
     """Targets given as the columns of C = A'B, with ||b||^2 if the caller knows it."""
 
-    def __init__(
-        self, C: np.ndarray, b_norm2: np.ndarray | None, l1: float, gram: Gram
-    ) -> None:
+    def __init__(self, C: np.ndarray, b_norm2: np.ndarray | None, l1: float, gram: Gram) -> None:
         super().__init__(l1, gram.exponent)
         self.gram = gram
         self.Ct = C.T
