@@ -66,8 +66,13 @@ def real_array(
     return array
 
 
-def check_finite(name: str, array: np.ndarray, *, allow_nan: bool = False) -> None:
-    """Raise ValueError at the first NaN (unless allowed) or infinity."""
+def check_finite(
+    name: str, array: np.ndarray, *, allow_nan: bool = False, origin: tuple[int, ...] = ()
+) -> None:
+    """Raise ValueError at the first NaN (unless allowed) or infinity.
+
+    `array` may be a part of the argument: `origin` is where in it the part begins.
+    """
     if array.dtype.kind != "f" or array.size == 0:
         return
     with np.errstate(over="ignore", invalid="ignore"):
@@ -76,8 +81,9 @@ def check_finite(name: str, array: np.ndarray, *, allow_nan: bool = False) -> No
     bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
     if bad.any():
         first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), array.shape))
+        place = tuple(i + o for i, o in zip(first, origin, strict=True)) if origin else first
         wanted = "finite numbers or NaN" if allow_nan else "finite numbers"
-        raise ValueError(f"{name} holds {array[first]} at {first}, want {wanted}")
+        raise ValueError(f"{name} holds {array[first]} at {place}, want {wanted}")
 
 
 def check_nonnegative(name: str, array: np.ndarray) -> None:
@@ -126,6 +132,15 @@ def number(name: str, value: Any, *, minimum: float = -math.inf, positive: bool 
 def nonnegative(name: str, value: Any) -> float:
     """Return `value` as a finite float >= 0."""
     return number(name, value, minimum=0.0)
+
+
+def weights(name: str, value: Any, count: int) -> np.ndarray:
+    """Return one finite number >= 0 for all of `count` problems, or one for each, as an array."""
+    if np.ndim(value) == 0:
+        return np.full(count, nonnegative(name, value))
+    array = real_array(name, value, ndim=(1,), dtype=np.float64, nonnegative=True)
+    check_shape(name, array, (count,))
+    return array
 
 
 def choice(name: str, value: Any, options: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ from fastcone._validation import (
     nonnegative,
     number,
     real_array,
+    weights,
 )
 from fastcone.cy import nnls_arrays
 from fastcone.result import ConvergenceError, Solution
@@ -145,7 +146,7 @@ def solve_nnls(
     A: Any,
     B: Any,
     *,
-    l1: float = 0.0,
+    l1: Any = 0.0,
     l2: float = 0.0,
     x0: Any = None,
     tol: float = 1e-9,
@@ -168,8 +169,10 @@ def solve_nnls(
         Generators, one a column. float32 with float32 targets is solved in float32.
     B : array_like, (m, p) or (m,)
         Targets, one a column. Fortran order (each target contiguous) is read without a copy.
-    l1, l2 : float, default 0
-        Penalty weights >= 0, not scaled by any size.
+    l1 : float or array_like (p,), default 0
+        Penalty weight >= 0, one for all targets or one for each; not scaled by any size.
+    l2 : float, default 0
+        Penalty weight >= 0.
     x0 : array_like, (n, p) or (n,), optional
         Warm start, >= 0.
     tol : float, default 1e-9
@@ -218,7 +221,7 @@ def solve_nnls(
     (True, True)
     """
     options = _options(tol, max_epochs, method, time_limit, certify, on_fail)
-    l1, l2 = nonnegative("l1", l1), nonnegative("l2", l2)
+    l2 = nonnegative("l2", l2)
     A = real_array("A", A, ndim=(2,))
     B = real_array("B", B, ndim=(1, 2), finite=False)
     if B.shape[0] != A.shape[0]:
@@ -228,7 +231,8 @@ def solve_nnls(
     x0 = _start_from(x0, (n, *B.shape[1:]), dtype)
     generators = Generators(A.astype(dtype, copy=False))
     gram = gram_of(generators, l2)
-    targets = DataTargets(generators, _columns(B), l1, l2, gram)
+    B = _columns(B)
+    targets = DataTargets(generators, B, weights("l1", l1, B.shape[1]), l2, gram)
     return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)
 
 
@@ -237,7 +241,7 @@ def solve_nnls_gram(
     C: Any,
     *,
     b_norm2: Any = None,
-    l1: float = 0.0,
+    l1: Any = 0.0,
     l2: float = 0.0,
     x0: Any = None,
     tol: float = 1e-9,
@@ -286,7 +290,7 @@ def solve_nnls_gram(
     array([1.5, 0. ])
     """
     options = _options(tol, max_epochs, method, time_limit, certify, on_fail)
-    l1, l2 = nonnegative("l1", l1), nonnegative("l2", l2)
+    l2 = nonnegative("l2", l2)
     G = real_array("G", G, ndim=(2,))
     C = real_array("C", C, ndim=(1, 2))
     n = len(G)
@@ -302,6 +306,7 @@ def solve_nnls_gram(
         b_norm2 = np.atleast_1d(b_norm2)
         check_shape("b_norm2", b_norm2, _columns(C).shape[1:])
     gram = Gram.of_matrix(G.astype(F64, copy=False), l2)
-    targets = GramTargets(_columns(C), b_norm2, l1, gram)
+    C = _columns(C)
+    targets = GramTargets(C, b_norm2, weights("l1", l1, C.shape[1]), gram)
     x0 = _start_from(x0, (n, *C.shape[1:]), dtype)
     return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)

@@ -182,6 +182,18 @@ def test_the_gram_matrix_alone_gives_the_same_answers(rng, dtype):
     np.testing.assert_allclose(exactly.objective, direct.objective, rtol=30 * tol)
 
 
+@pytest.mark.parametrize("method", ["auto", "active_set"])
+def test_each_target_can_have_its_own_l1(rng, method):
+    A, B, l1 = rng.random((30, 8)), rng.standard_normal((30, 20)), rng.random(20)
+    together = solve_nnls(A, B, l1=l1, method=method)
+    assert together.converged.all()
+    for r in range(20):
+        alone = solve_nnls(A, B[:, r], l1=l1[r], method=method)
+        assert np.array_equal(alone.x, together.x[:, r])
+    gram = solve_nnls_gram(A.T @ A, A.T @ B, b_norm2=(B**2).sum(axis=0), l1=l1, method=method)
+    np.testing.assert_allclose(gram.objective, together.objective, rtol=1e-7)
+
+
 # --- invariances -----------------------------------------------------------------------------
 
 
@@ -305,6 +317,7 @@ good = {"A": np.ones((3, 2)), "B": np.ones((3, 4))}
         ({"B": np.ones((3, 2), dtype=complex)}, TypeError, "B has dtype complex128"),
         ({"A": np.ma.masked_array(np.ones((3, 2)))}, TypeError, "A is a masked array"),
         ({"A": scipy.sparse.csr_array(np.ones((3, 2)))}, TypeError, "A is a sparse"),
+        ({"l1": np.ones(3)}, ValueError, r"l1 has shape \(3,\), want \(4,\)"),
         ({"l1": -1}, ValueError, "l1 must be a finite number >= 0, found -1"),
         ({"l2": np.nan}, ValueError, "l2 must be a finite number >= 0, found nan"),
         ({"tol": 0}, ValueError, "tol must be a finite number > 0, found 0"),

@@ -44,22 +44,25 @@ def safe_range(dtype: np.dtype) -> tuple[float, float]:
 class _Targets:
     """What both sources share: the penalty in scaled units."""
 
-    def __init__(self, l1: float, exponent: np.ndarray) -> None:
+    def __init__(self, l1: np.ndarray, exponent: np.ndarray) -> None:
         self.l1 = l1
+        self.penalised = bool(l1.any())
         self.exponent = exponent
 
-    def penalty(self, e: np.ndarray) -> np.ndarray:
-        """Return l1 in scaled units, (p, n), for problems of exponents e."""
+    def penalty(self, which: Any, e: np.ndarray) -> np.ndarray:
+        """Return l1 in scaled units, (p, n), for the problems in `which`, of exponents e."""
         with np.errstate(over="ignore", under="ignore"):
-            scaled = np.ldexp(self.l1, self.exponent - e[:, None])
+            scaled = np.ldexp(self.l1[which][:, None], self.exponent - e[:, None])
         return np.minimum(scaled, 1e150)
 
-    def finish(self, C: np.ndarray, size: np.ndarray, e: np.ndarray, rootinv: np.ndarray) -> Linear:
+    def finish(
+        self, which: slice, C: np.ndarray, size: np.ndarray, e: np.ndarray, rootinv: np.ndarray
+    ) -> Linear:
         """Subtract the penalty from the scaled products."""
         allow = size
-        if self.l1:
+        if self.penalised:
             n = len(self.exponent)
-            l1 = self.penalty(e)
+            l1 = self.penalty(which, e)
             with np.errstate(over="ignore"):
                 l1 = np.minimum(l1, np.finfo(C.dtype).max ** 0.5)
             C[:, :n] -= l1.astype(C.dtype)
@@ -73,7 +76,7 @@ class DataTargets(_Targets):
     known = True
 
     def __init__(
-        self, generators: Generators, B: np.ndarray, l1: float, l2: float, gram: Gram
+        self, generators: Generators, B: np.ndarray, l1: np.ndarray, l2: float, gram: Gram
     ) -> None:
         super().__init__(l1, generators.exponent)
         self.generators, self.l2, self.gram = generators, l2, gram
@@ -89,14 +92,6 @@ class DataTargets(_Targets):
         copy[...] = rows
         return copy
 
-    def _check(self, which: slice, rows: np.ndarray) -> None:
-        """Raise at a NaN or infinity, with its place in B."""
-        if not np.isfinite(rows).all():
-            start = which.start if isinstance(which, slice) else 0
-            shifted = np.zeros((self.Bt.shape[1], start + len(rows)))
-            shifted[:, start:] = rows.T
-            check_finite("B", shifted)
-
     def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Linear:
         """Return the scaled linear terms of the problems in `which`."""
         rows = self._rows(which, dtype, scratch)
@@ -106,7 +101,7 @@ class DataTargets(_Targets):
         e = np.zeros(len(rows), dtype=np.intc)
         bad = np.flatnonzero(~((norm2 > low) & (norm2 < high)))
         if bad.size and (hard := bad[np.any(rows[bad], axis=1)]).size:
-            self._check(which, rows)
+            check_finite("B", rows.T, origin=(0, which.start))
             e[hard] = exponent(np.abs(rows[hard]).max(axis=1))
             again = np.ldexp(rows[hard], -e[hard, None])
             C[hard], norm2[hard] = packed.product(again, Scratch(), "C")
@@ -114,7 +109,7 @@ class DataTargets(_Targets):
         mine = exponent(norm)
         unit = np.ldexp(np.ones_like(norm), -mine)
         C *= unit[:, None]
-        return self.finish(C, norm * unit, e + mine, self.gram.rootinv)
+        return self.finish(which, C, norm * unit, e + mine, self.gram.rootinv)
 
     def scaled_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return the targets in float64 and scaled units."""
@@ -141,17 +136,17 @@ class DataTargets(_Targets):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scaled coefficients and steps of the exact solver."""
         rows = self.scaled_rows(which, e)
-        return self._exact[reduced].solve(rows, self.penalty(e), max_steps, start)
+        return self._exact[reduced].solve(rows, self.penalty(which, e), max_steps, start)
 
     def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray) -> Proof:
         """Return the certificate of scaled coefficients from the original A and B."""
-        return self._data_proof(X, self.scaled_rows(which, e), self.penalty(e))
+        return self._data_proof(X, self.scaled_rows(which, e), self.penalty(which, e))
 
 
 class GramTargets(_Targets):
     """Targets given as the columns of C = A'B, with ||b||^2 if the caller knows it."""
 
-    def __init__(self, C: np.ndarray, b_norm2: np.ndarray | None, l1: float, gram: Gram) -> None:
+    def __init__(self, C: np.ndarray, b_norm2: np.ndarray | None, l1: np.ndarray, gram: Gram) -> None:
         super().__init__(l1, gram.exponent)
         self.gram = gram
         self.Ct = C.T
@@ -169,7 +164,7 @@ class GramTargets(_Targets):
         C = scratch.take(f"C{dtype.itemsize}", (len(rows), self.ld), dtype)
         C[:, self.gram.n :] = 0
         C[:, : self.gram.n] = np.ldexp(rows, -e[:, None])
-        return self.finish(C, np.ldexp(size, -e).astype(dtype), e, self.gram.rootinv)
+        return self.finish(which, C, np.ldexp(size, -e).astype(dtype), e, self.gram.rootinv)
 
     @functools.cached_property
     def _exact(self) -> Exact:
@@ -186,4 +181,4 @@ class GramTargets(_Targets):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scaled coefficients and steps of the exact solver, of which G gives one form."""
         rows = rescale(self.Ct[which].astype(F64), self.exponent, -e)
-        return self._exact.solve(rows, self.penalty(e), max_steps, start)
+        return self._exact.solve(rows, self.penalty(which, e), max_steps, start)
