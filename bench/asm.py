@@ -16,7 +16,7 @@ SPILL = re.compile(r"%[xyz]mm\d+,.*\(%rsp")
 def loops(lines):
     """Address ranges from a backward jump's target to the jump, without another jump inside."""
     position = {address: i for i, (address, _, _) in enumerate(lines)}
-    for i, (address, op, args) in enumerate(lines):
+    for i, (_, op, args) in enumerate(lines):
         target = args.split()[0] if args else ""
         if op.startswith("j") and target in position and position[target] < i:
             body = lines[position[target] : i + 1]

@@ -5,9 +5,11 @@ import numpy as np
 import sklearn
 from sklearn.decomposition import non_negative_factorization
 
-NAME = "scikit-learn cd, tol 1e-8"
+NAME = "scikit-learn cd"
 VERSION = sklearn.__version__
 SLOW = False
+# its stopping rule is not a gap: these give the accuracy asked of fastcone on this problem
+TOL = {np.dtype(np.float64): 1e-7, np.dtype(np.float32): 1e-5}
 
 
 def solve(A, B, l1):
@@ -15,7 +17,7 @@ def solve(A, B, l1):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         W, _, _ = non_negative_factorization(
-            B.T, H=np.ascontiguousarray(A.T), n_components=A.shape[1], update_H=False,
-            solver="cd", tol=1e-8, max_iter=10_000, alpha_W=l1 / len(A), alpha_H=0.0, l1_ratio=1.0,
+            B.T, H=np.ascontiguousarray(A.T), n_components=A.shape[1], update_H=False, solver="cd",
+            tol=TOL[A.dtype], max_iter=1000, alpha_W=l1 / len(A), alpha_H=0.0, l1_ratio=1.0,
         )  # fmt: skip
     return W.T
