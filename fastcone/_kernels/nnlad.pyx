@@ -339,6 +339,9 @@ cdef void begin(Problem* f) noexcept nogil:
         f.norm[j] = f.G[j * f.ldn + j]
     f.lowest[0] = FAR
     refresh(f)
+    if not f.lowest[0] <= 2 * height(f.ld, f.b):    # a start far off costs more digits than steps
+        memset(f.x, 0, f.n * sizeof(double))
+        refresh(f)
 
 
 cdef Py_ssize_t nnlad(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn, const double* A,
