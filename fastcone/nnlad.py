@@ -121,9 +121,16 @@ class _Batch:
         with np.errstate(over="ignore", under="ignore"):
             answer = np.ldexp(X, e[:, None] - g.exponent)
             self.x[which] = np.minimum(answer, np.finfo(self.x.dtype).max)
-        X[...] = self._scaled(which, e)
         facts = self.facts[which]
-        _dispatch.nnlad_proof(g.A, g.norm, g.weight, g.l1, B, scaled_rest, X, Y, facts, work, index)
+        for _ in range(2):
+            X[...] = self._scaled(which, e)
+            _dispatch.nnlad_proof(
+                g.A, g.norm, g.weight, g.l1, B, scaled_rest, X, Y, facts, work, index
+            )
+            worse = facts[:, 0] > np.abs(B).sum(axis=1) * (1 + 1e-13)
+            if not worse.any():
+                break
+            self.x[which][worse] = 0  # rounded to float32 they are worse than nothing
         with np.errstate(over="ignore", under="ignore"):
             facts[:, 0] = np.ldexp(facts[:, 0], e) + rest
 
@@ -252,7 +259,9 @@ def solve_nnlad(
         x0 = x0[:, None] if single else x0
     steps = 50 * (m + n) if max_epochs is None else integer("max_epochs", max_epochs, minimum=1)
     B = (B[:, None] if single else B).astype(dtype, copy=False)
-    batch = _Batch(Generators(A, l1), B, x0, _Options(tol, steps, deadline))
+    with _threads.one_blas_thread():
+        generators = Generators(A, l1)
+    batch = _Batch(generators, B, x0, _Options(tol, steps, deadline))
     solution = batch.solve(_threads.thread_count(n_threads))
     if on_fail == "raise" and not solution.converged.all():
         raise ConvergenceError(solution)

@@ -235,7 +235,22 @@ def test_a_warm_start_needs_few_steps_and_gives_the_same(rng):
     warm = solve_nnlad(A, B, x0=cold.x)
     np.testing.assert_allclose(warm.x, cold.x, atol=1e-9)
     assert warm.epochs.sum() <= np.count_nonzero(cold.x) + 20
-    assert solve_nnlad(A, B, x0=1e6 * rng.random(cold.x.shape)).converged.all()
+    for scale in (1e6, 1e300):
+        far = solve_nnlad(A, B, x0=scale * rng.random(cold.x.shape), tol=1e-9)
+        assert far.converged.all()
+        np.testing.assert_allclose(far.objective, cold.objective, rtol=1e-9)
+
+
+def test_rounding_to_float32_never_makes_it_worse_than_nothing():
+    for seed in range(40):  # dependent but for rounding: optimal x of 1e7 and more
+        rng = np.random.default_rng(seed)
+        A = (rng.standard_normal((4, 1)) @ rng.standard_normal((1, 4))).astype(np.float32)
+        b = rng.standard_normal(4).astype(
+            np.float32
+        )  # optimal x of 1e7: dependent but for rounding
+        solution = solve_nnlad(A, b)
+        assert solution.gap <= 1 + 1e-12
+        assert solution.objective <= np.abs(b.astype(float)).sum() * (1 + 1e-12)
 
 
 def test_nothing_to_gain_means_zero(rng):

@@ -8,17 +8,18 @@ from libc.math cimport fabs
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.dense cimport (
-    axpy, border, gather, rank_one, take_row, times, transposed, unborder,
+    accumulate, axpy, border, gather, padded, rank_one, take_row, times, transposed, unborder,
 )
 from fastcone._kernels.vertex cimport Problem
 
 cdef extern from *:
     """
     #define DEPENDENT 1e-11 /* a pivot this small, relative to its row and its direction, is zero */
+    #define SOUND 1e-10      /* an inverse is good enough to go on with */
     #define DELICATE 1e-4   /* a pivot below this, relative likewise, loses digits of the inverse */
     #define FLAT 1e-8       /* least squared norm of an edge, relative to its generator's */
     """
-    const double DEPENDENT, DELICATE, FLAT
+    const double DEPENDENT, DELICATE, FLAT, SOUND
 
 
 cdef inline void solve_column(Problem* f, Py_ssize_t j, int sharpenings) noexcept nogil:
@@ -74,6 +75,26 @@ cdef inline Py_ssize_t best_row(Problem* f, Py_ssize_t j, Py_ssize_t left, doubl
     return best
 
 
+cdef inline bint sound(Problem* f) noexcept nogil:
+    """Whether A_IP M 1 = 1: a sample of how exact M is after its updates."""
+    cdef Py_ssize_t i, k
+    cdef const double* row
+    cdef double value
+    for k in range(f.k):
+        f.z[k] = 1
+    for k in range(f.k, padded(f.k)):
+        f.z[k] = 0
+    times(f.k, f.ldn, f.M, f.z, f.h)
+    for i in range(f.k):
+        row = f.R + f.I[i] * f.ldn
+        value = -1
+        for k in range(f.k):
+            value += row[f.P[k]] * f.h[k]
+        if not fabs(value) <= SOUND:
+            return False
+    return True
+
+
 cdef inline void factor(Problem* f) noexcept nogil:
     """M afresh, by bordering with the largest pivots; what is singular leaves P and I."""
     cdef Py_ssize_t j, k, best, left = f.k, columns = f.k
@@ -111,8 +132,7 @@ cdef inline void update_norms(Problem* f, Py_ssize_t count, Py_ssize_t column,
     cdef double rate = f.u[row] if row >= 0 else f.d[column], squared = 0, ratio, after
     cdef Py_ssize_t j, k
     memset(f.z, 0, f.ldn * sizeof(double))
-    for k in range(count):
-        axpy(f.ldn, f.d[k], f.G + f.P[k] * f.ldn, f.z)
+    accumulate(f.ldn, f.G, f.ldn, count, f.P, f.d, f.z)
     for k in range(count):
         squared += f.d[k] * f.z[f.P[k]]
     gather(f.k, f.z, f.P, f.alpha)
@@ -122,8 +142,11 @@ cdef inline void update_norms(Problem* f, Py_ssize_t count, Py_ssize_t column,
     else:
         memset(f.alpha, 0, f.ldn * sizeof(double))
     for k in range(f.k):
-        axpy(f.ldn, -f.beta[k], f.R + f.I[k] * f.ldn, f.alpha)
-        axpy(f.ldn, -f.h[k], f.R + f.I[k] * f.ldn, f.z)
+        f.beta[k], f.h[k] = -f.beta[k], -f.h[k]
+    accumulate(f.ldn, f.R, f.ldn, f.k, f.I, f.beta, f.alpha)
+    accumulate(f.ldn, f.R, f.ldn, f.k, f.I, f.h, f.z)
+    for k in range(f.k):
+        f.beta[k], f.h[k] = -f.beta[k], -f.h[k]
     for j in range(f.n):
         ratio = f.alpha[j] / rate
         f.norm[j] = max(f.norm[j] + ratio * (ratio * squared - 2 * f.z[j]),

@@ -93,6 +93,34 @@ cdef inline void combine(Py_ssize_t ld, const double* A, Py_ssize_t count, const
             (<lane64*> (out + block * rows))[v] = acc[v]
 
 
+cdef inline void accumulate(Py_ssize_t length, const double* R, Py_ssize_t stride,
+                            Py_ssize_t count, const Py_ssize_t* which, const double* weight,
+                            double* y) noexcept nogil:
+    """y += sum_k weight_k R[which_k] over a padded length, or R[k] where `which` is NULL"""
+    cdef lane64 acc[VECTORS]
+    cdef lane64 w
+    cdef const lane64* a
+    cdef lane64* out = <lane64*> y
+    cdef Py_ssize_t i, k, vectors = length * sizeof(double) // BYTES
+    cdef int v
+    for i in range(vectors // VECTORS):
+        for v in range(VECTORS):
+            acc[v] = out[i * VECTORS + v]
+        for k in range(count):
+            a = <const lane64*> (R + (which[k] if which else k) * stride) + i * VECTORS
+            w = spread(<const lane64*> weight, k)
+            for v in range(VECTORS):
+                acc[v] = acc[v] + a[v] * w
+        for v in range(VECTORS):
+            out[i * VECTORS + v] = acc[v]
+    for i in range(vectors - vectors % VECTORS, vectors):
+        acc[0] = out[i]
+        for k in range(count):
+            a = <const lane64*> (R + (which[k] if which else k) * stride) + i
+            acc[0] = acc[0] + a[0] * spread(<const lane64*> weight, k)
+        out[i] = acc[0]
+
+
 cdef inline void gather(Py_ssize_t k, const double* values, const Py_ssize_t* which,
                         double* out) noexcept nogil:
     """out = values[which], padded with zeros"""
@@ -116,8 +144,9 @@ cdef inline void transposed(Py_ssize_t k, Py_ssize_t ldm, const double* M, const
     """out = M'v, padded with zeros"""
     cdef Py_ssize_t i
     memset(out, 0, padded(k) * sizeof(double))
-    for i in range(k):
-        axpy(k, v[i], M + i * ldm, out)
+    accumulate(padded(k), M, ldm, k, NULL, v, out)
+    for i in range(k, padded(k)):
+        out[i] = 0
 
 
 cdef inline void take_row(Py_ssize_t k, Py_ssize_t ldm, const double* M, Py_ssize_t row,

@@ -35,14 +35,17 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport fabs
 from libc.string cimport memcpy, memset
 
-from fastcone._kernels.basis cimport exchange, factor
-from fastcone._kernels.dense cimport axpy, combine, gather, height, padded, times, transposed
+from fastcone._kernels.basis cimport exchange, factor, sound
+from fastcone._kernels.dense cimport (
+    accumulate, axpy, combine, gather, height, padded, times, transposed,
+)
 from fastcone._kernels.tables cimport NNLADTable
 from fastcone._kernels.vertex cimport FAR, NOISE, Problem, breakpoints, walk, wall
 
 cdef enum:
-    # index holds: the problem under way, k, steps used (-1: not begun), steps since the last
-    # refresh, refreshes since the objective last fell
+    # index begins with the problem under way, its k, steps used (-1: not begun), steps since the
+    # last refresh, refreshes since the objective last fell, whether M was computed anew then
+    CURRENT, SIZE, USED, SINCE, IDLE, AFRESH
     STATE = 8
     RENEW = 100             # steps between two refreshes
     PATIENCE = 3            # refreshes without a lower objective: rounding has taken over
@@ -69,7 +72,8 @@ cdef void set_prices(Problem* f) noexcept nogil:
         transposed(f.k, f.ldn, f.M, f.beta, f.alpha)
         for k in range(f.k):
             f.y[k] += f.alpha[k]
-            axpy(f.ldn, -f.alpha[k], f.R + f.I[k] * f.ldn, f.g)
+            f.alpha[k] = -f.alpha[k]
+        accumulate(f.ldn, f.R, f.ldn, f.k, f.I, f.alpha, f.g)
 
 
 cdef bint price(Problem* f) noexcept nogil:
@@ -240,11 +244,15 @@ cdef double keep(Problem* f) noexcept nogil:
     return before - objective
 
 
-cdef double refresh(Problem* f) noexcept nogil:
-    """What is updated from step to step, computed anew from P, I and x; returns as `keep`."""
+cdef double refresh(Problem* f, bint afresh) noexcept nogil:
+    """What is updated from step to step, computed anew from P, I and x; returns as `keep`.
+
+    M is computed anew where it has become inexact, or if `afresh`.
+    """
     cdef Py_ssize_t i, k
     cdef double gain
-    factor(f)
+    if afresh or not sound(f):
+        factor(f)
     residual(f)
     if shift(f, f.r):
         residual(f)
@@ -254,35 +262,40 @@ cdef double refresh(Problem* f) noexcept nogil:
     for k in range(f.k):
         f.s[f.I[k]] = f.r[f.I[k]] = 0
     memset(f.q, 0, f.ldn * sizeof(double))
-    for i in range(f.m):
-        if f.s[i] != 0:
-            axpy(f.ldn, f.s[i], f.R + i * f.ldn, f.q)
+    accumulate(f.ldn, f.R, f.ldn, f.m, NULL, f.s, f.q)
     memset(f.barred, 0, 2 * f.n * sizeof(Py_ssize_t))
     return gain
 
 
-cdef int descend(Problem* f, Py_ssize_t most, Py_ssize_t* budget, Py_ssize_t* used,
-                 Py_ssize_t* since, Py_ssize_t* idle) noexcept nogil:
+cdef int descend(Problem* f, Py_ssize_t most, Py_ssize_t* budget,
+                 Py_ssize_t* state) noexcept nogil:
     """Steps until no edge descends; 1: done, 0: `budget` spent, -1: `most` reached."""
+    cdef Py_ssize_t* used = state + USED
+    cdef Py_ssize_t* since = state + SINCE
+    cdef bint stuck
     while budget[0] > 0:
         budget[0] -= 1
+        stuck = False
         if price(f):
             if used[0] >= most:
                 return -1
-            if since[0] < RENEW and move(f):
-                if since[0] == 0:
-                    memset(f.barred, 0, 2 * f.n * sizeof(Py_ssize_t))
-                used[0] += 1
-                since[0] += 1
-                continue
-            if since[0] == 0:
-                f.barred[f.entering if f.entering >= 0 else f.n + f.leaving] = 1
-                continue
+            if since[0] < RENEW:
+                if move(f):
+                    if since[0] == 0:
+                        memset(f.barred, 0, 2 * f.n * sizeof(Py_ssize_t))
+                    used[0] += 1
+                    since[0] += 1
+                    continue
+                stuck = True
+                if since[0] == 0 and state[AFRESH]:
+                    f.barred[f.entering if f.entering >= 0 else f.n + f.leaving] = 1
+                    continue
         elif since[0] == 0:
             return 1
-        idle[0] = 0 if refresh(f) > PROGRESS else idle[0] + 1
+        state[IDLE] = 0 if refresh(f, stuck) > PROGRESS else state[IDLE] + 1
         since[0] = 0
-        if idle[0] == PATIENCE:
+        state[AFRESH] = stuck
+        if state[IDLE] == PATIENCE:
             price(f)
             return 1
     return 0
@@ -338,7 +351,10 @@ cdef void begin(Problem* f) noexcept nogil:
     for j in range(f.n):
         f.norm[j] = f.G[j * f.ldn + j]
     f.lowest[0] = FAR
-    refresh(f)
+    refresh(f, True)
+    if not f.lowest[0] <= 2 * height(f.ld, f.b):    # a start far off costs more digits than steps
+        memset(f.x, 0, f.n * sizeof(double))
+        refresh(f, True)
 
 
 cdef Py_ssize_t nnlad(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn, const double* A,
@@ -347,29 +363,31 @@ cdef Py_ssize_t nnlad(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn,
                       double* X, double* Y, Py_ssize_t* steps, Py_ssize_t most,
                       Py_ssize_t budget, double* work, Py_ssize_t* index) noexcept nogil:
     cdef Problem f
+    cdef Py_ssize_t c
     cdef int state
     f.m, f.n, f.ld, f.ldn = m, n, ld, ldn
     f.A, f.R, f.G, f.size, f.used, f.l1, f.tilt = A, R, G, size, used, l1, tilt
     lay_out(&f, work, index)
-    while index[0] < p:
-        f.b, f.x, f.k = B + index[0] * ld, X + index[0] * n, index[1]
+    while index[CURRENT] < p:
+        c = index[CURRENT]
+        f.b, f.x, f.k = B + c * ld, X + c * n, index[SIZE]
         if height(ld, f.b) == 0:                # x = 0, y = 0
             memset(f.x, 0, n * sizeof(double))
-            memset(Y + index[0] * ld, 0, ld * sizeof(double))
-            steps[index[0]] = 0
-            index[0] += 1
+            memset(Y + c * ld, 0, ld * sizeof(double))
+            steps[c] = 0
+            index[CURRENT] += 1
             continue
-        if index[2] < 0:
+        if index[USED] < 0:
             begin(&f)
-            index[2] = index[3] = index[4] = 0
-        state = descend(&f, most, &budget, index + 2, index + 3, index + 4)
-        index[1] = f.k
+            index[USED] = index[SINCE] = index[IDLE] = index[AFRESH] = 0
+        state = descend(&f, most, &budget, index)
+        index[SIZE] = f.k
         if state == 0:
-            return index[0]
-        finish(&f, Y + index[0] * ld)
-        steps[index[0]] = index[2] if state > 0 else -1 - index[2]
-        index[0] += 1
-        index[2] = -1
+            return c
+        finish(&f, Y + c * ld)
+        steps[c] = index[USED] if state > 0 else -1 - index[USED]
+        index[CURRENT] += 1
+        index[USED] = -1
     return p
 
 

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Least absolute deviations with x >= 0: fastcone against HiGHS on the dual form, at equal accuracy.
+
+    python -m bench.nnlad [--data FILE.npz] [--columns 500] [--out bench-out]
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+import fastcone.nnlad
+from bench import data
+from bench.timing import machine, median, rounds, write
+
+FEW = 25  # columns on which HiGHS is timed
+
+
+class Highs:
+    """max b'y, A'y <= 0, |y| <= 1: one model, a new objective per column, solved from scratch."""
+
+    def __init__(self, A, solver):
+        import highspy
+
+        m, n = A.shape
+        self.highs = highspy.Highs()
+        self.highs.setOptionValue("output_flag", False)
+        self.highs.setOptionValue("solver", solver)
+        self.highs.setOptionValue("threads", 1)
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = m, n
+        lp.col_cost_ = np.zeros(m)
+        lp.col_lower_, lp.col_upper_ = -np.ones(m), np.ones(m)
+        lp.row_lower_, lp.row_upper_ = np.full(n, -highspy.kHighsInf), np.zeros(n)
+        rows = [np.flatnonzero(row) for row in A]
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        lp.a_matrix_.start_ = np.cumsum([0, *(len(row) for row in rows)])
+        lp.a_matrix_.index_ = np.concatenate(rows)
+        lp.a_matrix_.value_ = np.concatenate([A[i, row] for i, row in enumerate(rows)])
+        self.highs.passModel(lp)
+        self.index = np.arange(m, dtype=np.int32)
+
+    def solve(self, B):
+        x = []
+        for b in B.T:
+            self.highs.clearSolver()
+            self.highs.changeColsCost(len(b), self.index, -b)
+            self.highs.run()
+            x.append(np.maximum(-np.array(self.highs.getSolution().row_dual), 0))
+        return np.stack(x, axis=1)
+
+
+def spoiled(A, rng, count, *, noise=0.0):
+    """Targets in the cone, 30 % of their rows replaced by salt and pepper."""
+    B = A @ (rng.random((A.shape[1], count)) * (rng.random((A.shape[1], count)) < 0.5))
+    hit = rng.random(B.shape) < 0.3
+    B += noise * rng.standard_normal(B.shape)
+    B[hit] = rng.integers(0, 2, hit.sum()) * B.max()
+    return B
+
+
+def problems(path, columns):
+    """Name, generators, targets."""
+    rng = np.random.default_rng(0)
+    train, test, name = data.digits(path)
+    digits = test[:columns].T.copy()
+    hit = rng.random(digits.shape) < 0.3
+    digits[hit] = rng.integers(0, 2, hit.sum())
+    W = data.dictionary(train[:5000], 64)
+    yield f"{W.shape[0]} x 64 dictionary, salt & pepper ({name})", W, digits
+    A = rng.random((200, 20))
+    yield "200 x 20, dense", A, spoiled(A, rng, columns)
+    A = rng.random((2000, 100)) * (rng.random((2000, 100)) < 0.1)
+    yield "2000 x 100, a tenth filled", A, spoiled(A, rng, columns // 5)
+    A = rng.standard_normal((1000, 50))
+    yield "1000 x 50, both signs, noise", A, spoiled(A, rng, columns // 5, noise=0.1)
+
+
+def case(name, A, B):
+    """Milliseconds per column of every solver, and the largest excess over the best objective."""
+    few = B[:, :FEW]
+    solvers = {f"HiGHS {kind}": Highs(A, kind) for kind in ("simplex", "ipm")}
+    runs = {"fastcone": lambda: fastcone.nnlad.solve_nnlad(A, B, tol=1e-9, n_threads=1).x,
+            "2 threads": lambda: fastcone.nnlad.solve_nnlad(A, B, tol=1e-9, n_threads=2).x,
+            **{kind: lambda s=s: s.solve(few) for kind, s in solvers.items()}}  # fmt: skip
+    times = {kind: median(values) for kind, values in rounds(runs).items()}
+    size = np.abs(few).sum(axis=0)
+    value = {kind: np.abs(A @ run()[:, : few.shape[1]] - few).sum(axis=0) / size
+             for kind, run in runs.items()}  # fmt: skip
+    best = np.min(list(value.values()), axis=0)
+    solution = fastcone.nnlad.solve_nnlad(A, B, tol=1e-9)
+    return {
+        "problem": name,
+        "columns": B.shape[1],
+        "ms_per_column": {kind: t / (few if "HiGHS" in kind else B).shape[1] * 1e3
+                          for kind, t in times.items()},
+        "largest_excess": {kind: float((v - best).max()) for kind, v in value.items()},
+        "largest_gap": float(solution.gap.max()),
+        "mean_steps": float(solution.epochs.mean()),
+    }  # fmt: skip
+
+
+def table(record):
+    """The record as Markdown."""
+    lines = ["| problem | fastcone | HiGHS simplex | HiGHS IPM | ratio to the faster | 2 threads "
+             "| steps | largest gap |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for row in record["cases"]:
+        ms = row["ms_per_column"]
+        simplex, ipm = ms["HiGHS simplex"], ms["HiGHS ipm"]
+        lines.append(
+            f"| {row['problem']} | {ms['fastcone']:.3f} ms | {simplex:.1f} ms | {ipm:.1f} ms | "
+            f"{min(simplex, ipm) / ms['fastcone']:.0f} x | {ms['fastcone'] / ms['2 threads']:.2f} x | "
+            f"{row['mean_steps']:.0f} | {row['largest_gap']:.0e} |"
+        )
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m bench.nnlad", description=__doc__)
+    parser.add_argument("--data", type=Path, help="npz with x_train, x_test; default: small digits")
+    parser.add_argument("--columns", type=int, default=500)
+    parser.add_argument("--out", type=Path, default=Path("bench-out"))
+    options = parser.parse_args()
+    with threadpool_limits(1):
+        cases = [case(*problem) for problem in problems(options.data, options.columns)]
+    record = {"cases": cases}
+    write(options.out / "nnlad.json", record)
+    here = machine()
+    print(table(record))
+    print(f"\nMilliseconds per column, 1 thread. {here['date']}, {here['cpu']}, level {here['level']}")
+
+
+if __name__ == "__main__":
+    main()
