@@ -25,6 +25,7 @@ and then v'x* <= max_j (v_j / w_j) (||b||_1 + f). Three sources, the largest lea
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from fastcone._nnls.exact import Exact
 
@@ -36,7 +37,7 @@ def weights(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
     """Return w, (n,), for generators A (m, n), ||a_j||_1 = norm_j in [1/2, 1); 0: none known."""
     found = _shift(A, norm, np.where(A.sum(axis=1) < 0, -1.0, 1.0))
     if A.min() < 0:
-        for source in (_hull, _inverse, _lattice):
+        for source in (_inverse, _hull, _lattice):
             if found.min() < ENOUGH:
                 found = max(found, source(A, norm), key=lambda w: w.min())
     return found
@@ -72,7 +73,10 @@ def _inverse(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
     k = lines.shape[1]
     if k > m:
         return np.zeros(n)
-    inverse = np.linalg.pinv(lines)
+    Q, R = np.linalg.qr(lines)
+    if np.abs(R.diagonal()).min() < k * UNIT:
+        return np.zeros(n)
+    inverse = solve_triangular(R, Q.T)
     size = np.abs(inverse).max(axis=1)
     error = np.abs(inverse @ lines - np.eye(k)).sum(axis=0).max()
     error += (m + 8) * UNIT * (size.sum() + k)
