@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csc_array, issparse
 
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -63,6 +63,35 @@ def real_array(
     array = np.asarray(array, dtype=np.dtype(wanted).newbyteorder("="), order=order)
     if not array.flags.aligned:
         array = array.copy(order="K")
+    return array
+
+
+def sparse_array(name: str, value: Any) -> csc_array:
+    """Return a sparse matrix in canonical CSC form: float32 or float64, sorted, no duplicates.
+
+    Raises
+    ------
+    TypeError
+        Not sparse, or not of real numbers.
+    ValueError
+        Broken structure (pointers, indices, lengths), NaN or infinity.
+    """
+    if not issparse(value):
+        raise TypeError(f"{name} is a {type(value).__name__}, want a sparse matrix")
+    if value.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {value.dtype}, want real numbers")
+    if value.ndim != 2:
+        raise ValueError(f"{name} is {value.ndim}-D with shape {value.shape}, want 2-D")
+    try:
+        if hasattr(value, "check_format"):
+            value.check_format(full_check=True)
+        wanted = value.dtype if value.dtype in REALS else np.float64
+        array = csc_array(value, dtype=wanted, copy=True)
+    except (ValueError, IndexError, TypeError) as error:
+        raise ValueError(f"{name} is not a well-formed sparse matrix: {error}") from None
+    array.sum_duplicates()
+    if not np.isfinite(array.data).all():
+        raise ValueError(f"{name} holds NaN or infinity, want finite numbers")
     return array
 
 

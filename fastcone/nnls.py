@@ -17,11 +17,13 @@ import time
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from fastcone import _threads
 from fastcone._nnls.batch import Batch, Options
 from fastcone._nnls.exact import gram_of
 from fastcone._nnls.gram import Generators, Gram
+from fastcone._nnls.sparse import SparseTargets
 from fastcone._nnls.targets import F64, DataTargets, GramTargets
 from fastcone._validation import (
     check_finite,
@@ -31,6 +33,7 @@ from fastcone._validation import (
     nonnegative,
     number,
     real_array,
+    sparse_array,
     weights,
 )
 from fastcone.cy import nnls_arrays
@@ -135,6 +138,23 @@ def _start_from(x0: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray 
     return _columns(x0)
 
 
+def _data(A: Any, B: Any, l1: Any, l2: float) -> tuple[DataTargets | SparseTargets, np.dtype, bool]:
+    """Check A, B and l1; return the targets, the working dtype, and whether B is one vector."""
+    sparse = issparse(A), issparse(B)
+    A = sparse_array("A", A) if sparse[0] else real_array("A", A, ndim=(2,))
+    B = sparse_array("B", B) if sparse[1] else real_array("B", B, ndim=(1, 2), finite=any(sparse))
+    if B.shape[0] != A.shape[0]:
+        raise ValueError(f"B has {B.shape[0]} rows, want {A.shape[0]} as A has")
+    dtype = np.result_type(A.dtype, B.dtype)
+    single, A = B.ndim == 1, A.astype(dtype, copy=False)
+    B = _columns(B)
+    l1 = weights("l1", l1, B.shape[1])
+    if any(sparse):
+        return SparseTargets(A, B, l1, l2), dtype, single
+    generators = Generators(A)
+    return DataTargets(generators, B, l1, l2, gram_of(generators, l2)), dtype, single
+
+
 def _answer(batch: Batch, n_threads: int | None, single: bool, on_fail: str) -> Solution:
     solution = batch.solve(_threads.thread_count(n_threads))
     if on_fail == "raise" and not solution.converged.all():
@@ -165,10 +185,11 @@ def solve_nnls(
 
     Parameters
     ----------
-    A : array_like, (m, n)
+    A : array_like or sparse matrix, (m, n)
         Generators, one a column. float32 with float32 targets is solved in float32.
-    B : array_like, (m, p) or (m,)
-        Targets, one a column. Fortran order (each target contiguous) is read without a copy.
+    B : array_like, (m, p) or (m,), or sparse matrix, (m, p)
+        Targets, one a column. Fortran order (each target contiguous) is read without a copy; a
+        sparse A or B is never made dense.
     l1 : float or array_like (p,), default 0
         Penalty weight >= 0, one for all targets or one for each; not scaled by any size.
     l2 : float, default 0
@@ -222,18 +243,9 @@ def solve_nnls(
     """
     options = _options(tol, max_epochs, method, time_limit, certify, on_fail)
     l2 = nonnegative("l2", l2)
-    A = real_array("A", A, ndim=(2,))
-    B = real_array("B", B, ndim=(1, 2), finite=False)
-    if B.shape[0] != A.shape[0]:
-        raise ValueError(f"B has {B.shape[0]} rows, want {A.shape[0]} as A has")
-    dtype = np.result_type(A.dtype, B.dtype)
-    single, n = B.ndim == 1, A.shape[1]
-    x0 = _start_from(x0, (n, *B.shape[1:]), dtype)
-    generators = Generators(A.astype(dtype, copy=False))
-    gram = gram_of(generators, l2)
-    B = _columns(B)
-    targets = DataTargets(generators, B, weights("l1", l1, B.shape[1]), l2, gram)
-    return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)
+    targets, dtype, single = _data(A, B, l1, l2)
+    x0 = _start_from(x0, (targets.gram.n, *(() if single else (targets.p,))), dtype)
+    return _answer(Batch(targets, targets.gram, dtype, options, x0), n_threads, single, on_fail)
 
 
 def solve_nnls_gram(

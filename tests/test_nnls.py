@@ -316,7 +316,7 @@ good = {"A": np.ones((3, 2)), "B": np.ones((3, 4))}
         ({"A": np.ones((3, 2), dtype=object)}, TypeError, "A has dtype object"),
         ({"B": np.ones((3, 2), dtype=complex)}, TypeError, "B has dtype complex128"),
         ({"A": np.ma.masked_array(np.ones((3, 2)))}, TypeError, "A is a masked array"),
-        ({"A": scipy.sparse.csr_array(np.ones((3, 2)))}, TypeError, "A is a sparse"),
+        ({"x0": scipy.sparse.csr_array(np.ones((2, 4)))}, TypeError, "x0 is a sparse"),
         ({"l1": np.ones(3)}, ValueError, r"l1 has shape \(3,\), want \(4,\)"),
         ({"l1": -1}, ValueError, "l1 must be a finite number >= 0, found -1"),
         ({"l2": np.nan}, ValueError, "l2 must be a finite number >= 0, found nan"),

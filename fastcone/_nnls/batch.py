@@ -11,6 +11,7 @@ import numpy as np
 from fastcone import _threads
 from fastcone._nnls.descent import Descent
 from fastcone._nnls.gram import Gram, rescale
+from fastcone._nnls.sparse import SparseTargets
 from fastcone._nnls.targets import F64, DataTargets, GramTargets
 from fastcone._threads import Scratch
 from fastcone.result import Solution
@@ -45,7 +46,7 @@ class Batch:
 
     def __init__(
         self,
-        targets: DataTargets | GramTargets,
+        targets: DataTargets | GramTargets | SparseTargets,
         gram: Gram,
         dtype: np.dtype,
         options: Options,
@@ -154,7 +155,7 @@ class Batch:
     def _prove_from_data(self, which: slice, block: Descent) -> None:
         """Form the certificates that the Gram matrix could not give from A and b themselves."""
         left = np.flatnonzero(block.proof.gap > self.options.tol)
-        if not self.options.certify or not isinstance(self.targets, DataTargets) or not left.size:
+        if not self.options.certify or not self.targets.provable or not left.size:
             return
         X = block.X[left, : self.gram.n].astype(F64)
         proof = self.targets.prove(which.start + left, block.linear.exponent[left], X)

@@ -18,11 +18,12 @@ the size of delta_j: docs/nnls.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from fastcone._nnls.gram import Generators, Gram, Packed, unit
+from fastcone._nnls.gram import Gram, Packed, unit
 from fastcone._threads import Scratch
 
 # columns of the report kernel's facts
@@ -69,38 +70,62 @@ def from_facts(facts: np.ndarray, gram: Gram, size: np.ndarray, known: bool) -> 
     return Proof(objective, relative(bound, at_zero), facts[:, VIOLATION])
 
 
+Times = Callable[[np.ndarray], np.ndarray]  # rows (p, .) times a fixed matrix
+
+
+@dataclass
+class Maps:
+    """Rows times A', A, |A|' and |A|: all that a certificate asks of the generators."""
+
+    to_targets: Times
+    to_coefficients: Times
+    size_of_targets: Times
+    size_of_coefficients: Times
+
+
+def dense_maps(A: np.ndarray) -> Maps:
+    """Return the maps of a dense A through the product kernel."""
+
+    def through(matrix: np.ndarray) -> Times:
+        packed = Packed(matrix)
+
+        def times(rows: np.ndarray) -> np.ndarray:
+            product, _ = packed.product(np.ascontiguousarray(rows), Scratch(), "product")
+            return product[:, : packed.n]
+
+        return times
+
+    size = np.abs(A)
+    return Maps(through(A.T), through(A), through(size.T), through(size))
+
+
 class DataProof:
     """Certificates formed from the generators and targets themselves, in float64.
 
     Parameters
     ----------
-    generators : Generators
+    maps : Maps
+        Of the scaled generators.
+    m, n : int
+        The most products summed into an entry of A'r, and of A x.
     gram : Gram
         Its `lam`, shift and diagonal.
-    l2 : float
+    ridge : ndarray, (n,)
+        l2 in the scaled coordinates.
     """
 
-    def __init__(self, generators: Generators, gram: Gram, l2: float) -> None:
-        A = generators.scaled.astype(np.float64, copy=False)
-        self.A, self.At = Packed(A), Packed(np.ascontiguousarray(A.T))
-        self.absA, self.absAt = Packed(np.abs(A)), Packed(np.ascontiguousarray(np.abs(A.T)))
-        self.m, self.n = A.shape
-        self.gram = gram
-        self.ridge = np.ldexp(l2, 2 * generators.exponent) if l2 else np.zeros(self.n)
-
-    def _times(self, packed: Packed, rows: np.ndarray) -> np.ndarray:
-        product, _ = packed.product(np.ascontiguousarray(rows), Scratch(), "product")
-        return product[:, : packed.n]
+    def __init__(self, maps: Maps, m: int, n: int, gram: Gram, ridge: np.ndarray) -> None:
+        self.maps, self.m, self.n, self.gram, self.ridge = maps, m, n, gram, ridge
 
     def gradient(
         self, X: np.ndarray, B: np.ndarray, l1: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return residuals, gradients, and what their entries can be wrong by; rows = problems."""
         u = unit(np.dtype(np.float64))
-        R = B - self._times(self.At, X)
-        in_R = 1.01 * (self.n + 3) * u * (np.abs(B) + self._times(self.absAt, X))
-        g = l1 + self.ridge * X - self._times(self.A, R)
-        in_g = self._times(self.absA, in_R + 1.01 * (self.m + 3) * u * np.abs(R))
+        R = B - self.maps.to_targets(X)
+        in_R = 1.01 * (self.n + 3) * u * (np.abs(B) + self.maps.size_of_targets(X))
+        g = l1 + self.ridge * X - self.maps.to_coefficients(R)
+        in_g = self.maps.size_of_coefficients(in_R + 1.01 * (self.m + 3) * u * np.abs(R))
         in_g += 4 * u * (l1 + self.ridge * X)
         return R, g, in_R, in_g
 
@@ -114,7 +139,7 @@ class DataProof:
         bounds = [value + np.einsum("ij,ij->i", np.abs(R) + in_R, in_R) + 1e-14 * value]
         if gram.lam > 0:
             curve = gram.lam * gram.diagonal
-            inverse = np.divide(1, curve, out=np.zeros(self.n), where=curve > 0)
+            inverse = np.divide(1, curve, out=np.zeros(len(curve)), where=curve > 0)
             d = np.minimum(hi * inverse, X)
             bounds.append((d * (hi - curve * d / 2) + lo**2 * inverse / 2).sum(axis=1))
         if gram.pointed:

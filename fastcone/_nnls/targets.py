@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The targets of a batch in scaled units, block by block, and the last resorts for a hard one.
 
-Two sources with the same face: `DataTargets` holds A and B, `GramTargets` only G and C = A'B.
+Sources with one face: `DataTargets` holds A and B, `GramTargets` only G and C = A'B, and
+`SparseTargets` (sparse.py) A and B of which one at least is sparse.
 A problem's numbers are scaled by 2^-e, e its own; see `_gram` for the scaling of the generators.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fastcone._nnls.certificate import DataProof, Proof
+from fastcone._nnls.certificate import DataProof, Proof, dense_maps
 from fastcone._nnls.exact import Exact
 from fastcone._nnls.gram import Generators, Gram, Packed, exponent, rescale
 from fastcone._threads import Scratch
@@ -41,8 +42,10 @@ def safe_range(dtype: np.dtype) -> tuple[float, float]:
     return (1e-250, 1e250) if dtype == F64 else (1e-28, 1e28)
 
 
-class _Targets:
-    """What both sources share: the penalty in scaled units."""
+class Targets:
+    """What all sources share: the penalty in scaled units."""
+
+    provable = True  # whether `prove` can go back to A and B
 
     def __init__(self, l1: np.ndarray, exponent: np.ndarray) -> None:
         self.l1 = l1
@@ -70,7 +73,7 @@ class _Targets:
         return Linear(C, size, allow.astype(C.dtype), e)
 
 
-class DataTargets(_Targets):
+class DataTargets(Targets):
     """Targets given as the columns of B, for generators A."""
 
     known = True
@@ -123,7 +126,9 @@ class DataTargets(_Targets):
 
     @functools.cached_property
     def _data_proof(self) -> DataProof:
-        return DataProof(self.generators, self.gram, self.l2)
+        A = self.generators.scaled.astype(F64, copy=False)
+        ridge = np.ldexp(self.l2, 2 * self.exponent)
+        return DataProof(dense_maps(A), *A.shape, self.gram, ridge)
 
     def exact(
         self,
@@ -143,10 +148,14 @@ class DataTargets(_Targets):
         return self._data_proof(X, self.scaled_rows(which, e), self.penalty(which, e))
 
 
-class GramTargets(_Targets):
+class GramTargets(Targets):
     """Targets given as the columns of C = A'B, with ||b||^2 if the caller knows it."""
 
-    def __init__(self, C: np.ndarray, b_norm2: np.ndarray | None, l1: np.ndarray, gram: Gram) -> None:
+    provable = False
+
+    def __init__(
+        self, C: np.ndarray, b_norm2: np.ndarray | None, l1: np.ndarray, gram: Gram
+    ) -> None:
         super().__init__(l1, gram.exponent)
         self.gram = gram
         self.Ct = C.T

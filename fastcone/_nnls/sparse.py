@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sparse generators and sparse targets, never made dense as a whole.
+
+Dense are G (n, n), the products of a block of targets (p, n) and, for the few problems whose
+certificate needs them, residuals (p, m), some megabytes at a time.
+
+    a) A sparse product adds the terms of an entry in the order of the stored indices, which are
+       sorted first: the same bits for any batch.
+    b) The exact solver works from G, as A itself would have to be dense for it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastcone._nnls.certificate import DataProof, Maps, Proof
+from fastcone._nnls.exact import Exact
+from fastcone._nnls.gram import Gram, Packed, exponent
+from fastcone._nnls.targets import F64, Linear, Targets, safe_range
+from fastcone._threads import Scratch
+
+PROOF_BYTES = 1 << 23  # of a matrix of residuals
+
+
+def dense(matrix: Any) -> np.ndarray:
+    """Return a product as an array, whatever its factors were."""
+    return matrix.toarray() if sp.issparse(matrix) else np.asarray(matrix)
+
+
+def scaled_columns(A: Any) -> tuple[sp.csc_array, np.ndarray]:
+    """Return A in CSC form with its columns scaled by powers of two, and the exponents."""
+    A = sp.csc_array(A, copy=True)
+    if 0 in A.shape:
+        return A, np.zeros(A.shape[1], dtype=np.intc)
+    e = -exponent(dense(abs(A).max(axis=0)).ravel())
+    A.data = np.ldexp(A.data, np.repeat(e, np.diff(A.indptr)))
+    return A, e
+
+
+def square_sums(rows: Any) -> np.ndarray:
+    """Return the squared norms of the rows."""
+    return np.asarray((rows * rows).sum(axis=1)).ravel()
+
+
+class SparseTargets(Targets):
+    """Targets given as the columns of B, for generators A; either may be sparse, or both."""
+
+    known = True
+
+    def __init__(self, A: Any, B: Any, l1: np.ndarray, l2: float) -> None:
+        scaled, e = scaled_columns(A)
+        super().__init__(l1, e)
+        self.Bt = sp.csr_array(B.T) if sp.issparse(B) else B.T
+        self.A = {dtype: scaled.astype(dtype) for dtype in {F64, scaled.dtype}}
+        (self.m, self.n), self.p = scaled.shape, self.Bt.shape[0]
+        self.terms = int(np.diff(scaled.indptr).max(initial=0))
+        self.ridge = np.ldexp(l2, 2 * e)
+        G = dense(self.A[F64].T @ self.A[F64])
+        G[np.diag_indices(self.n)] += self.ridge
+        self.gram = Gram(G, e, F64, self.terms)
+
+    def _rows(self, which: Any) -> Any:
+        """Return targets as rows in float64, sparse if B is."""
+        return self.Bt[which].astype(F64)
+
+    def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Linear:
+        """Return the scaled linear terms of the problems in `which`."""
+        rows = self._rows(which)
+        largest = dense(abs(rows).max(axis=1)).ravel() if self.m else np.zeros(rows.shape[0])
+        norm2 = square_sums(rows)
+        low, high = safe_range(dtype)
+        e = np.where((norm2 > low) & (norm2 < high), 0, exponent(largest))
+        if e.any():
+            rows = sp.diags_array(np.ldexp(1.0, -e)) @ rows
+            norm2 = square_sums(rows)
+        norm = np.sqrt(norm2)
+        mine = exponent(norm)
+        ld = Packed(np.zeros((0, self.n), dtype)).ld
+        C = scratch.take(f"C{dtype.itemsize}", (len(norm), ld), dtype)
+        C[:, self.n :] = 0
+        C[:, : self.n] = dense(rows.astype(dtype) @ self.A[dtype])
+        C *= np.ldexp(dtype.type(1), -mine)[:, None]
+        size = np.ldexp(norm, -mine).astype(dtype)
+        return self.finish(which, C, size, e + mine, self.gram.rootinv)
+
+    @functools.cached_property
+    def _exact(self) -> Exact:
+        return Exact.of_gram(self.gram.matrix)
+
+    @functools.cached_property
+    def _data_proof(self) -> DataProof:
+        A, size = self.A[F64], abs(self.A[F64])
+        maps = Maps(*(lambda rows, M=M: rows @ M for M in (A.T, A, size.T, size)))
+        return DataProof(maps, self.terms, self.n, self.gram, self.ridge)
+
+    def exact(
+        self,
+        which: np.ndarray,
+        e: np.ndarray,
+        max_steps: int,
+        start: np.ndarray,
+        *,
+        reduced: bool,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return scaled coefficients and steps of the exact solver, of which G gives one form."""
+        rows = dense(self._rows(which) @ self.A[F64]) * np.ldexp(1.0, -e)[:, None]
+        return self._exact.solve(rows, self.penalty(which, e), max_steps, start)
+
+    def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray) -> Proof:
+        """Return the certificate of scaled coefficients from the original A and B."""
+        step = max(1, PROOF_BYTES // (8 * self.m + 1))
+        parts = []
+        for i in range(0, len(which), step):
+            some = slice(i, i + step)
+            B = dense(self._rows(which[some])) * np.ldexp(1.0, -e[some])[:, None]
+            parts.append(self._data_proof(X[some], B, self.penalty(which[some], e[some])))
+        return Proof(
+            *(np.concatenate([getattr(part, name) for part in parts])
+              for name in ("objective", "gap", "violation"))
+        )  # fmt: skip
