@@ -155,7 +155,7 @@ class Batch:
     def _prove_from_data(self, which: slice, block: Descent) -> None:
         """Form the certificates that the Gram matrix could not give from A and b themselves."""
         left = np.flatnonzero(block.proof.gap > self.options.tol)
-        if not self.options.certify or not self.targets.provable or not left.size:
+        if not self.options.certify or isinstance(self.targets, GramTargets) or not left.size:
             return
         X = block.X[left, : self.gram.n].astype(F64)
         proof = self.targets.prove(which.start + left, block.linear.exponent[left], X)

@@ -45,8 +45,6 @@ def safe_range(dtype: np.dtype) -> tuple[float, float]:
 class Targets:
     """What all sources share: the penalty in scaled units."""
 
-    provable = True  # whether `prove` can go back to A and B
-
     def __init__(self, l1: np.ndarray, exponent: np.ndarray) -> None:
         self.l1 = l1
         self.penalised = bool(l1.any())
@@ -128,7 +126,8 @@ class DataTargets(Targets):
     def _data_proof(self) -> DataProof:
         A = self.generators.scaled.astype(F64, copy=False)
         ridge = np.ldexp(self.l2, 2 * self.exponent)
-        return DataProof(dense_maps(A), *A.shape, self.gram, ridge)
+        m, n = A.shape
+        return DataProof(dense_maps(A), m, n, self.gram, ridge)
 
     def exact(
         self,
@@ -150,8 +149,6 @@ class DataTargets(Targets):
 
 class GramTargets(Targets):
     """Targets given as the columns of C = A'B, with ||b||^2 if the caller knows it."""
-
-    provable = False
 
     def __init__(
         self, C: np.ndarray, b_norm2: np.ndarray | None, l1: np.ndarray, gram: Gram
