@@ -12,7 +12,7 @@ from fastcone._config import show_config
 from fastcone.cone import Cone, Projection
 from fastcone.nmf import nmf
 from fastcone.nnlad import solve_nnlad
-from fastcone.nnls import nnls, solve_nnls, solve_nnls_gram
+from fastcone.nnls import nnls, nnls_path, solve_nnls, solve_nnls_gram
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
 __version__ = "0.1.0"
@@ -25,6 +25,7 @@ __all__ = [
     "Solution",
     "nmf",
     "nnls",
+    "nnls_path",
     "show_config",
     "solve_nnlad",
     "solve_nnls",

@@ -322,3 +322,56 @@ def solve_nnls_gram(
     targets = GramTargets(C, b_norm2, weights("l1", l1, C.shape[1]), gram)
     x0 = _start_from(x0, (n, *C.shape[1:]), dtype)
     return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)
+
+
+def nnls_path(
+    A: Any,
+    B: Any,
+    l1: Any,
+    *,
+    l2: float = 0.0,
+    tol: float = 1e-9,
+    max_epochs: int | None = None,
+    method: str = "auto",
+    n_threads: int | None = None,
+    time_limit: float | None = None,
+    certify: bool = True,
+) -> list[Solution]:
+    """Solve the problems of `solve_nnls` for a sequence of penalties, each from its neighbour.
+
+    Parameters
+    ----------
+    A, B, l2, tol, max_epochs, method, n_threads, time_limit, certify
+        As in `solve_nnls`; the time limit is for the whole path.
+    l1 : array_like, (k,)
+        Penalty weights >= 0 in any order. They are solved from the largest to the smallest, each
+        from the answer before, with A prepared once.
+
+    Returns
+    -------
+    list of Solution
+        One for each entry of `l1`, in the order given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A bad argument, named, with what was found and what is wanted.
+
+    Examples
+    --------
+    >>> import numpy as np, fastcone
+    >>> path = fastcone.nnls_path(np.eye(2), np.array([3.0, 1.0]), [0.0, 2.0, 4.0])
+    >>> [solution.x.tolist() for solution in path]
+    [[3.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
+    """
+    options = _options(tol, max_epochs, method, time_limit, certify, "return")
+    steps = real_array("l1", l1, ndim=(1,), dtype=F64, nonnegative=True)
+    targets, dtype, single = _data(A, B, 0.0, nonnegative("l2", l2))
+    solutions: dict[int, Solution] = {}
+    x0 = None
+    for k in np.argsort(-steps, kind="stable"):
+        here = targets.with_penalty(np.full(targets.p, steps[k]))
+        solution = _answer(Batch(here, here.gram, dtype, options, x0), n_threads, False, "return")
+        x0 = solution.x
+        solutions[int(k)] = solution.single() if single else solution
+    return [solutions[k] for k in range(len(steps))]

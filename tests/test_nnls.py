@@ -194,6 +194,19 @@ def test_each_target_can_have_its_own_l1(rng, method):
     np.testing.assert_allclose(gram.objective, together.objective, rtol=1e-7)
 
 
+def test_a_path_is_its_points_and_warm_starts_pay(rng):
+    A, B, l1 = rng.random((60, 25)), rng.random((60, 200)), np.array([0.1, 3.0, 0.0, 1.0, 0.3])
+    path = fastcone.nnls_path(A, B, l1)
+    for weight, point in zip(l1, path, strict=True):
+        alone = solve_nnls(A, B, l1=weight)
+        assert point.converged.all()
+        np.testing.assert_allclose(point.objective, alone.objective, rtol=1e-8)
+    cold = [solve_nnls(A, B, l1=weight).epochs.sum() for weight in l1]
+    assert sum(point.epochs.sum() for point in path) < sum(cold)
+    assert fastcone.nnls_path(A, B[:, 0], [0.5])[0].x.shape == (25,)
+    assert fastcone.nnls_path(A, B, []) == []
+
+
 # --- invariances -----------------------------------------------------------------------------
 
 

@@ -8,9 +8,10 @@ A problem's numbers are scaled by 2^-e, e its own; see `_gram` for the scaling o
 
 from __future__ import annotations
 
+import copy
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -49,6 +50,12 @@ class Targets:
         self.l1 = l1
         self.penalised = bool(l1.any())
         self.exponent = exponent
+
+    def with_penalty(self, l1: np.ndarray) -> Self:
+        """Return the same targets with other penalties."""
+        other = copy.copy(self)
+        other.l1, other.penalised = l1, bool(l1.any())
+        return other
 
     def penalty(self, which: Any, e: np.ndarray) -> np.ndarray:
         """Return l1 in scaled units, (p, n), for the problems in `which`, of exponents e."""
