@@ -101,10 +101,9 @@ def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[
     """C = B'A and norm2 = squared norms; A packed [panels][m][panel], B, C one problem a row."""
     cdef Py_ssize_t m = A.shape[1], n = A.shape[0] * A.shape[2], p = B.shape[0]
     assert B.shape[1] == m and C.shape[0] == p and C.shape[1] == n and norm2.shape[0] == p
-    if p == 0 or n == 0:
-        norm2[:] = 0
+    if p == 0:
         return
-    cdef const real* a = &A[0, 0, 0] if m else NULL
+    cdef const real* a = &A[0, 0, 0] if m and n else NULL
     cdef const real* b = &B[0, 0] if m else NULL
     with nogil:
         if real is float:
@@ -123,6 +122,8 @@ def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, cons
     assert weight.shape[0] == n
     assert work.shape[0] >= (2 * n + 1) * _nnls.vectors * _product.bytes // sizeof(real)
     if p == 0 or n == 0:
+        epochs[:] = 0
+        last[:] = 0
         return 0
     with nogil:
         if real is float:
@@ -166,7 +167,7 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
     assert norm.shape[0] == n and price.shape[0] == n
     assert l1.shape[0] == p and l1.shape[1] == n
     assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p
-    assert work.shape[0] >= m * n + n * n + 6 * n + m and index.shape[0] >= 2 * n
+    assert work.shape[0] >= m * n + n * n + 6 * n + m + 1 and index.shape[0] > 2 * n
     if n == 0 or m == 0:
         X[:, :] = 0
         steps[:] = 0
@@ -174,8 +175,8 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
     with nogil:
         for r in range(p):
             steps[r] = _active_set.solve(m, n, &rows[0, 0], &columns[0, 0], &fetched[0], &B[r, 0],
-                                         &norm[0], &price[0],
-                                         &l1[r, 0], fuzz, &X[r, 0], max_steps, &work[0], &index[0])
+                                         &norm[0], &price[0], &l1[r, 0], fuzz, &X[r, 0],
+                                         max_steps, False, &work[0], &index[0])
 
 
 NNLAD_PASSES = 8192     # integers of the index array that list the sign changes of a step

@@ -13,6 +13,7 @@ d) `nnls` is scipy's contract on the exact solver.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from typing import Any
 
@@ -81,8 +82,7 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
     >>> x, round(rnorm, 12)
     (array([1.5, 0. ]), 1.224744871392)
     """
-    A = np.asarray(A, dtype=np.float64)
-    b = np.asarray(b, dtype=np.float64)
+    A, b = _plain("A", A), _plain("b", b)
     if A.ndim != 2:
         raise ValueError(f"A is {A.ndim}-D with shape {A.shape}. Expected a 2D array")
     if b.ndim == 2 and b.shape[1] == 1:
@@ -95,13 +95,20 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
     if m == 0 or n == 0:
         check_finite("b", b)
         return np.zeros(n), float(np.linalg.norm(b))
-    x, rnorm, steps = nnls_arrays(A, b, maxiter or 3 * n)
+    x, rnorm, solved = nnls_arrays(A, b, min(maxiter or 3 * n, sys.maxsize))
     if not math.isfinite(rnorm):
         check_finite("A", A)
         check_finite("b", b)
-    if steps < 0:
+    if not solved:
         raise RuntimeError("Maximum number of iterations reached.")
     return x, rnorm
+
+
+def _plain(name: str, value: Any) -> np.ndarray:
+    """Return a float64 array of any shape and strides; a double never straddles its stride."""
+    if type(value) is not np.ndarray or value.dtype != F64 or not value.flags.aligned:
+        value = real_array(name, value, ndim=range(65), dtype=F64, finite=False)
+    return value if all(s % 8 == 0 for s in value.strides) else value.copy()
 
 
 def _options(

@@ -24,20 +24,24 @@
 #   l1        n, >= 0; read only
 #   fuzz      roundings, per generator in the support, within which a generator is dependent
 #   x         n, in: a start >= 0, whose support is taken over; out: >= 0, exactly 0 off the support
-#   max_steps limit of the entries tried
-#   work      m n + n^2 + m + 6 n doubles, no meaning on entry or return
-#   index     2 n integers, likewise
+#   max_steps limit of the entries tried in this call
+#   resume    whether to go on where a call that max_steps ended left x, work, index
+#   work      m n + n^2 + m + 6 n + 1 doubles, their meaning kept for `resume`
+#   index     2 n + 1 integers, likewise
 #   returns   steps used, or -1 - steps where max_steps came first (x is then feasible, not optimal)
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy, memset
 
+from fastcone._kernels.dense cimport axpy
+from fastcone._kernels.sums cimport dot
 from fastcone._kernels.tables cimport ActiveSetTable
 
-cdef enum:
-    PARTS = 16              # partial sums of an inner product: independent chains, fixed order
-
-cdef double UNIT = 1.1102230246251565e-16       # unit roundoff of float64
+cdef extern from *:
+    """
+    #define FC_UNIT 1.1102230246251565e-16      /* unit roundoff of float64 */
+    """
+    const double UNIT "FC_UNIT"
 
 
 cdef struct Factors:
@@ -58,26 +62,6 @@ cdef struct Factors:
     Py_ssize_t* P           # n: the support, in the order of the factors
 
 
-cdef inline double dot(Py_ssize_t m, const double* a, const double* b) noexcept nogil:
-    """a'b in PARTS interleaved partial sums"""
-    cdef double part[PARTS]
-    cdef double total = 0
-    cdef Py_ssize_t i
-    cdef int q
-    for q in range(PARTS):
-        part[q] = 0
-    for i in range(m // PARTS):
-        for q in range(PARTS):
-            part[q] += a[i * PARTS + q] * b[i * PARTS + q]
-    for i in range(m - m % PARTS, m):
-        total += a[i] * b[i]
-    for q in range(8):
-        part[q] += part[q + 8]
-    for q in range(4):
-        part[q] += part[q + 4]
-    return total + ((part[0] + part[2]) + (part[1] + part[3]))
-
-
 cdef void gradient(Py_ssize_t m, Py_ssize_t n, const double* rows, const double* r,
                    double* w) noexcept nogil:
     """w = A'r, four rows of A at a time."""
@@ -91,13 +75,6 @@ cdef void gradient(Py_ssize_t m, Py_ssize_t n, const double* rows, const double*
                 a[2 * n + j] * r[4 * i + 2] + a[3 * n + j] * r[4 * i + 3])
     for i in range(m - m % 4, m):
         axpy(n, r[i], rows + i * n, w)
-
-
-cdef inline void axpy(Py_ssize_t m, double alpha, const double* a, double* y) noexcept nogil:
-    """y += alpha a"""
-    cdef Py_ssize_t i
-    for i in range(m):
-        y[i] += alpha * a[i]
 
 
 cdef const double* generator(Factors* f, Py_ssize_t j) noexcept nogil:
@@ -122,16 +99,16 @@ cdef bint enter(Factors* f, Py_ssize_t j, const double* b) noexcept nogil:
     memset(column, 0, f.n * sizeof(double))
     for _sweep in range(2):
         for i in range(f.k):
-            coefficient = dot(f.m, f.Q + i * f.m, q)
+            coefficient = dot[double](f.m, f.Q + i * f.m, q)
             column[i] += coefficient
             axpy(f.m, -coefficient, f.Q + i * f.m, q)
-    rho = sqrt(dot(f.m, q, q))
+    rho = sqrt(dot[double](f.m, q, q))
     if rho <= f.fuzz * (f.k + 1) * UNIT * f.norm[j] or f.k == f.m:
         return False
     for i in range(f.m):
         q[i] /= rho
     column[f.k] = rho
-    f.qb[f.k] = dot(f.m, q, b)
+    f.qb[f.k] = dot[double](f.m, q, b)
     f.P[f.k] = j
     f.k += 1
     return True
@@ -263,7 +240,7 @@ cdef double residual(Factors* f, const double* b, const double* l1,
     memcpy(f.r, b, f.m * sizeof(double))
     for i in range(f.k):
         axpy(f.m, -x[f.P[i]], generator(f, f.P[i]), f.r)
-    total = dot(f.m, f.r, f.r) / 2
+    total = dot[double](f.m, f.r, f.r) / 2
     for i in range(f.k):
         total += l1[f.P[i]] * x[f.P[i]]
     return total
@@ -286,7 +263,7 @@ cdef void refine(Factors* f, const double* b, const double* l1, double objective
     cdef Py_ssize_t i
     cdef bint inside = True
     for i in range(f.k):
-        f.qb[i] = dot(f.m, f.Q + i * f.m, f.r)
+        f.qb[i] = dot[double](f.m, f.Q + i * f.m, f.r)
     minimise(f, l1)
     for i in range(f.k):
         f.h[i] = x[f.P[i]]
@@ -299,11 +276,18 @@ cdef void refine(Factors* f, const double* b, const double* l1, double objective
 
 cdef Py_ssize_t steepest(Factors* f, const double* price, const double* l1, double size,
                          const double* open) noexcept nogil:
-    """The generator with the largest w_j price_j, w_j beyond rounding; -1 if there is none."""
+    """The generator with the largest w_j price_j, w_j beyond rounding; -1 if there is none.
+
+    r is first brought to what it is at the minimiser on P, Q'r = R^-T l1_P: where the rows of A
+    differ in size, the rounding of b - A x in a large row would drown what a small one has to say.
+    """
     cdef double part[8]
     cdef double most = 0, w
-    cdef Py_ssize_t j, groups = f.n // 8
+    cdef Py_ssize_t i, j, groups = f.n // 8
     cdef int q
+    for i in range(f.k):
+        w = dot[double](f.m, f.Q + i * f.m, f.r)
+        axpy(f.m, (f.h[i] if f.penalised else 0) - w, f.Q + i * f.m, f.r)
     gradient(f.m, f.n, f.rows, f.r, f.w)
     for j in range(f.n):
         w = f.w[j] - l1[j]
@@ -331,65 +315,93 @@ cdef void reopen(Py_ssize_t n, const double* norm, double* open) noexcept nogil:
         open[j] = norm[j] > 0
 
 
+cdef void cut(Factors* f, Py_ssize_t m, Py_ssize_t n, double* work, Py_ssize_t* index) noexcept nogil:
+    """Lay the factors out in the caller's work space."""
+    f.m, f.n, f.P = m, n, index
+    f.qb, f.z, f.h, f.w, f.r = work, work + n, work + 2 * n, work + 3 * n, work + 4 * n
+    f.R = f.r + m
+    f.Q = f.R + n * n
+
+
+cdef double begin(Factors* f, const double* b, const double* l1, double* open, double* x,
+                  Py_ssize_t* P) noexcept nogil:
+    """Take the support of x over and move to its minimiser; returns the objective."""
+    cdef Py_ssize_t i, j, count = 0
+    for j in range(f.n):
+        if x[j] > 0 and f.norm[j] > 0:
+            P[count] = j
+            count += 1
+        else:
+            x[j] = 0
+    take_over(f, b, count, P, x)
+    settle(f, l1, x)
+    reopen(f.n, f.norm, open)
+    for i in range(f.k):
+        open[f.P[i]] = False
+    return residual(f, b, l1, x)
+
+
+cdef double advance(Factors* f, Py_ssize_t j, const double* b, const double* l1, double objective,
+                    double* open, double* x, double* kept, Py_ssize_t* before) noexcept nogil:
+    """Let generator j enter, undo it if that raises the objective; returns the new objective."""
+    cdef Py_ssize_t i, k = f.k
+    cdef double found, noise = 4 * UNIT * dot[double](f.m, b, b)
+    open[j] = False
+    memcpy(kept, x, f.n * sizeof(double))
+    memcpy(before, f.P, k * sizeof(Py_ssize_t))
+    if admit(f, j, b, l1, x):
+        settle(f, l1, x)
+        found = residual(f, b, l1, x)
+    elif f.k == k:
+        return objective
+    else:
+        found = INFINITY
+    if found > objective + noise:
+        memcpy(x, kept, f.n * sizeof(double))
+        take_over(f, b, k, before, x)
+        minimise(f, l1)
+        found = residual(f, b, l1, x)
+    elif found < objective:
+        reopen(f.n, f.norm, open)
+    for i in range(f.k):
+        open[f.P[i]] = False
+    return found
+
+
 cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, double* columns,
                            Py_ssize_t* fetched, const double* b, const double* norm,
-                           const double* price, const double* l1, double fuzz, double* x, Py_ssize_t max_steps, double* work,
+                           const double* price, const double* l1, double fuzz, double* x,
+                           Py_ssize_t max_steps, bint resume, double* work,
                            Py_ssize_t* index) noexcept nogil:
     cdef Factors f
-    cdef double* kept = work                    # x before the step
-    cdef Py_ssize_t* before = index             # P before the step
-    cdef double* open = work + 5 * n             # 1 where a generator may enter, else 0
-    cdef Py_ssize_t i, j, k, steps = 0
-    cdef double size = sqrt(dot(m, b, b))
-    cdef double objective, found
-    f.m, f.n, f.k, f.fuzz = m, n, 0, fuzz
-    f.rows, f.columns, f.fetched, f.norm = rows, columns, fetched, norm
-    f.qb, f.z, f.h, f.w, f.r = work + n, work + 2 * n, work + 3 * n, work + 4 * n, work + 6 * n
-    f.Q, f.R, f.P = f.r + m, f.r + m + m * n, index + n
+    cdef double* state = work                   # the objective, in a resumed call too
+    cdef double* open = work + 1                # 1 where a generator may enter, else 0
+    cdef double* kept = open + n                # x before a step
+    cdef Py_ssize_t* k = index                  # |P| between calls
+    cdef Py_ssize_t* before = index + 1         # P before a step
+    cdef Py_ssize_t j, i, steps
+    cdef double size = sqrt(dot[double](m, b, b))
+    cut(&f, m, n, kept + n, before + n)
+    f.rows, f.columns, f.fetched, f.norm, f.fuzz = rows, columns, fetched, norm, fuzz
     f.penalised = False
     for i in range(n):
         f.penalised = f.penalised or l1[i] > 0
-    k = 0
-    for j in range(n):
-        if x[j] > 0 and norm[j] > 0:
-            before[k] = j
-            k += 1
-        else:
-            x[j] = 0
-    take_over(&f, b, k, before, x)
-    settle(&f, l1, x)
-    reopen(n, norm, open)
-    for i in range(f.k):
-        open[f.P[i]] = False
-    objective = residual(&f, b, l1, x)
-    while True:
+    if resume:
+        f.k = k[0]
+        residual(&f, b, l1, x)
+        minimise(&f, l1)
+    else:
+        state[0] = begin(&f, b, l1, open, x, before)
+    for steps in range(max_steps + 1):
+        k[0] = f.k
         j = steepest(&f, price, l1, size, open)
         if j < 0:
-            refine(&f, b, l1, objective, x)
+            residual(&f, b, l1, x)
+            refine(&f, b, l1, state[0], x)
             return steps
-        if steps == max_steps:
-            return -1 - steps
-        steps += 1
-        open[j] = False
-        k = f.k
-        memcpy(kept, x, n * sizeof(double))
-        memcpy(before, f.P, k * sizeof(Py_ssize_t))
-        if admit(&f, j, b, l1, x):
-            settle(&f, l1, x)
-            found = residual(&f, b, l1, x)
-        elif f.k == k:
-            continue
-        else:
-            found = INFINITY
-        if found > objective + 4 * UNIT * size * size:
-            memcpy(x, kept, n * sizeof(double))
-            take_over(&f, b, k, before, x)
-            found = residual(&f, b, l1, x)
-        elif found < objective:
-            reopen(n, norm, open)
-        objective = found
-        for i in range(f.k):
-            open[f.P[i]] = False
+        if steps < max_steps:
+            state[0] = advance(&f, j, b, l1, state[0], open, x, kept, before)
+    return -1 - max_steps
 
 
 cdef ActiveSetTable TABLE

@@ -46,9 +46,16 @@ cdef enum:
     ONE32 = 0x3F800000              # the words of 1.0, and 1.0 less sqrt(1/2) as words
     ROOT32 = 0x3F800000 - 0x3F3504F3
 
-cdef uint64_t ONE64 = 0x3FF0000000000000
-cdef uint64_t ROOT64 = 0x3FF0000000000000 - 0x3FE6A09E667F3BCD
-cdef double LOG2 = 0.6931471805599453
+cdef extern from *:
+    """
+    #define FC_ONE64 0x3FF0000000000000ULL
+    #define FC_ROOT64 (0x3FF0000000000000ULL - 0x3FE6A09E667F3BCDULL)
+    #define FC_LOG2 0.6931471805599453
+    """
+    const uint64_t ONE64 "FC_ONE64"
+    const uint64_t ROOT64 "FC_ROOT64"
+    const double LOG2 "FC_LOG2"
+
 
 
 cdef inline void gather(Py_ssize_t p, const lane* B, Py_ssize_t step, const lane* H,

@@ -50,9 +50,16 @@ cdef enum:
     RENEW = 100             # steps between two refreshes
     PATIENCE = 3            # refreshes without a lower objective: rounding has taken over
 
-cdef double OPTIMAL = 1e-13     # a price this small is zero: ||a_j||_1 and |y_i| are of order 1
-cdef double EXACT = 1e-11       # a step may move the interpolated rows by this, ||.||_1
-cdef double PROGRESS = 1e-13    # an objective that falls by less does not count as lower
+cdef extern from *:
+    """
+    #define FC_OPTIMAL 1e-13    /* a price this small is zero: ||a_j||_1, |y_i| are of order 1 */
+    #define FC_EXACT 1e-11      /* a step may move the interpolated rows by this, ||.||_1 */
+    #define FC_PROGRESS 1e-13   /* an objective that falls by less does not count as lower */
+    """
+    const double OPTIMAL "FC_OPTIMAL"
+    const double EXACT "FC_EXACT"
+    const double PROGRESS "FC_PROGRESS"
+
 
 
 cdef void set_prices(Problem* f) noexcept nogil:

@@ -25,7 +25,11 @@ from libc.math cimport INFINITY, fabs
 from fastcone._kernels.dense cimport combine, dot, height
 from fastcone._kernels.tables cimport NNLADProofTable
 
-cdef double UNIT = 1.2e-16      # unit roundoff of float64, rounded up
+cdef extern from *:
+    """
+    #define FC_UNIT 1.2e-16     /* unit roundoff of float64, rounded up */
+    """
+    const double UNIT "FC_UNIT"
 
 
 cdef double residual(Py_ssize_t n, Py_ssize_t ld, const double* A, const double* b,

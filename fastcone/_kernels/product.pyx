@@ -14,12 +14,12 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 
 from fastcone._kernels.lanes cimport BYTES, ROWS, lane, lane32, lane64, real, spread
+from fastcone._kernels.sums cimport dot
 from fastcone._kernels.tables cimport ProductTable
 
 cdef enum:
     CHUNK = 512         # rows of A per pass: one panel chunk and ROWS chunks of B stay in cache
     PANEL = 2           # vectors of generators per panel
-    PARTS = 16          # partial sums of a norm: independent chains, a fixed order at every level
 
 
 cdef inline void rank_chunk(Py_ssize_t m, const lane* A, const lane** b,
@@ -42,24 +42,6 @@ cdef inline void rank_chunk(Py_ssize_t m, const lane* A, const lane** b,
     for r in range(ROWS):
         c[r][0] = acc[2 * r]
         c[r][1] = acc[2 * r + 1]
-
-
-cdef inline real square_sum(Py_ssize_t m, const real* b) noexcept nogil:
-    """sum_i b_i^2 in PARTS interleaved partial sums."""
-    cdef real part[PARTS]
-    cdef real total = 0
-    cdef Py_ssize_t i
-    cdef int q
-    for q in range(PARTS):
-        part[q] = 0
-    for i in range(m // PARTS):
-        for q in range(PARTS):
-            part[q] += b[i * PARTS + q] * b[i * PARTS + q]
-    for i in range(m - m % PARTS, m):
-        total += b[i] * b[i]
-    for q in range(PARTS):
-        total += part[q]
-    return total
 
 
 cdef void product_lanes(Py_ssize_t m, Py_ssize_t panels, const lane* A, Py_ssize_t p,
@@ -86,7 +68,7 @@ cdef int product(Py_ssize_t m, Py_ssize_t n, const real* A, Py_ssize_t p, const 
     cdef Py_ssize_t r, panels = n * sizeof(real) // (PANEL * BYTES)
     memset(C, 0, p * n * sizeof(real))
     for r in range(p):
-        norm2[r] = square_sum(m, B + r * ldb)
+        norm2[r] = dot[real](m, B + r * ldb, B + r * ldb)
     if real is float:
         product_lanes(m, panels, <const lane32*> A, p, <const lane32*> B, ldb, <lane32*> C,
                       sizeof(float))

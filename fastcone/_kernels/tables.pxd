@@ -44,7 +44,8 @@ ctypedef struct NNLSTable:
 ctypedef Py_ssize_t (*active_set_f64)(
     Py_ssize_t m, Py_ssize_t n, const double* rows, double* columns, Py_ssize_t* fetched,
     const double* b, const double* norm, const double* price, const double* l1, double fuzz,
-    double* x, Py_ssize_t max_steps, double* work, Py_ssize_t* index) noexcept nogil
+    double* x, Py_ssize_t max_steps, bint resume, double* work,
+    Py_ssize_t* index) noexcept nogil
 
 ctypedef struct ActiveSetTable:
     active_set_f64 solve

@@ -67,8 +67,8 @@ class Exact:
             B = np.ascontiguousarray(B[:, : self.m])
         X = np.zeros((len(B), self.n)) if start is None else start.copy()
         steps = np.empty(len(B), dtype=np.intp)
-        work = np.empty(self.m * self.n + self.n**2 + 6 * self.n + self.m)
-        index = np.empty(2 * self.n, dtype=np.intp)
+        work = np.empty(self.m * self.n + self.n**2 + 6 * self.n + self.m + 1)
+        index = np.empty(2 * self.n + 1, dtype=np.intp)
         columns = np.empty((self.n, self.m))
         fetched = np.zeros(self.n, dtype=np.intp)
         _dispatch.active_set(
