@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -122,8 +123,11 @@ _pool = _Pool()
 
 
 def _reset_in_child() -> None:
-    global _pool
+    global _pool, _hold
     _pool = _Pool()
+    if _hold.inside:
+        _hold.limit.restore_original_limits()
+    _hold = _OneBlasThread()
 
 
 if hasattr(os, "register_at_fork"):
@@ -136,9 +140,33 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
-def one_blas_thread() -> AbstractContextManager[object]:
+class _OneBlasThread:
+    """Holds BLAS to one thread from the first that enters to the last that leaves."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.limit: Any = None
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                self.limit = _blas().limit(limits=1)
+            self.inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                self.limit.restore_original_limits()
+
+
+_hold = _OneBlasThread()
+
+
+def one_blas_thread() -> AbstractContextManager[None]:
     """Hold BLAS to one thread: the bits of what runs inside do not depend on its threads."""
-    return _blas().limit(limits=1)
+    return _hold
 
 
 def _quota() -> float:
@@ -176,7 +204,7 @@ def run(count: int, work: Callable[[int, Scratch], None], n_threads: int) -> Non
     job after the blocks under way and is raised here.
     """
     job = _Job(count, work)
-    helpers = min(n_threads, count) - 1
+    helpers = min(n_threads, count, 4 * available_cpus()) - 1
     if helpers < 1:
         scratch = Scratch()
         for block in range(count):

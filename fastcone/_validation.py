@@ -50,7 +50,8 @@ def real_array(
         raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}, want real numbers")
-    wanted = dtype if dtype is not None else (array.dtype if array.dtype in REALS else np.float64)
+    native = array.dtype.newbyteorder("=")
+    wanted = np.dtype(dtype if dtype is not None else native if native in REALS else np.float64)
     if array.ndim not in ndim:
         sizes = " or ".join(f"{d}-D" for d in ndim)
         raise ValueError(f"{name} is {array.ndim}-D with shape {array.shape}, want {sizes}")
@@ -60,7 +61,11 @@ def real_array(
         check_finite(name, array, allow_nan=allow_nan)
     if nonnegative:
         check_nonnegative(name, array)
-    array = np.asarray(array, dtype=np.dtype(wanted).newbyteorder("="), order=order)
+    narrower = array.dtype.kind == "f" and array.dtype.itemsize > wanted.itemsize
+    with np.errstate(over="ignore"):
+        array = np.asarray(array, dtype=wanted, order=order)
+    if narrower:
+        check_finite(name, array, allow_nan=allow_nan)
     if not array.flags.aligned:
         array = array.copy(order="K")
     return array

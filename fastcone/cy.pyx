@@ -131,6 +131,7 @@ cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, int unit, double* x) n
         for i in range(m if x[j] != 0 else 0):
             a.target[i] -= a.columns[j * m + i] * x[j]
         x[j] = ldexp(x[j], unit - <int> a.e[j])
+        total += x[j] - x[j]                    # not a number where x_j has overflowed
     for i in range(m):
         total += a.target[i] * a.target[i]
     return ldexp(sqrt(total), unit)
@@ -180,4 +181,4 @@ def nnls_arrays(const double[:, :] A, const double[:] b, Py_ssize_t max_steps):
     finally:
         PyMem_Free(work)
         PyMem_Free(index)
-    return x, rnorm, steps >= 0 or rnorm != rnorm
+    return x, rnorm, steps >= 0

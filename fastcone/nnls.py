@@ -99,6 +99,7 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
     if not math.isfinite(rnorm):
         check_finite("A", A)
         check_finite("b", b)
+        raise OverflowError("x is beyond the range of float64")
     if not solved:
         raise RuntimeError("Maximum number of iterations reached.")
     return x, rnorm
@@ -124,11 +125,16 @@ def _options(
     limit = math.inf if time_limit is None else number("time_limit", time_limit, positive=True)
     return Options(
         tol=number("tol", tol, positive=True),
-        max_epochs=None if max_epochs is None else integer("max_epochs", max_epochs, minimum=1),
+        max_epochs=None if max_epochs is None else _limit(max_epochs),
         method=choice("method", method, METHODS),
         certify=bool(certify),
         deadline=time.monotonic() + limit,
     )
+
+
+def _limit(max_epochs: Any) -> int:
+    """Return a limit that a C int holds."""
+    return min(integer("max_epochs", max_epochs, minimum=1), 2**31 - 1)
 
 
 def _columns(array: np.ndarray) -> np.ndarray:
@@ -156,14 +162,16 @@ def _data(A: Any, B: Any, l1: Any, l2: float) -> tuple[DataTargets | SparseTarge
     single, A = B.ndim == 1, A.astype(dtype, copy=False)
     B = _columns(B)
     l1 = weights("l1", l1, B.shape[1])
-    if any(sparse):
-        return SparseTargets(A, B, l1, l2), dtype, single
-    generators = Generators(A)
-    return DataTargets(generators, B, l1, l2, gram_of(generators, l2)), dtype, single
+    with _threads.one_blas_thread():
+        if any(sparse):
+            return SparseTargets(A, B, l1, l2), dtype, single
+        generators = Generators(A)
+        return DataTargets(generators, B, l1, l2, gram_of(generators, l2)), dtype, single
 
 
 def _answer(batch: Batch, n_threads: int | None, single: bool, on_fail: str) -> Solution:
-    solution = batch.solve(_threads.thread_count(n_threads))
+    with _threads.one_blas_thread():
+        solution = batch.solve(_threads.thread_count(n_threads))
     if on_fail == "raise" and not solution.converged.all():
         raise ConvergenceError(solution)
     return solution.single() if single else solution
@@ -285,7 +293,8 @@ def solve_nnls_gram(
         Products A'b, taken as exact.
     b_norm2 : array_like, (p,) or scalar, optional
         Squared norms ||b||^2. Without them the objective leaves the constant out, and the gap is
-        relative to the decrease of the objective from x = 0.
+        relative to a lower bound of the objective at x = 0: the larger of its decrease and of
+        max_j c_j^2 / (2 G_jj).
     l1, l2, x0, tol, max_epochs, method, n_threads, time_limit, certify, on_fail
         As in `solve_nnls`.
 
@@ -324,10 +333,18 @@ def solve_nnls_gram(
         b_norm2 = real_array("b_norm2", b_norm2, ndim=(0, 1), dtype=F64, nonnegative=True)
         b_norm2 = np.atleast_1d(b_norm2)
         check_shape("b_norm2", b_norm2, _columns(C).shape[1:])
-    gram = Gram.of_matrix(G.astype(F64, copy=False), l2)
-    C = _columns(C)
-    targets = GramTargets(C, b_norm2, weights("l1", l1, C.shape[1]), gram)
+    with _threads.one_blas_thread():
+        gram = Gram.of_matrix(G.astype(F64, copy=False), l2)
+    if gram.least < -64 * n * np.finfo(dtype).eps or np.any(G[~(G.diagonal() > 0)]):
+        raise ValueError("G has a negative eigenvalue, want G = A'A")
+    l1 = weights("l1", l1, _columns(C).shape[1])
+    free = np.argwhere((_columns(C) > l1) & ~(gram.diagonal > 0)[:, None])
+    if free.size:
+        j, r = free[0]
+        raise ValueError(f"C exceeds l1 at ({j}, {r}) where G_jj = 0: there is no minimum")
     x0 = _start_from(x0, (n, *C.shape[1:]), dtype)
+    C = _columns(C)
+    targets = GramTargets(C, b_norm2, l1, gram)
     return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)
 
 

@@ -72,9 +72,15 @@ def in_the_cone(rng):
     return A, A @ (rng.random(7) * (np.arange(7) % 2))
 
 
+def row_weights(rng):
+    """Rows of very different weight: rounding in a heavy one must not drown a light one."""
+    weight = 10.0 ** rng.uniform(-5, 5, 12)
+    return rng.standard_normal((12, 6)) * weight[:, None], rng.standard_normal(12) * weight
+
+
 NNLS = (
     tall, wide, square, rank_deficient, duplicate_columns, zero_columns, negative_target,
-    column_scales, integer_ties, prefix_sums, exponentials, near_parallel, in_the_cone,
+    column_scales, integer_ties, prefix_sums, exponentials, near_parallel, in_the_cone, row_weights,
 )  # fmt: skip
 
 

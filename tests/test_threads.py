@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastcone
 from fastcone import _dispatch, _threads
@@ -69,6 +70,32 @@ def test_jobs_of_many_threads_at_once(rng):
     for thread in threads:
         thread.join(timeout=60)
     assert len(got) == 8 and all(np.array_equal(x, want) for x in got)
+
+
+def blas_threads():
+    return [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
+
+
+def test_blas_gets_its_threads_back_and_its_threads_change_no_bit(rng):
+    A = rng.standard_normal((600, 80)) @ rng.standard_normal((80, 300)) / 9
+    A += 1e-9 * rng.standard_normal(A.shape)
+    B = rng.standard_normal((600, 20))
+    with threadpool_limits(1, user_api="blas"):
+        want = fastcone.solve_nnls(A, B, n_threads=1)
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        threads = [
+            threading.Thread(target=lambda: fastcone.solve_nnls(A, B, n_threads=2))
+            for _ in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+        assert blas_threads() == before
+        for n_threads in (1, 2):
+            got = fastcone.solve_nnls(A, B, n_threads=n_threads)
+            assert np.array_equal(got.x, want.x) and np.array_equal(got.gap, want.gap)
 
 
 LONG_SOLVE = """

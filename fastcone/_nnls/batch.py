@@ -19,6 +19,7 @@ from fastcone.result import Solution
 PATIENCE = 400  # epochs of coordinate descent before "auto" calls the exact solver
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
 BLOCK_WORK = 1.2e8  # flops of a block: a few milliseconds
+ROOM = {np.dtype(np.float32): 60, np.dtype(np.float64): 500}  # powers of two that lose nothing
 EXACT_WORK = 1e7  # flops of a call of the exact solver, per step: at most some 20 ms
 
 
@@ -94,8 +95,7 @@ class Batch:
         block = self._start(which, self.gram if exactly else self.working, scratch, self.started)
         if not exactly:
             self._descend(block, scratch, started=self.started)
-            unproved = options.certify or bool((block.proof.gap > options.tol).any())
-            if self.dtype != F64 and unproved:
+            if self.dtype != F64 and options.certify:
                 self._keep(which, block)
                 block = self._start(which, self.gram, scratch, started=True)
                 self._descend(block, scratch, started=True)
@@ -104,6 +104,7 @@ class Batch:
             self._prove_from_data(which, block)
         if options.method == "cd":
             self._prove_from_data(which, block)
+        self._fit_units(which, block, scratch)
         self._keep(which, block)
 
     def _start(self, which: slice, gram: Gram, scratch: Scratch, started: bool) -> Descent:
@@ -114,7 +115,7 @@ class Batch:
         if started:
             held = self.X[which].astype(gram.dtype, copy=False)
             X[:, : gram.n] = rescale(held, -gram.exponent, -linear.exponent)
-        return Descent(gram, linear, X, self.targets.known, self.dtype)
+        return Descent(gram, linear, X, self.targets, self.dtype)
 
     def _descend(self, block: Descent, scratch: Scratch, *, started: bool) -> None:
         options = self.options
@@ -131,7 +132,7 @@ class Batch:
         self, which: slice, block: Descent, scratch: Scratch, *, reduced: bool
     ) -> None:
         """Give the problems without a proof to the exact solver, and keep what it improves."""
-        left = np.flatnonzero(block.proof.gap > self.options.tol)
+        left = np.flatnonzero(~(block.proof.gap <= self.options.tol))
         m, n = self.targets.terms, self.gram.n
         steps = self.options.max_epochs or 30 * n
         step = max(1, int(EXACT_WORK / (n * n * max(min(m, n), 1) + 1)))
@@ -154,7 +155,7 @@ class Batch:
 
     def _prove_from_data(self, which: slice, block: Descent) -> None:
         """Form the certificates that the Gram matrix could not give from A and b themselves."""
-        left = np.flatnonzero(block.proof.gap > self.options.tol)
+        left = np.flatnonzero(~(block.proof.gap <= self.options.tol))
         if not self.options.certify or isinstance(self.targets, GramTargets) or not left.size:
             return
         X = block.X[left, : self.gram.n].astype(F64)
@@ -163,10 +164,30 @@ class Batch:
         block.proof.gap[left] = np.minimum(proof.gap, block.proof.gap[left])
         block.proof.violation[left] = proof.violation
 
+    def _units(self, block: Descent) -> np.ndarray:
+        """Return a block's coefficients in the caller's units and dtype, cut to its range."""
+        X = rescale(block.X[:, : self.gram.n], self.gram.exponent, block.linear.exponent)
+        with np.errstate(over="ignore"):
+            return np.minimum(X, np.finfo(self.dtype).max).astype(self.dtype)
+
+    def _fit_units(self, which: slice, block: Descent, scratch: Scratch) -> None:
+        """Prove what the caller gets, where coefficients over- or underflow in the caller's units."""
+        e, n = block.linear.exponent, self.gram.n
+        farthest = np.abs(self.gram.exponent).max(initial=0) + np.abs(e).max(initial=0)
+        if farthest <= ROOM[self.dtype]:
+            return
+        held = self._units(block).astype(block.gram.dtype)
+        back = rescale(held, -self.gram.exponent, -e)
+        lost = np.flatnonzero((back != block.X[:, :n]).any(axis=1))
+        if lost.size:
+            block.X[lost, :n] = back[lost]
+            block.prove(lost, scratch)
+            self._prove_from_data(which, block)
+
     def _keep(self, which: slice, block: Descent) -> None:
         """Store a block's answers in the caller's units."""
         e = block.linear.exponent
-        self.X[which] = rescale(block.X[:, : self.gram.n], self.gram.exponent, e)
+        self.X[which] = self._units(block)
         with np.errstate(over="ignore", under="ignore"):
             self.objective[which] = np.ldexp(block.proof.objective, 2 * e)
             self.violation[which] = np.ldexp(block.proof.violation, e)

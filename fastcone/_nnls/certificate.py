@@ -40,21 +40,26 @@ class Proof:
 
 
 def relative(bound: np.ndarray, at_zero: np.ndarray) -> np.ndarray:
-    """Return bound / at_zero; 0 / 0 is 0: nothing to gain and nothing lost."""
+    """Return bound / at_zero, inf where that is not a number; 0 / 0 is 0: nothing is lost."""
     bound = np.maximum(bound, 0.0) * (1 + 1e-12)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(bound == 0, 0.0, bound / at_zero)
+        gap = np.where(bound == 0, 0.0, bound / at_zero)
+    return np.where(np.isnan(gap), np.inf, gap)
 
 
-def from_facts(facts: np.ndarray, gram: Gram, size: np.ndarray, known: bool) -> Proof:
+def from_facts(
+    facts: np.ndarray, gram: Gram, size: np.ndarray, *, known: bool, data: bool
+) -> Proof:
     """Turn the report kernel's facts into a proof.
 
-    `size` is ||b|| of each problem; where it is not `known` the objective is told without its
-    constant ||b||^2 / 2, and the gap is relative to the decrease from x = 0.
+    `size` is ||b|| of each problem. Where it is not `known` it is max_j |c_j| / ||a_j|| <= ||b||,
+    the objective is told without its constant, and the gap is relative to what is known of the
+    objective at x = 0: at least size^2 / 2, and at least the decrease. Without `data`, A and b
+    themselves, the objective may be negative by their rounding: there is no bound by value.
     """
     facts = facts.astype(np.float64, copy=False)
     value = (facts[:, XG] - facts[:, CX] + (size**2 if known else 0)) / 2
-    at_zero = size**2 / 2 if known else -value
+    at_zero = size**2 / 2 if known else np.maximum(size**2 / 2, -value)
     bounds = []
     if gram.lam > 0:
         bounds.append(facts[:, CONVEX])
@@ -62,11 +67,11 @@ def from_facts(facts: np.ndarray, gram: Gram, size: np.ndarray, known: bool) -> 
         s = facts[:, SHIFT]
         gain = np.maximum(facts[:, XG], 0) + facts[:, XDELTA]
         bounds.append(gain + s * facts[:, AX] + s**2 * gram.shift2 / 2)
-    if known:
+    if data:
         slack = gram.rounding * (facts[:, NORM1] + size) ** 2
         bounds.append(np.maximum(value, 0) + slack)
     bound = np.min(bounds, axis=0) if bounds else np.full(len(facts), np.inf)
-    objective = np.maximum(value, 0.0) if known else value
+    objective = np.maximum(value, 0.0) if data else value
     return Proof(objective, relative(bound, at_zero), facts[:, VIOLATION])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from fastcone import _dispatch
 from fastcone._nnls.certificate import Proof, from_facts
 from fastcone._nnls.gram import FACTS, Gram, unit
-from fastcone._nnls.targets import F64, Linear
+from fastcone._nnls.targets import F64, Linear, Targets
 from fastcone._threads import Scratch
 
 FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
@@ -35,9 +35,10 @@ class Descent:
     """
 
     def __init__(
-        self, gram: Gram, linear: Linear, X: np.ndarray, known: bool, dtype: np.dtype
+        self, gram: Gram, linear: Linear, X: np.ndarray, targets: Targets, dtype: np.dtype
     ) -> None:
-        self.gram, self.linear, self.X, self.known, self.dtype = gram, linear, X, known, dtype
+        self.gram, self.linear, self.X, self.dtype = gram, linear, X, dtype
+        self.known, self.data = targets.known, targets.data
         self.rounding = gram.rounding if gram.dtype == F64 else 0.0
         p = len(X)
         self.epochs = np.zeros(p, dtype=np.intp)
@@ -57,7 +58,8 @@ class Descent:
         _dispatch.nnls_report(
             gram.G, gram.coord, C, X, self.linear.allow[which], self.rounding, facts, work
         )
-        proof = from_facts(facts, gram, self.linear.size[which].astype(np.float64), self.known)
+        size = self.linear.size[which].astype(np.float64)
+        proof = from_facts(facts, gram, size, known=self.known, data=self.data)
         self.proof.objective[which] = proof.objective
         self.proof.gap[which] = proof.gap
         self.proof.violation[which] = proof.violation
@@ -66,50 +68,62 @@ class Descent:
         self,
         which: np.ndarray,
         stop: np.ndarray,
-        budget: int,
+        max_epochs: int,
         persist: bool,
         late: Callable[[], bool],
         scratch: Scratch,
     ) -> np.ndarray:
-        """Epochs on some problems until each has stopped, is hopeless, or the budget is spent.
+        """Epochs on some problems until each has stopped, is hopeless, or has had `max_epochs`.
 
-        Returns the problems given up: at the rate of their last epochs, the limit is farther away
-        than the budget. With `persist` none is.
+        Returns the problems given up: at the rate of its last epochs, the limit is farther away
+        than the epochs left. With `persist` none is. The rate is looked at after 12, 24, 48 ...
+        epochs of a problem, however the kernel calls are cut: neighbours make no difference.
         """
         gram, given_up = self.gram, []
         work = scratch.take(
             "work", ((2 * gram.rows + 11) * _dispatch.tile(gram.dtype),), gram.dtype
         )
         moved = np.full(len(self.X), np.inf)
-        done, step = 0, FIRST_LOOK
-        while len(which) and done < budget and not late():
+        done, look, before = 0, FIRST_LOOK, 0
+        while len(which) and not late():
             every = len(which) == len(self.X)
             C, X = (self.linear.C, self.X) if every else (self.linear.C[which], self.X[which])
             most = int(CALL_WORK / (2 * gram.rows**2 * len(which) + 1))
-            step = max(1, min(step, budget - done, most))
+            left = max_epochs - self.epochs[which]
+            step = max(1, min(look - done, int(left.min()), most))
             used = scratch.take("epochs", (len(which),), np.intc)
             last = scratch.take("last", (len(which),), gram.dtype)
-            left = _dispatch.nnls_cd(
+            _dispatch.nnls_cd(
                 gram.G, gram.inv, gram.weight, C, X, stop[which], last, step, used, work
             )
             if not every:
                 self.X[which] = X
             self.epochs[which] += np.abs(used)
             done += step
-            going = used < 0 if left else np.zeros(len(which), dtype=bool)
-            if left and not persist:
+            left -= step
+            going = (used < 0) & (left > 0)
+            if done == look:
+                hopeless = going & (moved[which] < np.inf) & (not persist)
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    rate = np.log(last / moved[which]) / step
-                    needed = np.log(stop[which] / last) / rate
-                hopeless = (
-                    going & (moved[which] < np.inf) & ~((rate < 0) & (needed < budget - done))
-                )
+                    rate = np.log(last / moved[which]) / (done - before)
+                    hopeless &= ~((rate < 0) & (np.log(stop[which] / last) / rate < left))
                 given_up.append(which[hopeless])
                 going &= ~hopeless
-            moved[which] = last
+                moved[which] = last
+                before, look = done, 2 * look
             which = which[going]
-            step = done
         return np.concatenate(given_up) if given_up else which[:0]
+
+    def _start(self, scratch: Scratch) -> None:
+        """Prove the start; one that is worse than 0, or not even finite, becomes 0."""
+        every = np.arange(len(self.X))
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.prove(every, scratch)
+        at_zero = self.linear.size.astype(np.float64) ** 2 / 2 if self.known else 0.0
+        bad = np.flatnonzero(~(self.proof.objective <= at_zero * (1 + 1e-6)))
+        if bad.size:
+            self.X[bad] = 0
+            self.prove(bad, scratch)
 
     def run(
         self,
@@ -127,18 +141,16 @@ class Descent:
         floor = (8 * unit(gram.dtype)) ** 2 * gram.n * size2
         todo = np.arange(len(self.X))
         if started:
-            self.prove(todo, scratch)
-            todo = todo[self.proof.gap > tol]
+            self._start(scratch)
+            todo = todo[~(self.proof.gap <= tol)]
         while len(todo):
-            budget = max_epochs - int(self.epochs[todo].max())
-            given_up = self._descend(todo, stop, budget, persist, late, scratch)
+            given_up = self._descend(todo, stop, max_epochs, persist, late, scratch)
             self.prove(todo, scratch)
             todo = np.setdiff1d(todo, given_up, assume_unique=True)
-            gap = self.proof.gap[todo]
-            over = gap > tol
-            more = over & (stop[todo] > floor[todo]) & (self.epochs[todo] < max_epochs)
-            ratio = (tol / gap[more]) ** (1 if gram.lam > 1e-6 else 2)
+            more = ~(self.proof.gap[todo] <= tol)
+            more &= (stop[todo] > floor[todo]) & (self.epochs[todo] < max_epochs)
             todo = todo[more]
+            ratio = (tol / self.proof.gap[todo]) ** (1 if gram.lam > 1e-6 else 2)
             stop[todo] = np.maximum(stop[todo] * np.clip(ratio / 4, 1e-6, 0.1), floor[todo] / 2)
             if late():
                 return

@@ -38,12 +38,26 @@ def rescale(values: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.nda
         with np.errstate(over="ignore", under="ignore"):
             return np.ldexp(values, columns + rows[:, None])
     one = values.dtype.type(1)
-    return values * np.ldexp(one, columns) * np.ldexp(one, rows)[:, None]
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return values * np.ldexp(one, columns) * np.ldexp(one, rows)[:, None]
 
 
 def exponent(values: np.ndarray) -> np.ndarray:
     """Return the integers e with |value| in [2^(e-1), 2^e), 0 for zeros."""
     return np.frexp(values)[1]
+
+
+def ridge(l2: float, exponent: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return l2 in the scaled coordinates; it may outweigh the generators, but not out of range."""
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = np.ldexp(l2, 2 * exponent)
+    limit = np.finfo(dtype).max ** 0.5
+    if scaled.max(initial=0) > limit:
+        raise ValueError(
+            f"l2 must be at most {limit:.1g} times the square of every generator's largest entry, "
+            f"found {scaled.max():.3g} times one of them"
+        )
+    return scaled
 
 
 class Packed:
@@ -101,7 +115,7 @@ class Generators:
         G, _ = self.packed(np.dtype(np.float64)).product(self.rows, Scratch(), "G")
         G = G[:, : self.n].copy()
         if l2:
-            G[np.diag_indices(self.n)] += np.ldexp(l2, 2 * self.exponent)
+            G[np.diag_indices(self.n)] += ridge(l2, self.exponent, self.dtype)
         return G
 
 
@@ -136,7 +150,7 @@ class Gram:
         """Return G + l2, scaled by powers of two to a diagonal within [1/4, 1)."""
         e = -(exponent(G.diagonal()) // 2)
         scaled = rescale(G, e, e)
-        scaled[np.diag_indices(len(G))] += np.ldexp(l2, 2 * e)
+        scaled[np.diag_indices(len(G))] += ridge(l2, e, np.dtype(np.float64))
         return cls(scaled, e, np.dtype(np.float64), 0)
 
     def narrow(self, dtype: np.dtype) -> Gram:
@@ -152,7 +166,8 @@ class Gram:
         values = np.linalg.eigvalsh(M[np.ix_(self.used, self.used)]) if self.used.any() else [1.0]
         self.top = float(values[-1])
         slack = (4 * self.n * self.top + self.n * (self.terms + 8)) * unit(np.dtype(np.float64))
-        self.lam = max(float(values[0]) - slack, 0.0)
+        self.least = float(values[0])
+        self.lam = max(self.least - slack, 0.0)
 
     def find_shift(self, z: np.ndarray) -> None:
         """Set `low` <= a = A'y0 <= `high` and ||y0||^2 for y0 = A z."""

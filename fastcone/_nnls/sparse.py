@@ -19,7 +19,7 @@ import scipy.sparse as sp
 
 from fastcone._nnls.certificate import DataProof, Maps, Proof
 from fastcone._nnls.exact import Exact
-from fastcone._nnls.gram import Gram, Packed, exponent
+from fastcone._nnls.gram import Gram, Packed, exponent, ridge
 from fastcone._nnls.targets import F64, Linear, Targets, safe_range
 from fastcone._threads import Scratch
 
@@ -49,8 +49,6 @@ def square_sums(rows: Any) -> np.ndarray:
 class SparseTargets(Targets):
     """Targets given as the columns of B, for generators A; either may be sparse, or both."""
 
-    known = True
-
     def __init__(self, A: Any, B: Any, l1: np.ndarray, l2: float) -> None:
         scaled, e = scaled_columns(A)
         super().__init__(l1, e)
@@ -58,7 +56,7 @@ class SparseTargets(Targets):
         self.A = {dtype: scaled.astype(dtype) for dtype in {F64, scaled.dtype}}
         (self.m, self.n), self.p = scaled.shape, self.Bt.shape[0]
         self.terms = int(np.diff(scaled.indptr).max(initial=0))
-        self.ridge = np.ldexp(l2, 2 * e)
+        self.ridge = ridge(l2, e, scaled.dtype)
         G = dense(self.A[F64].T @ self.A[F64])
         G[np.diag_indices(self.n)] += self.ridge
         self.gram = Gram(G, e, F64, self.terms)

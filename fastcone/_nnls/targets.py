@@ -17,7 +17,7 @@ import numpy as np
 
 from fastcone._nnls.certificate import DataProof, Proof, dense_maps
 from fastcone._nnls.exact import Exact
-from fastcone._nnls.gram import Generators, Gram, Packed, exponent, rescale
+from fastcone._nnls.gram import Generators, Gram, Packed, exponent, rescale, ridge
 from fastcone._threads import Scratch
 from fastcone._validation import check_finite
 
@@ -44,7 +44,12 @@ def safe_range(dtype: np.dtype) -> tuple[float, float]:
 
 
 class Targets:
-    """What all sources share: the penalty in scaled units."""
+    """What all sources share: the penalty in scaled units.
+
+    known: whether ||b|| is.  data: whether A and b are at hand, not their products alone.
+    """
+
+    known, data = True, True
 
     def __init__(self, l1: np.ndarray, exponent: np.ndarray) -> None:
         self.l1 = l1
@@ -80,8 +85,6 @@ class Targets:
 
 class DataTargets(Targets):
     """Targets given as the columns of B, for generators A."""
-
-    known = True
 
     def __init__(
         self, generators: Generators, B: np.ndarray, l1: np.ndarray, l2: float, gram: Gram
@@ -132,9 +135,9 @@ class DataTargets(Targets):
     @functools.cached_property
     def _data_proof(self) -> DataProof:
         A = self.generators.scaled.astype(F64, copy=False)
-        ridge = np.ldexp(self.l2, 2 * self.exponent)
+        weight = ridge(self.l2, self.exponent, F64)
         m, n = A.shape
-        return DataProof(dense_maps(A), m, n, self.gram, ridge)
+        return DataProof(dense_maps(A), m, n, self.gram, weight)
 
     def exact(
         self,
@@ -156,6 +159,8 @@ class DataTargets(Targets):
 
 class GramTargets(Targets):
     """Targets given as the columns of C = A'B, with ||b||^2 if the caller knows it."""
+
+    data = False
 
     def __init__(
         self, C: np.ndarray, b_norm2: np.ndarray | None, l1: np.ndarray, gram: Gram
