@@ -58,8 +58,9 @@ sanitize: dev    ## the kernel tests under the address and undefined-behaviour s
 	git ls-files | tar c -T - | tar x -C build/sanitize
 	cd build/sanitize && FASTCONE_SANITIZE=address,undefined $(abspath $(BIN))/python setup.py -q build_ext --inplace
 	cd build/sanitize && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-		ASAN_OPTIONS=detect_leaks=0 $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider \
-		tests/test_kernels_nnls.py tests/test_nnls.py tests/test_nnlad.py tests/test_nmf.py -k "not scipy_own"
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		$(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/test_kernels_*.py \
+		tests/test_nnls*.py tests/test_nnlad.py tests/test_nmf.py -k "not scipy_own"
 
 clean:           ## remove everything that can be made again
 	rm -rf build dist *.egg-info $(VENV) study-out bench-out .pytest_cache .hypothesis .ruff_cache .mypy_cache

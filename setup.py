@@ -25,7 +25,7 @@ DIRECTIVES = {
     "embedsignature": True,
 }
 SANITIZE = os.environ.get("FASTCONE_SANITIZE", "")
-SANITIZERS = [f"-fsanitize={SANITIZE}", "-g"] if SANITIZE else []
+SANITIZERS = [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover", "-g"] if SANITIZE else []
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
 
 

@@ -258,6 +258,7 @@ def solve_nnlad(
         check_shape("x0", x0, (n, *B.shape[1:]))
         x0 = x0[:, None] if single else x0
     steps = 50 * (m + n) if max_epochs is None else integer("max_epochs", max_epochs, minimum=1)
+    steps = min(steps, 2**31 - 1)
     B = (B[:, None] if single else B).astype(dtype, copy=False)
     with _threads.one_blas_thread():
         generators = Generators(A, l1)

@@ -315,7 +315,8 @@ cdef void reopen(Py_ssize_t n, const double* norm, double* open) noexcept nogil:
         open[j] = norm[j] > 0
 
 
-cdef void cut(Factors* f, Py_ssize_t m, Py_ssize_t n, double* work, Py_ssize_t* index) noexcept nogil:
+cdef void cut(Factors* f, Py_ssize_t m, Py_ssize_t n, double* work,
+              Py_ssize_t* index) noexcept nogil:
     """Lay the factors out in the caller's work space."""
     f.m, f.n, f.P = m, n, index
     f.qb, f.z, f.h, f.w, f.r = work, work + n, work + 2 * n, work + 3 * n, work + 4 * n

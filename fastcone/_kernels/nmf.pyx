@@ -57,7 +57,6 @@ cdef extern from *:
     const double LOG2 "FC_LOG2"
 
 
-
 cdef inline void gather(Py_ssize_t p, const lane* B, Py_ssize_t step, const lane* H,
                         lane** c) noexcept nogil:
     """c_t += sum_r B[r step + t] H_r for ROWS entries t and one panel; `step` in bytes."""

@@ -61,7 +61,6 @@ cdef extern from *:
     const double PROGRESS "FC_PROGRESS"
 
 
-
 cdef void set_prices(Problem* f) noexcept nogil:
     """y_I = M'(l1_P - q_P),  g = l1 - q - A_I'y_I;  g_P = 0 corrects y where M is not exact."""
     cdef Py_ssize_t j, k, tries

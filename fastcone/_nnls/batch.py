@@ -171,7 +171,7 @@ class Batch:
             return np.minimum(X, np.finfo(self.dtype).max).astype(self.dtype)
 
     def _fit_units(self, which: slice, block: Descent, scratch: Scratch) -> None:
-        """Prove what the caller gets, where coefficients over- or underflow in the caller's units."""
+        """Prove what the caller gets, where coefficients over- or underflow in those units."""
         e, n = block.linear.exponent, self.gram.n
         farthest = np.abs(self.gram.exponent).max(initial=0) + np.abs(e).max(initial=0)
         if farthest <= ROOM[self.dtype]:
