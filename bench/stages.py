@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The stages of a block of NNLS: time per column and rate, for the SIMD level in use.
+
+FASTCONE_LEVEL=v3 python -m bench.stages [--data FILE.npz] [--columns 768]
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from bench import data
+from bench.timing import machine, rounds
+from fastcone import _dispatch
+from fastcone._nnls.descent import Descent, first_limit
+from fastcone._nnls.exact import gram_of
+from fastcone._nnls.gram import Generators
+from fastcone._nnls.targets import F64, DataTargets
+from fastcone._threads import Scratch, aligned
+
+EPOCHS = 20
+
+
+def stages(W, U, dtype):
+    """Best microseconds per column of each stage, and the flops of it."""
+    A, B = W.astype(dtype), np.asfortranarray(U.astype(dtype))
+    (m, n), p = A.shape, B.shape[1]
+    generators = Generators(A)
+    gram = gram_of(generators, 0.0)
+    targets = DataTargets(generators, B, np.zeros(p), 0.0, gram)
+    gram = gram if dtype == F64 else gram.narrow(dtype)
+    scratch = Scratch()
+    linear = targets.linear(slice(0, p), dtype, scratch)
+    block = Descent(gram, linear, np.zeros_like(linear.C), targets, dtype)
+    work = aligned(((2 * gram.rows + 11) * _dispatch.tile(dtype),), dtype)
+    used, last = np.zeros(p, np.intc), np.zeros(p, dtype)
+
+    def descend(stop, epochs):
+        block.X[...] = 0
+        _dispatch.nnls_cd(
+            gram.G, gram.inv, gram.weight, linear.C, block.X, stop, last, epochs, used, work
+        )
+
+    tol = 1e-9 if dtype == F64 else 1e-6
+    limit, never = np.full(p, first_limit(gram, tol), dtype), np.full(p, -1, dtype)
+    times = rounds(
+        {
+            "A'B by BLAS, the floor": lambda: A.T @ B,
+            "product": lambda: generators.packed(dtype).product(B.T, scratch, "C"),
+            f"{EPOCHS} epochs": lambda: descend(never, EPOCHS),
+            "descent to the limit": lambda: descend(limit, 400),
+            "report": lambda: block.prove(np.arange(p), scratch),
+        }
+    )
+    flops = dict(zip(times, (2 * m * n, 2 * m * n, EPOCHS * 2 * n**2, None, 2 * n**2), strict=True))
+    return {name: (min(t) / p * 1e6, flops[name]) for name, t in times.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m bench.stages", description=__doc__)
+    parser.add_argument("--data", type=Path, help="npz with x_train, x_test; default: small digits")
+    parser.add_argument("--columns", type=int, default=768)
+    options = parser.parse_args()
+    train, test, _ = data.digits(options.data)
+    W, U = data.dictionary(train[:5000], 64), test[: options.columns].T
+    with threadpool_limits(1):
+        for dtype in (np.dtype(np.float64), np.dtype(np.float32)):
+            print(f"{dtype}, {W.shape[0]} x {W.shape[1]}, level {_dispatch.level()}")
+            for name, (us, flops) in stages(W, U, dtype).items():
+                rate = f"{flops / us / 1e3:6.0f} Gflop/s" if flops else ""
+                print(f"  {name:<24}{us:7.3f} us per column {rate}")
+    print(machine()["cpu"])
+
+
+if __name__ == "__main__":
+    main()
