@@ -14,33 +14,24 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 from fastcone import _threads
-from fastcone._nnls.batch import Batch, Options
-from fastcone._nnls.exact import gram_of
-from fastcone._nnls.gram import Generators, Gram
-from fastcone._nnls.sparse import SparseTargets
-from fastcone._nnls.targets import F64, DataTargets, GramTargets
+from fastcone._nnls.arguments import checked_data, checked_options, columns, start_from
+from fastcone._nnls.batch import Batch
+from fastcone._nnls.gram import Gram
+from fastcone._nnls.targets import F64, GramTargets
 from fastcone._validation import (
     check_finite,
     check_shape,
-    choice,
-    integer,
     nonnegative,
-    number,
     real_array,
-    sparse_array,
     weights,
 )
 from fastcone.cy import nnls_arrays
 from fastcone.result import ConvergenceError, Solution
-
-METHODS = ("auto", "cd", "active_set")
 
 
 def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, float]:
@@ -95,6 +86,10 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
     if m == 0 or n == 0:
         check_finite("b", b)
         return np.zeros(n), float(np.linalg.norm(b))
+    if (A.strides[0] | A.strides[1]) % 8:  # a field of a packed struct
+        A = A.copy()
+    if b.strides[0] % 8:
+        b = b.copy()
     x, rnorm, solved = nnls_arrays(A, b, min(maxiter or 3 * n, sys.maxsize))
     if not math.isfinite(rnorm):
         check_finite("A", A)
@@ -106,67 +101,10 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
 
 
 def _plain(name: str, value: Any) -> np.ndarray:
-    """Return a float64 array of any shape and strides; a double never straddles its stride."""
-    if type(value) is not np.ndarray or value.dtype != F64 or not value.flags.aligned:
-        value = real_array(name, value, ndim=range(65), dtype=F64, finite=False)
-    return value if all(s % 8 == 0 for s in value.strides) else value.copy()
-
-
-def _options(
-    tol: float,
-    max_epochs: int | None,
-    method: str,
-    time_limit: float | None,
-    certify: bool,
-    on_fail: str,
-) -> Options:
-    """Check the options that both solvers share."""
-    choice("on_fail", on_fail, ("return", "raise"))
-    limit = math.inf if time_limit is None else number("time_limit", time_limit, positive=True)
-    return Options(
-        tol=number("tol", tol, positive=True),
-        max_epochs=None if max_epochs is None else _limit(max_epochs),
-        method=choice("method", method, METHODS),
-        certify=bool(certify),
-        deadline=time.monotonic() + limit,
-    )
-
-
-def _limit(max_epochs: Any) -> int:
-    """Return a limit that a C int holds."""
-    return min(integer("max_epochs", max_epochs, minimum=1), 2**31 - 1)
-
-
-def _columns(array: np.ndarray) -> np.ndarray:
-    """Return a single vector as one column."""
-    return array[:, None] if array.ndim == 1 else array
-
-
-def _start_from(x0: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
-    """Check a warm start and return it as columns."""
-    if x0 is None:
-        return None
-    x0 = real_array("x0", x0, ndim=(len(shape),), dtype=dtype, nonnegative=True)
-    check_shape("x0", x0, shape)
-    return _columns(x0)
-
-
-def _data(A: Any, B: Any, l1: Any, l2: float) -> tuple[DataTargets | SparseTargets, np.dtype, bool]:
-    """Check A, B and l1; return the targets, the working dtype, and whether B is one vector."""
-    sparse = issparse(A), issparse(B)
-    A = sparse_array("A", A) if sparse[0] else real_array("A", A, ndim=(2,))
-    B = sparse_array("B", B) if sparse[1] else real_array("B", B, ndim=(1, 2), finite=any(sparse))
-    if B.shape[0] != A.shape[0]:
-        raise ValueError(f"B has {B.shape[0]} rows, want {A.shape[0]} as A has")
-    dtype = np.result_type(A.dtype, B.dtype)
-    single, A = B.ndim == 1, A.astype(dtype, copy=False)
-    B = _columns(B)
-    l1 = weights("l1", l1, B.shape[1])
-    with _threads.one_blas_thread():
-        if any(sparse):
-            return SparseTargets(A, B, l1, l2), dtype, single
-        generators = Generators(A)
-        return DataTargets(generators, B, l1, l2, gram_of(generators, l2)), dtype, single
+    """Return a float64 array of any shape and strides, its finiteness not looked at."""
+    if type(value) is np.ndarray and value.dtype == F64 and value.flags.aligned:
+        return value
+    return real_array(name, value, ndim=range(65), dtype=F64, finite=False)
 
 
 def _answer(batch: Batch, n_threads: int | None, single: bool, on_fail: str) -> Solution:
@@ -256,10 +194,10 @@ def solve_nnls(
     >>> bool(solution.gap <= 1e-9), solution.converged
     (True, True)
     """
-    options = _options(tol, max_epochs, method, time_limit, certify, on_fail)
+    options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
     l2 = nonnegative("l2", l2)
-    targets, dtype, single = _data(A, B, l1, l2)
-    x0 = _start_from(x0, (targets.gram.n, *(() if single else (targets.p,))), dtype)
+    targets, dtype, single = checked_data(A, B, l1, l2)
+    x0 = start_from(x0, (targets.gram.n, *(() if single else (targets.p,))), dtype)
     return _answer(Batch(targets, targets.gram, dtype, options, x0), n_threads, single, on_fail)
 
 
@@ -317,7 +255,7 @@ def solve_nnls_gram(
     >>> fastcone.solve_nnls_gram(G, np.array([3.0, 0.0]), b_norm2=6.0).x
     array([1.5, 0. ])
     """
-    options = _options(tol, max_epochs, method, time_limit, certify, on_fail)
+    options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
     l2 = nonnegative("l2", l2)
     G = real_array("G", G, ndim=(2,))
     C = real_array("C", C, ndim=(1, 2))
@@ -332,18 +270,18 @@ def solve_nnls_gram(
     if b_norm2 is not None:
         b_norm2 = real_array("b_norm2", b_norm2, ndim=(0, 1), dtype=F64, nonnegative=True)
         b_norm2 = np.atleast_1d(b_norm2)
-        check_shape("b_norm2", b_norm2, _columns(C).shape[1:])
+        check_shape("b_norm2", b_norm2, columns(C).shape[1:])
     with _threads.one_blas_thread():
         gram = Gram.of_matrix(G.astype(F64, copy=False), l2)
     if gram.least < -64 * n * np.finfo(dtype).eps or np.any(G[~(G.diagonal() > 0)]):
         raise ValueError("G has a negative eigenvalue, want G = A'A")
-    l1 = weights("l1", l1, _columns(C).shape[1])
-    free = np.argwhere((_columns(C) > l1) & ~(gram.diagonal > 0)[:, None])
+    l1 = weights("l1", l1, columns(C).shape[1])
+    free = np.argwhere((columns(C) > l1) & ~(gram.diagonal > 0)[:, None])
     if free.size:
         j, r = free[0]
         raise ValueError(f"C exceeds l1 at ({j}, {r}) where G_jj = 0: there is no minimum")
-    x0 = _start_from(x0, (n, *C.shape[1:]), dtype)
-    C = _columns(C)
+    x0 = start_from(x0, (n, *C.shape[1:]), dtype)
+    C = columns(C)
     targets = GramTargets(C, b_norm2, l1, gram)
     return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)
 
@@ -388,9 +326,9 @@ def nnls_path(
     >>> [solution.x.tolist() for solution in path]
     [[3.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
     """
-    options = _options(tol, max_epochs, method, time_limit, certify, "return")
+    options = checked_options(tol, max_epochs, method, time_limit, certify, "return")
     steps = real_array("l1", l1, ndim=(1,), dtype=F64, nonnegative=True)
-    targets, dtype, single = _data(A, B, 0.0, nonnegative("l2", l2))
+    targets, dtype, single = checked_data(A, B, 0.0, nonnegative("l2", l2))
     solutions: dict[int, Solution] = {}
     x0 = None
     for k in np.argsort(-steps, kind="stable"):
