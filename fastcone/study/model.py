@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The model that is trained once: a cone per class, and one cone for all classes.
+
+Ranks, iterations and the penalty were chosen once, on training images of MNIST; the study does not
+tune them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcone.cone import Cone
+from fastcone.study.cost import Account, added
+from fastcone.study.data import Dataset
+from fastcone.study.metrics import psnr
+from fastcone.tasks import denoise
+
+Array = npt.NDArray[Any]
+
+CLASS_ITERATIONS = 30
+COMMON_ITERATIONS = 60
+SPARSITY = 0.0055
+CLEAN_IMAGES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Trained cones.
+
+    Parameters
+    ----------
+    classes : mapping of label to Cone
+        One cone per class, each trained on its class alone.
+    common : Cone
+        One cone trained on all classes together.
+    brightness : float
+        Median 2-norm of the training images: the unit in which penalties are given.
+    """
+
+    classes: Mapping[int, Cone]
+    common: Cone
+    brightness: float
+
+
+def ranks(pixels: int) -> tuple[int, int]:
+    """Return the ranks of a class cone and of the common cone for images of so many pixels.
+
+    Examples
+    --------
+    >>> ranks(784), ranks(64)
+    ((128, 200), (32, 32))
+    """
+    return min(128, pixels // 2), min(200, pixels // 2)
+
+
+def train_class_cone(x: Array, rank: int, brightness: float, seed: int) -> Cone:
+    """Train the cone of one class, so that its generators stay near whole images of the class.
+
+    Training starts from images drawn at random, and coefficients are penalised: ``l1_H = 0.0055
+    brightness``. As a generator may grow while its coefficients shrink, ``l2_W = 2 l1_H N
+    brightness / rank`` holds it near length 1.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, m)
+        Training images of the class as rows.
+    rank : int
+        Number of generators, at most N are used.
+    brightness : float
+        Median 2-norm of the training images.
+    seed : int
+        Of the draw.
+    """
+    rank = min(rank, len(x))
+    start = x[np.random.default_rng(seed).choice(len(x), rank, replace=False)]
+    sparsity = SPARSITY * brightness
+    trained = Cone.fit(
+        x,
+        rank,
+        W=start.T,
+        l1_H=sparsity,
+        l2_W=2 * sparsity * len(x) * brightness / rank,
+        max_iter=CLASS_ITERATIONS,
+        tol=0.0,
+    )
+    return unit_generators(trained)
+
+
+def train_common_cone(x: Array, rank: int, seed: int) -> Cone:
+    """Train one cone for all classes, from random numbers and without a penalty."""
+    rank = min(rank, *x.shape)
+    trained = Cone.fit(
+        x, rank, init="random", random_state=seed, max_iter=COMMON_ITERATIONS, tol=0.0
+    )
+    return unit_generators(trained)
+
+
+def unit_generators(cone: Cone) -> Cone:
+    """Return the same cone with generators of length 1, so that penalties mean the same for all."""
+    length = np.linalg.norm(cone.W, axis=0)
+    return Cone(cone.W[:, length > 0] / length[length > 0])
+
+
+def train_model(data: Dataset, account: Account, seed: int) -> tuple[Model, dict[str, Any]]:
+    """Train the model of a study.
+
+    Returns
+    -------
+    model : Model
+    record : dict
+        ``study["cone"]``: ranks and costs.
+    """
+    x = data.fit.x
+    rank, common_rank = ranks(x.shape[1])
+    brightness = float(np.median(np.linalg.norm(x, axis=1)))
+
+    def class_cones() -> dict[int, Cone]:
+        return {
+            label: train_class_cone(data.fit.of(label).x, rank, brightness, seed)
+            for label in data.labels
+        }
+
+    classes, class_cost = account.once(class_cones)
+    common, common_cost = account.once(lambda: train_common_cone(x, common_rank, seed))
+    record: dict[str, Any] = {
+        "rank": rank,
+        "cost": added(class_cost, common_cost),
+        "parts": [
+            {
+                "name": "class cones",
+                "cones": len(classes),
+                "rank": rank,
+                "iterations": CLASS_ITERATIONS,
+                "clean_psnr_db": _clean_psnr(data, classes),
+                "cost": class_cost,
+            },
+            {
+                "name": "common cone",
+                "cones": 1,
+                "rank": common_rank,
+                "iterations": COMMON_ITERATIONS,
+                "clean_psnr_db": _clean_psnr(data, common),
+                "cost": common_cost,
+            },
+        ],
+    }
+    return Model(classes, common, brightness), record
+
+
+def _clean_psnr(data: Dataset, cones: Cone | Mapping[int, Cone]) -> float:
+    """Return the mean PSNR of the cones' copies of clean test images."""
+    clean = data.test.mixed(CLEAN_IMAGES).x
+    return float(psnr(denoise(clean, cones).signal, clean).mean())

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The study as a whole, on few images: form, determinism, honesty of the account."""
+
+import copy
+import json
+import re
+
+import pytest
+
+from fastcone.cone import Cone
+from fastcone.green import PowercapMeter, break_even
+from fastcone.study import breakeven, cost, data, rivals, table
+from fastcone.study.output import write_study
+from fastcone.study.runner import run_study
+from fastcone.study.schema import TASKS, complaints
+
+METRICS = {"classify_0_1": "accuracy", "classify_10": "accuracy", "detect": "auroc"}
+
+
+def run(seed=0, **options):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cost, "WINDOW_S", 0.0)  # one run per step is enough here
+        patch.setattr(rivals, "UPDATES", 20)
+        small = data.load_digits(seed).limited(500, 100, 150)
+        return run_study(small, quick=True, seed=seed, **options)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return run()
+
+
+@pytest.fixture(scope="module")
+def again():
+    """The same study once more, and how many images each training of a cone saw."""
+    fits = []
+    fit = Cone.fit.__func__
+
+    def counted(cls, X, rank, **options):
+        fits.append(len(X))
+        return fit(cls, X, rank, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cone, "fit", classmethod(counted))
+        return run().record, fits
+
+
+@pytest.fixture(scope="module")
+def other():
+    """A study of another seed, with carbon."""
+    return run(seed=1, intensity=100.0, pue=2.0).record
+
+
+@pytest.fixture
+def record(study):
+    return copy.deepcopy(study.record)
+
+
+def rows(record):
+    for name, task in record["tasks"].items():
+        for row in task["results"]:
+            yield name, row
+
+
+def named(record, task, start):
+    return next(r for r in record["tasks"][task]["results"] if r["name"].startswith(start))
+
+
+def costs(record):
+    yield record["cone"]["cost"]
+    for _, row in rows(record):
+        yield from (row["use"], *([row["train"]] if row["train"] else []))
+
+
+class TestForm:
+    def test_it_survives_json_and_has_no_complaint(self, record):
+        text = json.dumps({**record, "command": "x"}, allow_nan=False)
+        assert complaints(json.loads(text)) == []
+        assert "NaN" not in text and "Infinity" not in text
+
+    def test_names_and_metrics_are_those_of_the_issue(self, record):
+        assert list(record["tasks"]) == list(TASKS)
+        for name, task in record["tasks"].items():
+            assert task["metric"] == METRICS.get(name, "psnr_db")
+
+    def test_every_task_has_every_arm_and_every_step_its_cost(self, record):
+        for task in record["tasks"].values():
+            assert {row["arm"] for row in task["results"]} == {"reuse", "retrain", "free"}
+        for found in costs(record):
+            assert found["seconds"] > 0 and found["cpu_seconds"] >= 0
+            assert found["peak_memory_bytes"] is None or found["peak_memory_bytes"] > 2**20
+
+    def test_intervals_hold_their_quality(self, record):
+        for _, row in rows(record):
+            lo, hi = row["quality_ci"]
+            assert lo <= row["quality"] <= hi
+
+    @pytest.mark.parametrize(
+        "spoil, message",
+        [
+            (lambda r: r.update(schema=2), "schema must be 1"),
+            (lambda r: r.pop("cone"), "an object 'cone'"),
+            (lambda r: r["tasks"].pop("deblur"), "tasks must be"),
+            (lambda r: r["tasks"]["deblur"].update(metric="mse"), "metric must be one of"),
+            (lambda r: r["tasks"]["deblur"].update(n_items=0), "n_items must be"),
+            (lambda r: r["tasks"]["inpaint"].update(results=[]), "a row of the arm 'reuse'"),
+            (lambda r: next(rows(r))[1].update(quality=None), "must have a quality"),
+            (lambda r: next(rows(r))[1].update(quality=1.5), "out of range"),
+            (lambda r: next(rows(r))[1].update(quality_ci=[1.0, 0.0]), "out of range"),
+            (lambda r: next(rows(r))[1].update(use=None), "use must be a cost"),
+            (lambda r: next(costs(r)).update(seconds=float("nan")), "finite, found nan"),
+            (lambda r: next(costs(r)).update(cpu_seconds=-1.0), "cpu_seconds must be"),
+            (lambda r: next(costs(r)).pop("carbon_g"), "carbon_g must be"),
+            (lambda r: next(costs(r))["energy"].update(kind="guessed"), "must say its kind"),
+            (lambda r: next(costs(r))["energy"].update(kind="absent"), "if and only if"),
+            (lambda r: next(costs(r))["energy"].update(hi=0.0), "lo <= joules <= hi"),
+            (lambda r: r["break_even"].pop("cone_quality"), "must list its tasks"),
+            (lambda r: r["dataset"].update(name=b"x"), "plain JSON"),
+        ],
+    )
+    def test_a_record_of_another_form_is_refused(self, record, spoil, message):
+        spoil(record)
+        assert any(message in line for line in complaints(record))
+
+
+class TestDeterminism:
+    def test_two_runs_give_the_same_qualities_to_the_last_digit(self, study, again):
+        for (_, a), (_, b) in zip(rows(study.record), rows(again[0]), strict=True):
+            for key in ("name", "quality", "quality_ci", "tune_quality", "settings"):
+                assert a[key] == b[key]
+
+    def test_another_seed_gives_others(self, study, other):
+        assert any(
+            a["quality"] != b["quality"]
+            for (_, a), (_, b) in zip(rows(study.record), rows(other), strict=True)
+        )
+
+
+class TestHonesty:
+    def test_the_cones_are_trained_once(self, again):
+        record, fits = again
+        assert len(fits) == 10 + 1
+        assert sum(fits) == 2 * record["dataset"]["n_fit"]
+        assert [part["cones"] for part in record["cone"]["parts"]] == [10, 1]
+
+    def test_the_cones_cost_what_their_parts_cost(self, record):
+        parts = [part["cost"]["cpu_seconds"] for part in record["cone"]["parts"]]
+        assert record["cone"]["cost"]["cpu_seconds"] == pytest.approx(sum(parts))
+
+    def test_no_joule_is_called_measured_without_a_counter(self, record):
+        if PowercapMeter().probe().ok:
+            pytest.skip("this machine has an energy counter")
+        assert {found["energy"]["kind"] for found in costs(record)} == {"modelled"}
+
+    def test_carbon_is_null_unless_an_intensity_was_given(self, record, other):
+        assert all(found["carbon_g"] is None for found in costs(record))
+        for found in costs(other):
+            expected = found["energy"]["joules"] / 3.6e6 * 2.0 * 100.0
+            assert found["carbon_g"] == pytest.approx(expected)
+
+    def test_an_oracle_says_so_and_never_stands_for_its_arm(self, record):
+        oracles = {row["name"] for _, row in rows(record) if row["oracle"]}
+        assert oracles and all("oracle" in name for name in oracles)
+        for task in record["tasks"].values():
+            for arm in ("reuse", "retrain", "free"):
+                assert not breakeven.chosen(task, arm)["oracle"]
+
+    def test_baselines_improve_on_what_was_given(self, record):
+        for task, start in (
+            ("denoise_gaussian", "Gaussian filter"),
+            ("denoise_gaussian", "total variation"),
+            ("denoise_salt_pepper", "median filter"),
+            ("denoise_periodic", "notch filter, wave known"),
+            ("inpaint", "biharmonic"),
+            ("deblur", "L2 in Fourier space"),
+        ):
+            spoilt = named(record, task, "left as it is")
+            assert named(record, task, start)["quality"] > spoilt["quality"]
+
+    def test_the_cone_does_what_the_source_claims(self, record):
+        def of(task, start):
+            return named(record, task, start)["quality"]
+
+        assert of("classify_0_1", "nearest class cone") > 0.97
+        assert of("classify_10", "nearest class cone") > 0.95
+        one_norm = of("denoise_salt_pepper", "nearest class cone, 1-norm")
+        assert one_norm > of("denoise_salt_pepper", "nearest class cone, 2-norm") + 1
+        assert one_norm > of("denoise_salt_pepper", "median filter") + 3
+        assert of("inpaint", "nearest class cone, copy-back") > of("inpaint", "biharmonic") + 2
+        assert of("inpaint", "nearest class cone, copy-back") > of(
+            "inpaint", "nearest class cone, p"
+        )
+        assert of("separate", "both class cones, W") > of("separate", "half each") + 4
+        assert of("detect", "distance to the cones") > 0.9
+
+
+class TestBreakEven:
+    def test_only_tasks_at_equal_or_better_quality_count(self, record):
+        answer = record["break_even"]
+        for name, verdict in answer["tasks"].items():
+            better = verdict["reuse_quality"] >= verdict["retrain_quality"]
+            assert verdict["reached"] == better == (name in answer["equal_quality"]["tasks"])
+        assert answer["cone_quality"]["tasks"] == list(TASKS)
+
+    @pytest.mark.parametrize("scenario", ["equal_quality", "cone_quality"])
+    @pytest.mark.parametrize("unit", ["seconds", "cpu_seconds", "joules"])
+    def test_its_counts_follow_from_its_costs(self, record, scenario, unit):
+        answer = record["break_even"][scenario][unit]
+        given = dict(answer["costs"])
+        n_tasks, n_items = int(given.pop("n_tasks")), given.pop("n_items")
+        again = break_even(**given, n_tasks=n_tasks, n_items=n_items, unit=unit).as_dict()
+        assert again == answer
+        assert [s["rho"] for s in answer["sensitivity"]] == [0.5, 1.0, 2.0]
+
+    def test_the_cone_pays_its_training_in_full(self, record):
+        answer = record["break_even"]["cone_quality"]["cpu_seconds"]
+        assert answer["costs"]["train_shared"] == record["cone"]["cost"]["cpu_seconds"]
+
+    def made_up(self, reuse, retrain, joules=1.0):
+        def spent(seconds):
+            energy = {"joules": joules, "kind": "absent" if joules is None else "modelled"}
+            return {"seconds": seconds, "cpu_seconds": seconds, "energy": energy}
+
+        def row(arm, name, quality, train, use):
+            return {"arm": arm, "name": name, "oracle": False, "quality": quality,
+                    "tune_quality": quality, "train": train and spent(train), "use": spent(use)}  # fmt: skip  # noqa: E501
+
+        found = [row("reuse", "cone", reuse, None, 1.0)]
+        found += [row("retrain", f"rival {q}", q, t, 0.5) for q, t in retrain]
+        return {"metric": "psnr_db", "n_items": 100, "results": found}, spent(20.0)
+
+    def test_nothing_is_saved_where_no_task_is_reached(self):
+        task, cone = self.made_up(20.0, [(21.0, 9.0)])
+        answer = breakeven.compare({"t": task}, cone)
+        assert answer["equal_quality"] == {
+            "tasks": [],
+            "seconds": None,
+            "cpu_seconds": None,
+            "joules": None,
+        }
+        assert not answer["tasks"]["t"]["reached"]
+        assert table.count(answer["equal_quality"]["seconds"]) == "not reached"
+
+    def test_the_cheapest_rival_of_the_cones_quality_is_taken(self):
+        task, cone = self.made_up(20.0, [(25.0, 90.0), (20.5, 9.0), (19.0, 1.0)])
+        answer = breakeven.compare({"t": task}, cone)
+        assert answer["tasks"]["t"]["cheapest_adequate"] == "rival 20.5"
+        costs = answer["cone_quality"]["seconds"]["costs"]
+        assert costs["train_task"] == 9.0
+        assert costs["reuse_item"] == 0.01 and costs["retrain_item"] == 0.005
+
+    def test_where_none_reaches_it_the_best_one_is_taken(self):
+        task, cone = self.made_up(30.0, [(25.0, 90.0), (20.5, 9.0)])
+        answer = breakeven.compare({"t": task}, cone)
+        assert answer["tasks"]["t"]["cheapest_adequate"] == "rival 25.0"
+        assert answer["equal_quality"]["tasks"] == ["t"]
+
+    def test_absent_joules_give_no_answer_in_joules(self):
+        task, cone = self.made_up(30.0, [(25.0, 90.0)], joules=None)
+        answer = breakeven.compare({"t": task}, cone)["equal_quality"]
+        assert answer["joules"] is None and answer["seconds"] is not None
+
+
+@pytest.fixture(scope="module")
+def folder(study, tmp_path_factory):
+    out = tmp_path_factory.mktemp("study") / "new" / "folder"
+    assert write_study(study, out, command="fastcone study <quick>") == out / "report.html"
+    return out
+
+
+class TestOutput:
+    def test_json_is_the_record(self, study, folder):
+        found = json.loads((folder / "study.json").read_text())
+        assert found.pop("command") == "fastcone study <quick>"
+        assert found == json.loads(json.dumps(study.record))
+
+    def test_there_is_a_picture_of_each_task_the_cones_the_costs_and_the_break_even(self, folder):
+        names = {path.stem for path in folder.glob("*.png")}
+        assert names == {*TASKS, "cone", "costs", "break_even"}
+        for path in folder.glob("*.png"):
+            assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5000
+
+    def test_the_report_is_one_file_that_names_every_contender(self, study, folder):
+        page = (folder / "report.html").read_text()
+        sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+        assert all(source.startswith(("data:image/png;base64,", "#")) for source in sources)
+        assert len([s for s in sources if s.startswith("data:")]) == len(TASKS) + 3
+        assert "fastcone study &lt;quick&gt;" in page and "<quick>" not in page
+        for _, row in rows(study.record):
+            assert row["name"].replace("&", "&amp;") in page
+        assert "modelled" in page or "measured" in page
+
+    def test_a_malformed_record_is_not_written(self, study, tmp_path):
+        record = copy.deepcopy(study.record)
+        record["schema"] = 7
+        spoilt = type(study)(record, study.galleries, study.model)
+        with pytest.raises(ValueError, match="schema must be 1"):
+            write_study(spoilt, tmp_path / "out", command="x")
+        assert not (tmp_path / "out").exists()
+
+    def test_the_text_table_has_a_line_per_task_and_the_price_of_the_cones(self, study):
+        text = table.text(study.record)
+        for name, task in study.record["tasks"].items():
+            line = next(line for line in text.splitlines() if line.startswith(name + " "))
+            best = breakeven.chosen(task, "reuse")
+            assert table.quality(task["metric"], best["quality"]) in line
+        assert "trained once" in text and "Break-even" in text
+        assert max(map(len, text.splitlines())) <= 160
