@@ -66,7 +66,13 @@ def test_answers_are_as_good_as_highs_and_gaps_are_never_too_small(make, l1):
         assert solution.objective == pytest.approx(objective(A, b, solution.x, l1), abs=rounding)
         assert solution.converged == (solution.gap <= 1e-9)
         # nothing is known of the mass of x where generators of both signs differ only in scale
-        if make.__name__ not in ("row_scales", "column_scales", "integer_ties", "tall"):
+        if make.__name__ not in (
+            "row_scales",
+            "row_weights",
+            "column_scales",
+            "integer_ties",
+            "tall",
+        ):
             assert solution.converged, (make.__name__, seed, solution.gap)
 
 

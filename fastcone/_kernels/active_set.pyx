@@ -34,32 +34,9 @@ from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.dense cimport axpy
+from fastcone._kernels.factors cimport UNIT, Factors, enter, generator, leave, minimise
 from fastcone._kernels.sums cimport dot
 from fastcone._kernels.tables cimport ActiveSetTable
-
-cdef extern from *:
-    """
-    #define FC_UNIT 1.1102230246251565e-16      /* unit roundoff of float64 */
-    """
-    const double UNIT "FC_UNIT"
-
-
-cdef struct Factors:
-    Py_ssize_t m, n, k      # A is m x n; k = |P|
-    double fuzz             # see the head
-    bint penalised          # some l1_j > 0
-    const double* rows      # see the head
-    double* columns
-    Py_ssize_t* fetched
-    const double* norm
-    double* Q               # n x m: row i is the i-th orthonormal direction (k in use)
-    double* R               # n x n: row i is column i of R, entries 0..i (k in use)
-    double* qb              # n: Q'b
-    double* z               # n: the minimiser on P
-    double* h               # n: coefficients of a Gram-Schmidt pass
-    double* r               # m: residual
-    double* w               # n: A'r
-    Py_ssize_t* P           # n: the support, in the order of the factors
 
 
 cdef void gradient(Py_ssize_t m, Py_ssize_t n, const double* rows, const double* r,
@@ -75,90 +52,6 @@ cdef void gradient(Py_ssize_t m, Py_ssize_t n, const double* rows, const double*
                 a[2 * n + j] * r[4 * i + 2] + a[3 * n + j] * r[4 * i + 3])
     for i in range(m - m % 4, m):
         axpy(n, r[i], rows + i * n, w)
-
-
-cdef const double* generator(Factors* f, Py_ssize_t j) noexcept nogil:
-    """a_j, contiguous"""
-    cdef double* a = f.columns + j * f.m
-    cdef Py_ssize_t i
-    if not f.fetched[j]:
-        f.fetched[j] = True
-        for i in range(f.m):
-            a[i] = f.rows[i * f.n + j]
-    return a
-
-
-cdef bint enter(Factors* f, Py_ssize_t j, const double* b) noexcept nogil:
-    """Append a_j = Q R_k + rho q to the factors; False, with nothing appended, if rho is noise."""
-    cdef double* q = f.Q + f.k * f.m
-    cdef double* column = f.R + f.k * f.n
-    cdef double rho, coefficient
-    cdef Py_ssize_t i
-    cdef int _sweep
-    memcpy(q, generator(f, j), f.m * sizeof(double))
-    memset(column, 0, f.n * sizeof(double))
-    for _sweep in range(2):
-        for i in range(f.k):
-            coefficient = dot[double](f.m, f.Q + i * f.m, q)
-            column[i] += coefficient
-            axpy(f.m, -coefficient, f.Q + i * f.m, q)
-    rho = sqrt(dot[double](f.m, q, q))
-    if rho <= f.fuzz * (f.k + 1) * UNIT * f.norm[j] or f.k == f.m:
-        return False
-    for i in range(f.m):
-        q[i] /= rho
-    column[f.k] = rho
-    f.qb[f.k] = dot[double](f.m, q, b)
-    f.P[f.k] = j
-    f.k += 1
-    return True
-
-
-cdef void leave(Factors* f, Py_ssize_t out) noexcept nogil:
-    """Drop the column at position `out`; rotations make R triangular again."""
-    cdef Py_ssize_t i, j, row
-    cdef double c, s, rho, upper
-    cdef double* q0
-    cdef double* q1
-    for j in range(out, f.k - 1):
-        memcpy(f.R + j * f.n, f.R + (j + 1) * f.n, (j + 2) * sizeof(double))
-        f.P[j] = f.P[j + 1]
-    f.k -= 1
-    for i in range(out, f.k):
-        rho = sqrt(f.R[i * f.n + i] ** 2 + f.R[i * f.n + i + 1] ** 2)
-        c = f.R[i * f.n + i] / rho
-        s = f.R[i * f.n + i + 1] / rho
-        for j in range(i, f.k):
-            upper = f.R[j * f.n + i]
-            f.R[j * f.n + i] = c * upper + s * f.R[j * f.n + i + 1]
-            f.R[j * f.n + i + 1] = c * f.R[j * f.n + i + 1] - s * upper
-        q0 = f.Q + i * f.m
-        q1 = q0 + f.m
-        for row in range(f.m):
-            upper = q0[row]
-            q0[row] = c * upper + s * q1[row]
-            q1[row] = c * q1[row] - s * upper
-        upper = f.qb[i]
-        f.qb[i] = c * upper + s * f.qb[i + 1]
-        f.qb[i + 1] = c * f.qb[i + 1] - s * upper
-
-
-cdef void minimise(Factors* f, const double* l1) noexcept nogil:
-    """z = argmin on the support: R'h = l1_P, R z = Q'b - h."""
-    cdef Py_ssize_t i, j
-    cdef double total
-    for i in range(f.k):
-        f.z[i] = f.qb[i]
-    if f.penalised:
-        for i in range(f.k):
-            total = l1[f.P[i]]
-            for j in range(i):
-                total -= f.R[i * f.n + j] * f.h[j]
-            f.h[i] = total / f.R[i * f.n + i]
-            f.z[i] -= f.h[i]
-    for i in range(f.k - 1, -1, -1):
-        f.z[i] /= f.R[i * f.n + i]
-        axpy(i, -f.z[i], f.R + i * f.n, f.z)
 
 
 cdef double step_length(Factors* f, const double* x, Py_ssize_t* wall) noexcept nogil:

@@ -40,7 +40,9 @@ from fastcone._kernels.dense cimport (
     accumulate, axpy, combine, gather, height, padded, times, transposed,
 )
 from fastcone._kernels.tables cimport NNLADTable
-from fastcone._kernels.vertex cimport FAR, NOISE, Problem, breakpoints, walk, wall
+from fastcone._kernels.vertex cimport (
+    EXACT, FAR, NOISE, OPTIMAL, PROGRESS, Problem, breakpoints, walk, wall,
+)
 
 cdef enum:
     # index begins with the problem under way, its k, steps used (-1: not begun), steps since the
@@ -49,16 +51,6 @@ cdef enum:
     STATE = 8
     RENEW = 100             # steps between two refreshes
     PATIENCE = 3            # refreshes without a lower objective: rounding has taken over
-
-cdef extern from *:
-    """
-    #define FC_OPTIMAL 1e-13    /* a price this small is zero: ||a_j||_1, |y_i| are of order 1 */
-    #define FC_EXACT 1e-11      /* a step may move the interpolated rows by this, ||.||_1 */
-    #define FC_PROGRESS 1e-13   /* an objective that falls by less does not count as lower */
-    """
-    const double OPTIMAL "FC_OPTIMAL"
-    const double EXACT "FC_EXACT"
-    const double PROGRESS "FC_PROGRESS"
 
 
 cdef void set_prices(Problem* f) noexcept nogil:

@@ -17,11 +17,14 @@ cdef extern from *:
     #define NOISE 1e-14     /* |u_i| below NOISE size_i ||d||_1 does not move row i */
     #define PIVOT 1e-7      /* a pivot is preferred above this, relative as NOISE */
     #define SLACK 1e-13     /* a coefficient this negative is zero: ||b||_1 is of order 1 */
+    #define OPTIMAL 1e-13   /* a price this small is zero: ||a_j||_1, |y_i| are of order 1 */
+    #define EXACT 1e-11     /* a step may move the interpolated rows by this, ||.||_1 */
+    #define PROGRESS 1e-13  /* an objective that falls by less does not count as lower */
     #define fc_when(gap, rate, least) (fc_keep((rate) > (least), (gap) / (rate)) \\
                                        + fc_keep((rate) <= (least), (gap) - (gap) + FAR))
     #define fc_least(a, b) (fc_keep((a) < (b), a) + fc_keep((a) >= (b), b))
     """
-    const double FAR, NOISE, PIVOT, SLACK
+    const double FAR, NOISE, PIVOT, SLACK, OPTIMAL, EXACT, PROGRESS
     lane64 when "fc_when"(lane64 gap, lane64 rate, lane64 least) nogil
     lane64 least "fc_least"(lane64 a, lane64 b) nogil
 

@@ -19,7 +19,6 @@ from fastcone.study.problem import Contender, Items, Method, Settings, Task, Wor
 Array = npt.NDArray[Any]
 
 CLASSIFIER_WIDTH = 300
-SCALE_BYTES = 8
 LABEL_BYTES = 1
 DCT_STEPS = tuple(np.geomspace(0.05, 3.2, 19).round(4).tolist())
 
@@ -161,7 +160,8 @@ def detect(world: World) -> Task:
 def compress(world: World) -> Task:
     """Images in as few bytes as a class cone needs."""
     model, shape, fit = world.model, world.data.shape, world.data.fit
-    n_bytes = min(cone.W.shape[1] for cone in model.classes.values()) + SCALE_BYTES + LABEL_BYTES
+    packed = [tasks.compress(fit.x[0], cone) for cone in model.classes.values()]
+    n_bytes = max(one.nbytes for one in packed) + LABEL_BYTES
     bench = Bench(world, "compress", _as_they_are)
 
     def by_cones(items: Items) -> Array:
@@ -170,8 +170,7 @@ def compress(world: World) -> Task:
         for label, cone in model.classes.items():
             here = chosen == label
             if here.any():
-                packed = tasks.compress(items.data[here], cone)
-                answers[here] = packed.decompress(cone)
+                answers[here] = tasks.compress(items.data[here], cone).decompress(cone)
         return answers
 
     def pca() -> tuple[Method, Settings]:
@@ -189,8 +188,8 @@ def compress(world: World) -> Task:
 
     return bench.build(
         "Compression",
-        f"{n_bytes} bytes per image: 8 bits per generator, {SCALE_BYTES} bytes for the step, "
-        f"{LABEL_BYTES} for the class. The cone or the basis is shared and not counted.",
+        f"At most {n_bytes} bytes per image, the class included; the cones or the basis are shared "
+        "and not counted.",
         [
             Contender("reuse", "nearest class cone, 8 bits", by_cones),
             Contender("retrain", "PCA, 8 bits", train=pca),
