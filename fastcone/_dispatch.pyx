@@ -120,7 +120,7 @@ def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, cons
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
     assert stop.shape[0] == p and last.shape[0] == p and epochs.shape[0] == p
     assert weight.shape[0] == n
-    assert work.shape[0] >= (2 * n + 1) * _nnls.vectors * _product.bytes // sizeof(real)
+    assert work.shape[0] >= (2 * n + 1) * _nnls.vectors * _product.bytes // <Py_ssize_t> sizeof(real)
     if p == 0 or n == 0:
         epochs[:] = 0
         last[:] = 0
@@ -142,7 +142,7 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
     cdef Py_ssize_t n = coord.shape[0], p = C.shape[0], ld = C.shape[1]
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
     assert coord.shape[1] == 8 and size.shape[0] == p and out.shape[0] == p and out.shape[1] == 8
-    assert work.shape[0] >= (2 * n + 11) * _nnls.vectors * _product.bytes // sizeof(real)
+    assert work.shape[0] >= (2 * n + 11) * _nnls.vectors * _product.bytes // <Py_ssize_t> sizeof(real)
     if p == 0 or n == 0:
         out[:, :] = 0
         return
