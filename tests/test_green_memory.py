@@ -2,6 +2,7 @@
 """Peak memory of nested regions, and what is said where it cannot be known."""
 
 import gc
+import mmap
 import os
 
 import pytest
@@ -13,10 +14,14 @@ MB = 2**20 * max(1, (os.cpu_count() or 1) // 16)  # the kernel counts in batches
 
 
 def held(megabytes):
-    """Use so much memory and give it back; `MB` is larger than 2^20 on a large machine."""
+    """Use so much memory and give it back; `MB` is larger than 2^20 on a large machine.
+
+    Fresh pages from the kernel: an allocator may serve a block from pages that are resident already.
+    """
     gc.collect()
-    block = bytearray(megabytes * MB)
-    block[::4096] = b"x" * len(block[::4096])
+    with mmap.mmap(-1, megabytes * MB) as block:
+        for page in range(0, len(block), 4096):
+            block[page] = 1
 
 
 needs_reset = pytest.mark.skipif(
