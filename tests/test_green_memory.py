@@ -16,7 +16,7 @@ MB = 2**20 * max(1, (os.cpu_count() or 1) // 16)  # the kernel counts in batches
 def held(megabytes):
     """Use so much memory and give it back; `MB` is larger than 2^20 on a large machine.
 
-    Fresh pages from the kernel: an allocator may serve a block from pages that are resident already.
+    Fresh pages from the kernel: an allocator may serve a block from pages it has kept.
     """
     gc.collect()
     with mmap.mmap(-1, megabytes * MB) as block:
