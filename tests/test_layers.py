@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "fastcone"
 FLOORS = [  # the first pattern that matches a module's name gives its floor
     (r"_kernels(\..*)?", 1),
-    (r"_validation|_threads|_dispatch|_config|cy", 2),
+    (r"_validation|_threads|_panels|_dispatch|_config|cy", 2),
     (r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?|nnls|nnlad|nmf", 3),
     (r"_modelfile|_stencils|operators|cone", 4),
     (r"tasks(\..*)?", 5),
@@ -18,7 +18,7 @@ FLOORS = [  # the first pattern that matches a module's name gives its floor
 BESIDE = [  # imports allowed on one floor: from, to
     (r"_kernels\..*", r"_kernels\.(lanes|tables|sums|dense|vertex|basis|factors)"),
     (r"_threads", r"_validation"),
-    (r"_config", r"_threads|_dispatch"),
+    (r"_config|_panels", r"_threads|_dispatch"),
     (r"cy", r"_dispatch"),
     (r"_(nnls|nnlad|nmf)(\..*)?|nnls|nnlad|nmf", r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?"),
     (r"operators|cone", r"_modelfile|_stencils|operators"),

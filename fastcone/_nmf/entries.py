@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastcone import _dispatch
-from fastcone._nmf.problem import Block, Factors, Problem, pack, product
+from fastcone._nmf.problem import Block, Factors, Problem
+from fastcone._panels import pack, product
 from fastcone._threads import Scratch
 
 

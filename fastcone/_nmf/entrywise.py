@@ -20,7 +20,8 @@ import numpy as np
 
 from fastcone import _dispatch
 from fastcone._nmf.entries import Loss
-from fastcone._nmf.problem import Block, Factors, Problem, add_groups, outer, pack, product
+from fastcone._nmf.problem import Block, Factors, Problem, add_groups, outer
+from fastcone._panels import pack, product
 from fastcone._threads import Scratch
 
 

@@ -28,9 +28,8 @@ from fastcone._nmf.problem import (
     add_groups,
     dot,
     outer,
-    pack,
-    product,
 )
+from fastcone._panels import pack, product
 from fastcone._threads import Scratch
 
 BLOCK = 4  # coordinates per register block of the descent kernel

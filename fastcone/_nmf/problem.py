@@ -195,22 +195,6 @@ class Problem:
         return weights
 
 
-def pack(W: np.ndarray) -> np.ndarray:
-    """Return W (r, n) in panels of its columns, for products B W."""
-    panel = _dispatch.panel(W.dtype)
-    panels = aligned((W.shape[1] // panel, len(W), panel), W.dtype)
-    panels[...] = W.reshape(len(W), -1, panel).transpose(1, 0, 2)
-    return panels
-
-
-def product(panels: np.ndarray, rows: np.ndarray, scratch: Scratch, name: str) -> np.ndarray:
-    """Return rows @ (the packed matrix), in `scratch`."""
-    shape = (len(rows), panels.shape[0] * panels.shape[2])
-    out = scratch.take(name, shape, rows.dtype)
-    _dispatch.product(panels, rows, out, scratch.take("norm2", shape[:1], rows.dtype))
-    return out
-
-
 def outer(rows: np.ndarray, H: np.ndarray, out: np.ndarray, scratch: Scratch) -> None:
     """Add rows' H, the sum over the samples of a block, to `out`."""
     size = _dispatch.nmf_outer_work(*H.shape, H.dtype)

@@ -22,7 +22,8 @@ import math
 import numpy as np
 
 from fastcone import _threads
-from fastcone._nmf.problem import Block, Factors, Problem, outer, pack, product
+from fastcone._nmf.problem import Block, Factors, Problem, outer
+from fastcone._panels import pack, product
 from fastcone._threads import Scratch
 
 INITS = ("random", "nndsvd", "nndsvda", "nndsvdar")

@@ -4,9 +4,7 @@
 a) Column j of A is multiplied by 2^e_j, so that its largest entry lies in [1/2, 1), and a
    target b by a power of two, so that ||b|| lies in [1, 2): exact operations, hence the same
    bits whatever powers of two the caller's units hold, and no Gram matrix that overflows.
-b) `Packed` is a matrix in the panel layout of the product kernel. Every product of the solver
-   goes through that kernel, whose sums have one order whatever the batch: no BLAS, whose bits
-   depend on the shape of the batch and on its threads.
+b) `Packed` is a matrix in the panel layout of the product kernel (`_panels.py`).
 c) `Gram` is G = A'A + l2 in the layout of the descent kernel, with all that a certificate
    needs (docs/nnls.md, "Certificate"): a lower bound `lam` of the least eigenvalue of G with
    unit diagonal, and a shift y0 = A z, A'y0 > 0, where one is found.
@@ -19,8 +17,8 @@ import functools
 
 import numpy as np
 
-from fastcone import _dispatch
-from fastcone._threads import Scratch, aligned
+from fastcone._panels import pack, product_and_norms
+from fastcone._threads import Scratch
 
 FACTS = 8  # numbers per coordinate and per problem in the report kernel
 BLOCK = 4  # coordinates per register block of the descent kernel
@@ -61,26 +59,18 @@ def ridge(l2: float, exponent: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 class Packed:
-    """A matrix (m, n) in the panels of the product kernel; `ld` is n rounded up to whole panels."""
+    """A matrix (m, n) in panels; `ld` is n rounded up to whole panels."""
 
     def __init__(self, A: np.ndarray) -> None:
-        m, self.n = A.shape
-        width = _dispatch.panel(A.dtype)
-        count = -(-self.n // width)
-        self.ld = count * width
-        wide = np.zeros((m, self.ld), dtype=A.dtype)
-        wide[:, : self.n] = A
-        self.panels = aligned((count, m, width), A.dtype)
-        self.panels[...] = wide.reshape(m, count, width).transpose(1, 0, 2)
+        self.n = A.shape[1]
+        self.panels = pack(A)
+        self.ld = self.panels.shape[0] * self.panels.shape[2]
 
     def product(
         self, rows: np.ndarray, scratch: Scratch, name: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return rows @ A, (p, ld), and the squared norms of the rows, both in `scratch`."""
-        C = scratch.take(name, (len(rows), self.ld), self.panels.dtype)
-        norm2 = scratch.take(name + " norm2", (len(rows),), self.panels.dtype)
-        _dispatch.product(self.panels, rows, C, norm2)
-        return C, norm2
+        return product_and_norms(self.panels, rows, scratch, name)
 
 
 class Generators:
