@@ -35,15 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args(arguments)
     try:
-        if options.command == "doctor":
-            return doctor()
-        return study(options, arguments)
-    except (ImportError, OSError, ValueError) as error:
-        print(f"fastcone {options.command}: error: {error}", file=sys.stderr)
-        return 1
+        return doctor() if options.command == "doctor" else study(options, arguments)
     except KeyboardInterrupt:
-        print(f"fastcone {options.command}: interrupted", file=sys.stderr)
-        return 130
+        return _failed(options, "interrupted", status=130)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -99,15 +93,15 @@ def doctor() -> int:
 
 def study(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Run the study, write it, and print its table."""
-    from fastcone.study import require
-
-    require()
+    try:
+        data = _images(options)
+        options.out.mkdir(parents=True, exist_ok=True)
+    except (ImportError, OSError, ValueError) as error:
+        return _failed(options, f"error: {error}")
     from fastcone.study.output import write_study
     from fastcone.study.runner import run_study
     from fastcone.study.table import text
 
-    data = _images(options)
-    options.out.mkdir(parents=True, exist_ok=True)
     progress, close = _bar() if sys.stderr.isatty() else (None, lambda: None)
     try:
         found = run_study(
@@ -121,13 +115,24 @@ def study(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     finally:
         close()
     command = shlex.join(["python", "-m", "fastcone", *arguments])
-    report = write_study(found, options.out, command=command)
+    try:
+        report = write_study(found, options.out, command=command)
+    except OSError as error:
+        return _failed(options, f"error: {error}")
     print(text(found.record))
     print(f"report: {report}")
     return 0
 
 
+def _failed(options: argparse.Namespace, reason: str, *, status: int = 1) -> int:
+    print(f"fastcone {options.command}: {reason}", file=sys.stderr)
+    return status
+
+
 def _images(options: argparse.Namespace) -> Dataset:
+    from fastcone.study import require
+
+    require()
     from fastcone.study import data
 
     if options.data is not None:
@@ -150,8 +155,8 @@ def _bar() -> tuple[Progress, Callable[[], None]]:
 
 
 def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be an integer >= 0, found {text}")
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"must be an integer from 0 to 2^32 - 1, found {text}")
     return int(text)
 
 

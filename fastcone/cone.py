@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from fastcone._modelfile import read_model, write_model
+from fastcone._rows import Array, Loss, filled, groups, narrowed, row_norms
 from fastcone._validation import (
-    check_finite,
     check_nonnegative,
     check_shape,
     choice,
@@ -32,8 +32,6 @@ from fastcone.operators import Operator, boolean_array
 
 __all__ = ["Cone", "Projection"]
 
-Array = npt.NDArray[Any]
-Loss = Literal["l2", "l1"]
 
 # The gap asked for. A signal is as near to the exact projection as its square root, relative to the
 # sample, and the last digits cost a fraction of the first: see `Projection.gap`.
@@ -130,7 +128,8 @@ class Cone:
         rank : int
             Number of generators ``d``.
         mask : array_like of bool, shape (N, m), optional
-            True where `X` is known, with samples as rows like `X`; the rest may be NaN.
+            True where `X` is known, with samples as rows like `X`; the rest may be NaN. The solver
+            is then "mu", the one of `nmf` that takes a mask.
         **options
             The keywords of `fastcone.nmf`: loss, solver, l1_W, l1_H, max_iter, random_state, ...
 
@@ -152,7 +151,8 @@ class Cone:
         if mask is not None:
             known = boolean_array("mask", mask)
             check_shape("mask", known, samples.shape)
-            samples, options["mask"] = _filled("X", samples, known), known.T
+            options.setdefault("solver", "mu")
+            samples, options["mask"] = filled("X", samples, known), known.T
         check_nonnegative("X", samples)
         return cls(nmf(samples.T, rank, **options).W)
 
@@ -215,11 +215,11 @@ class Cone:
         if forward is not None:
             A = check_operator("forward", forward, A.shape[0]).apply_to(A)
         rows, known, single = _samples(V, mask, A.shape[0])
-        W, A = (matrix.astype(rows.dtype, copy=False) for matrix in (self._W, A))
+        W, A = (narrowed(matrix, rows.dtype) for matrix in (self._W, A))
         n_samples, rank = rows.shape[0], W.shape[1]
         coef = np.zeros((n_samples, rank), rows.dtype)
         gap = np.zeros(n_samples)
-        for group, seen in _groups(known, n_samples):
+        for group, seen in groups(known, n_samples):
             part = rows[group] if seen is None else rows[group][:, seen]
             if not part.size:
                 continue
@@ -367,34 +367,5 @@ def _samples(
     known = None
     if mask is not None:
         known = check_known("mask", mask, rows.shape)
-        rows = _filled("V", rows, known)
+        rows = filled("V", rows, known)
     return np.atleast_2d(rows), known, rows.ndim == 1
-
-
-def _filled(name: str, rows: Array, known: npt.NDArray[np.bool_]) -> Array:
-    # Zeros for the unknown entries; the known ones must be finite.
-    rows = np.where(known, rows, 0)
-    check_finite(name, rows)
-    return rows
-
-
-def _groups(
-    known: npt.NDArray[np.bool_] | None, n_samples: int
-) -> list[tuple[Any, npt.NDArray[np.bool_] | None]]:
-    # Samples that share their known entries, and these entries; None where all are known.
-    if known is None:
-        return [(slice(None), None)]
-    if known.ndim == 1:
-        return [(slice(None), known)]
-    patterns, which, counts = np.unique(known, axis=0, return_inverse=True, return_counts=True)
-    members = np.split(np.argsort(which.ravel()), np.cumsum(counts)[:-1])
-    return list(zip(members, patterns, strict=False))  # no samples: no pattern, one empty split
-
-
-def row_norms(rows: Array, loss: Loss) -> Array:
-    """Return the 2-norms or 1-norms of rows, at any scale: no square overflows or vanishes."""
-    if loss == "l1":
-        return np.asarray(np.abs(rows).sum(axis=1))
-    peak = np.abs(rows).max(axis=1, initial=0)
-    scaled = rows / np.where(peak > 0, peak, 1)[:, None]
-    return np.asarray(peak * np.sqrt(np.einsum("ij,ij->i", scaled, scaled)))

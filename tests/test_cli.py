@@ -10,7 +10,7 @@ import pytest
 
 from fastcone import cli
 from fastcone import study as study_package
-from fastcone.study import cost, data, rivals
+from fastcone.study import cost, data, rivals, runner
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def test_module_and_command_are_one():
         (["fly"], "invalid choice"),
         (["study", "--dataset", "cifar"], "invalid choice"),
         (["study", "--data", "a.npz", "--dataset", "digits"], "not allowed with"),
-        (["study", "--seed", "-1"], "must be an integer >= 0, found -1"),
-        (["study", "--seed", "x"], "must be an integer >= 0, found x"),
+        (["study", "--seed", "-1"], "must be an integer from 0 to 2^32 - 1, found -1"),
+        (["study", "--seed", "x"], "must be an integer from 0 to 2^32 - 1, found x"),
         (["study", "--pue", "0.9"], "must be a number >= 1, found 0.9"),
         (["study", "--pue", "nan"], "must be a number >= 1, found nan"),
         (["study", "--intensity", "-3"], "must be a number >= 0, found -3"),
@@ -100,6 +100,15 @@ def test_an_output_that_is_a_file_is_refused_before_anything_runs(tmp_path, caps
     taken.write_text("x")
     assert cli.main(["study", "--data", str(images), "--out", str(taken)]) == 1
     assert "taken" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_study_itself_is_not_hidden(monkeypatch, tmp_path):
+    def broken(*arguments, **options):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(runner, "run_study", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        cli.main(["study", "--out", str(tmp_path / "out")])
 
 
 def test_missing_extras_are_named_with_the_command_that_helps(monkeypatch, capsys):

@@ -128,7 +128,7 @@ def test_fit_finds_a_cone_that_holds_its_samples(rng):
 def test_fit_looks_at_known_entries_only(rng):
     X = rng.random((40, 2)) @ rng.random((2, 15))
     known = rng.random(X.shape) < 0.8
-    options = {"max_iter": 500, "random_state": 0, "solver": "mu"}
+    options = {"max_iter": 500, "random_state": 0}
     first, second = (
         Cone.fit(np.where(known, X, junk), 2, mask=known, **options) for junk in (np.nan, 50.0)
     )
@@ -213,3 +213,11 @@ BAD_INPUT = {
 def test_bad_input_is_named(call, error, argument):
     with pytest.raises(error, match=rf"^{argument}\b"):
         call()
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e200])
+def test_samples_too_narrow_for_the_dictionary_are_refused(scale):
+    cone = Cone([[scale], [scale]])
+    with pytest.raises(ValueError, match="V is float32, too narrow for this cone's W"):
+        cone.project(np.ones(2, dtype=np.float32))
+    np.testing.assert_allclose(cone.project(np.ones(2)).signal, 1.0)

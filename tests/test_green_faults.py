@@ -246,11 +246,12 @@ def test_a_burst_within_one_refresh_is_not_called_impossible(tree):
     assert reading.joules == pytest.approx(0.4, abs=1e-3)
 
 
-def test_a_frozen_counter_is_absent_not_zero(tree, package):
+@pytest.mark.parametrize("seconds", [0.005, 0.05, 0.09, 1.0])
+def test_a_frozen_counter_is_absent_not_zero(tree, package, seconds):
     package.frozen = True
     p = profiler(tree)
     with p.region("r"):
-        tree.advance(1.0)
+        tree.advance(seconds)
     reading = energy(p)
     assert (reading.kind, reading.joules) == ("absent", None)
     assert "package-0 frozen" in reading.flags

@@ -4,6 +4,8 @@
 import copy
 import json
 import re
+from html.parser import HTMLParser
+from typing import ClassVar
 
 import pytest
 
@@ -177,6 +179,13 @@ class TestHonesty:
             spoilt = named(record, task, "left as it is")
             assert named(record, task, start)["quality"] > spoilt["quality"]
 
+    def test_codes_are_compared_at_equal_length(self, record):
+        task = record["tasks"]["compress"]
+        n_bytes = int(re.search(r"About (\d+) bytes", task["about"])[1])
+        generators = record["cone"]["parts"][0]["generators"]
+        assert min(generators) + 9 <= n_bytes <= max(generators) + 9
+        assert named(record, "compress", "PCA")["settings"]["components"] == n_bytes - 4
+
     def test_the_cone_does_what_the_source_claims(self, record):
         def of(task, start):
             return named(record, task, start)["quality"]
@@ -289,6 +298,21 @@ class TestOutput:
         for _, row in rows(study.record):
             assert row["name"].replace("&", "&amp;") in page
         assert "modelled" in page or "measured" in page
+
+    def test_the_report_is_well_formed(self, folder):
+        class Tags(HTMLParser):
+            open: ClassVar[list[str]] = []
+
+            def handle_starttag(self, tag, attributes):
+                if tag not in ("img", "meta"):
+                    self.open.append(tag)
+
+            def handle_endtag(self, tag):
+                assert self.open.pop() == tag
+
+        tags = Tags()
+        tags.feed((folder / "report.html").read_text())
+        assert tags.open == []
 
     def test_a_malformed_record_is_not_written(self, study, tmp_path):
         record = copy.deepcopy(study.record)

@@ -356,3 +356,12 @@ BAD_INPUT = {
 def test_bad_input_is_named(call, error, argument):
     with pytest.raises(error, match=rf"^{argument}\b"):
         call()
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_compression_does_not_depend_on_the_units_of_the_generators(scale):
+    W = np.array([[1.0, 0.0], [1.0, 2.0], [0.0, 1.0]])
+    want = compress([1.0, 3.0, 1.0], Cone(W))
+    got = compress([1.0, 3.0, 1.0], Cone(W * scale))
+    assert np.array_equal(got.codes, want.codes)
+    np.testing.assert_allclose(got.decompress(Cone(W * scale)), want.decompress(Cone(W)))

@@ -17,6 +17,7 @@ from .meter import REFRESH_NS, Availability, Domain, Sample, Tallies, Tally, all
 from .reading import Reading
 from .zones import Opener, Zone, discover, explain, open_readonly
 
+_SOME_NS = 3 * REFRESH_NS  # a package draws watts: one that counts nothing this long stands still
 _ENOUGH_NS = 100 * REFRESH_NS
 _MIRROR_NS = 2 * REFRESH_NS
 _PROBE_S = 0.05
@@ -268,7 +269,7 @@ def _fault(tally: Tally) -> str:
     """Say why a zone told nothing in a window, or return an empty string."""
     if tally.covered_ns == 0 and (tally.gaps or tally.samples == 0):
         return "not seen"
-    if tally.amount == 0 and tally.covered_ns >= _ENOUGH_NS:
+    if tally.amount == 0 and tally.covered_ns >= _SOME_NS:
         return "frozen"
     return ""
 

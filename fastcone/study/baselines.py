@@ -12,6 +12,7 @@ import scipy.fft
 import scipy.ndimage as ndi
 from skimage.restoration import denoise_tv_chambolle, inpaint_biharmonic
 
+from fastcone.operators import Blur
 from fastcone.study.corrupt import WAVE_HEIGHT, wave_number
 
 Array = npt.NDArray[Any]
@@ -112,6 +113,15 @@ def fourier_deblur(v: Array, shape: Shape, kernel: Array, weight: float) -> Arra
     wiener = transfer.conj() / (np.abs(transfer) ** 2 + weight)
     images = np.fft.ifft2(wiener * np.fft.fft2(v.reshape(-1, *shape))).real
     return np.asarray(images.reshape(v.shape))
+
+
+def exact_deblur(v: Array, shape: Shape, kernel: Array, weight: float) -> Array:
+    """Deblur by the same least squares with black beyond the edges, as the blur was made.
+
+    u = argmin ||A u - v||^2 + weight ||u||^2
+    """
+    A = Blur(shape, kernel, "zero").apply_to(np.eye(shape[0] * shape[1]))
+    return np.asarray(np.linalg.solve(A.T @ A + weight * np.eye(len(A)), A.T @ v.T).T)
 
 
 def bicubic(v: Array, shape: Shape) -> Array:

@@ -101,7 +101,10 @@ def train_common_cone(x: Array, rank: int, seed: int) -> Cone:
 
 
 def unit_generators(cone: Cone) -> Cone:
-    """Return the same cone with generators of length 1, so that penalties mean the same for all."""
+    """Return the same cone with generators of length 1, so that penalties mean the same for all.
+
+    Generators that training has emptied are left out.
+    """
     length = np.linalg.norm(cone.W, axis=0)
     return Cone(cone.W[:, length > 0] / length[length > 0])
 
@@ -135,6 +138,7 @@ def train_model(data: Dataset, account: Account, seed: int) -> tuple[Model, dict
                 "name": "class cones",
                 "cones": len(classes),
                 "rank": rank,
+                "generators": [cone.W.shape[1] for cone in classes.values()],
                 "iterations": CLASS_ITERATIONS,
                 "clean_psnr_db": _clean_psnr(data, classes),
                 "cost": class_cost,
@@ -143,6 +147,7 @@ def train_model(data: Dataset, account: Account, seed: int) -> tuple[Model, dict
                 "name": "common cone",
                 "cones": 1,
                 "rank": common_rank,
+                "generators": [common.W.shape[1]],
                 "iterations": COMMON_ITERATIONS,
                 "clean_psnr_db": _clean_psnr(data, common),
                 "cost": common_cost,

@@ -158,11 +158,12 @@ def detect(world: World) -> Task:
 
 
 def compress(world: World) -> Task:
-    """Images in as few bytes as a class cone needs."""
+    """Images in as many bytes as the code of the nearest class cone takes on average."""
     model, shape, fit = world.model, world.data.shape, world.data.fit
-    packed = [tasks.compress(fit.x[0], cone) for cone in model.classes.values()]
-    n_bytes = max(one.nbytes for one in packed) + LABEL_BYTES
     bench = Bench(world, "compress", _as_they_are)
+    length = {c: tasks.compress(fit.x[0], cone).nbytes for c, cone in model.classes.items()}
+    chosen = tasks.classify(bench.tune.data, model.classes).labels
+    n_bytes = int(np.mean([length[label] for label in chosen])) + LABEL_BYTES
 
     def by_cones(items: Items) -> Array:
         chosen = tasks.classify(items.data, model.classes).labels
@@ -188,7 +189,7 @@ def compress(world: World) -> Task:
 
     return bench.build(
         "Compression",
-        f"At most {n_bytes} bytes per image, the class included; the cones or the basis are shared "
+        f"About {n_bytes} bytes per image, the class included; the cones or the basis are shared "
         "and not counted.",
         [
             Contender("reuse", "nearest class cone, 8 bits", by_cones),

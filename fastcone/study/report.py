@@ -244,11 +244,22 @@ def _result(row: Row, metric: str, n_items: int) -> list[str]:
 
 
 def _cones(record: Row, images: Mapping[str, str]) -> str:
-    head = ["", "cones", "rank", "iterations", "time", "CPU time", "energy", "clean images"]
+    head = [
+        "",
+        "cones",
+        "rank",
+        "generators left",
+        "iterations",
+        "time",
+        "CPU time",
+        "energy",
+        "clean images",
+    ]
     rows = []
     for part in record["cone"]["parts"]:
         cost = part["cost"]
-        numbers = [str(part["cones"]), str(part["rank"]), str(part["iterations"])]
+        left = "-".join(dict.fromkeys(map(str, (min(part["generators"]), max(part["generators"])))))
+        numbers = [str(part["cones"]), str(part["rank"]), left, str(part["iterations"])]
         numbers += [seconds(cost["seconds"]), seconds(cost["cpu_seconds"]), joules(cost["energy"])]
         numbers.append(quality("psnr_db", part["clean_psnr_db"]))
         rows.append(f"<tr><td>{escape(part['name'])}</td>{''.join(map(_number, numbers))}</tr>")
@@ -274,8 +285,10 @@ def _method(record: Row) -> str:
         f"<dl>{said}</dl>"
         f"<p><b>Fairness:</b> {data['n_fit']} images train every model, {data['n_tune']} others "
         f"choose every setting and stop the training of the networks, {data['n_test']} test images "
-        "are used once, to judge. The time for choosing is part of each contender's training cost. "
-        "All arms run on the same cores; each step is measured once, short ones as the mean of "
+        "are used once, to judge (and, in the break-even, to say which tasks the cone does no "
+        "worse, without an interval). The time for choosing is part of each contender's training "
+        "cost. All arms run on the same cores, networks training on one BLAS thread; each step is "
+        "measured once, short ones as the mean of "
         "many runs. Intervals: Wilson for accuracy, bootstrap over test images otherwise; PSNR has "
         "peak 1 and is the mean over images. Idle power, cooling and making the hardware are not "
         "counted.</p>"

@@ -135,6 +135,13 @@ def deblur(world: World) -> Task:
                 kernel,
                 weight=FOURIER_WEIGHTS,
             ),
+            bench.free(
+                "L2, edges known",
+                baselines.exact_deblur,
+                shape,
+                kernel,
+                weight=FOURIER_WEIGHTS,
+            ),
             bench.untouched(),
         ],
     )

@@ -10,8 +10,9 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from fastcone._rows import Loss, row_norms
 from fastcone._validation import real_array
-from fastcone.cone import Cone, Loss, Options, Projection, check_operator, row_norms
+from fastcone.cone import Cone, Options, Projection, check_operator
 from fastcone.operators import Operator
 
 Array = npt.NDArray[Any]

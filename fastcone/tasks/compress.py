@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from fastcone._rows import row_norms
 from fastcone.cone import Cone
 from fastcone.tasks._nearest import Array, check_cone
 
@@ -117,4 +118,4 @@ def compress(
 
 
 def _column_norms(cone: Cone, dtype: npt.DTypeLike) -> Array:
-    return np.linalg.norm(cone.W, axis=0).astype(dtype)
+    return row_norms(cone.W.T, "l2").astype(dtype)
