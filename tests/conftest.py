@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fastcone import _dispatch
+
+# A job in the background starts with Ctrl-C ignored, and so would the children of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
