@@ -11,3 +11,5 @@ cdef const ActiveSetTable* _active_set
 cdef const NNLADTable* _nnlad
 cdef const NNLADProofTable* _nnlad_proof
 cdef const NMFTable* _nmf
+
+cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil

@@ -155,6 +155,11 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
                              &out[0, 0], &work[0])
 
 
+cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    """Numbers of work space `active_set` needs."""
+    return (n + 2) * ((m + 7) // 8 * 8) + n * n + 7 * n + 8
+
+
 def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1] fetched,
                const double[:, ::1] B, const double[::1] norm,
                const double[::1] price, const double[:, ::1] l1, double fuzz, double[:, ::1] X,
@@ -162,12 +167,13 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
                Py_ssize_t[::1] index):
     """Exact solution of one problem after the other, on the same rows of A (m, n)."""
     cdef Py_ssize_t m = rows.shape[0], n = rows.shape[1], p = B.shape[0], r
-    assert columns.shape[0] == n and columns.shape[1] == m and fetched.shape[0] == n
+    assert columns.shape[0] == n and columns.shape[1] == (m + 7) // 8 * 8
+    assert fetched.shape[0] == n
     assert B.shape[1] == m
     assert norm.shape[0] == n and price.shape[0] == n
     assert l1.shape[0] == p and l1.shape[1] == n
     assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p
-    assert work.shape[0] >= m * n + n * n + 6 * n + m + 1 and index.shape[0] > 2 * n
+    assert work.shape[0] >= active_set_work(m, n) and index.shape[0] >= 2 * n + 2
     if n == 0 or m == 0:
         X[:, :] = 0
         steps[:] = 0

@@ -4,6 +4,8 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport NAN, fabs, frexp, isfinite, ldexp, sqrt
 
 from fastcone cimport _dispatch
+from fastcone._kernels.dense cimport padded
+from fastcone._kernels.span cimport aligned
 
 import numpy as np
 
@@ -19,9 +21,10 @@ cdef enum:
 
 cdef struct Arrays:
     # where the parts of `work` and `index` begin
-    double* rows            # m x n: A scaled
-    double* columns         # n x m: the generators that entered
-    double* target          # m: b scaled
+    const double* rows      # m x n: A itself, or `copy`
+    double* copy            # m x n: A scaled
+    double* columns         # n x ld: the generators that entered
+    double* target          # ld: b scaled, padded with zeros
     double* norm            # n
     double* price           # n
     double* l1              # n: zeros
@@ -32,18 +35,20 @@ cdef struct Arrays:
 
 
 cdef Py_ssize_t nnls_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
-    return 2 * m * n + m + 3 * n + (m * n + n * n + m + 6 * n + 1)
+    return (n + 1) * padded(m) + 7 + m * n + 3 * n + _dispatch.active_set_work(m, n)
 
 
 cdef Py_ssize_t nnls_index(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
-    return 4 * n + 1
+    return 4 * n + 2
 
 
 cdef Arrays cut(Py_ssize_t m, Py_ssize_t n, double* work, Py_ssize_t* index) noexcept nogil:
     """Lay the arrays out in the caller's work space."""
     cdef Arrays a
-    a.rows, a.columns, a.target = work, work + m * n, work + 2 * m * n
-    a.norm = a.target + m
+    a.columns = aligned(work)
+    a.target = a.columns + n * padded(m)
+    a.rows = a.copy = a.target + padded(m)
+    a.norm = a.copy + m * n
     a.price, a.l1, a.rest = a.norm + n, a.norm + 2 * n, a.norm + 3 * n
     a.e, a.fetched, a.order = index, index + n, index + 2 * n
     return a
@@ -76,38 +81,70 @@ cdef int scale_target(Py_ssize_t m, const double* b, Py_ssize_t stride,
     return 2 * e
 
 
-cdef void scale_generators(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t row_stride,
-                           Py_ssize_t column_stride, double* rows, double* half, double* norm,
-                           Py_ssize_t* e) noexcept nogil:
-    """rows = A with columns scaled like `scale_target`; their norms and exponents."""
+cdef void measure(Py_ssize_t m, Py_ssize_t n, const double* rows, double* norm) noexcept nogil:
+    """norm_j = ||a_j||^2"""
+    cdef const double* a
     cdef Py_ssize_t i, j
     for j in range(n):
         norm[j] = 0
+    for i in range(m // 4):
+        a = rows + 4 * i * n
+        for j in range(n):
+            norm[j] += (a[j] * a[j] + a[n + j] * a[n + j]) + (
+                a[2 * n + j] * a[2 * n + j] + a[3 * n + j] * a[3 * n + j])
+    for i in range(m - m % 4, m):
+        for j in range(n):
+            norm[j] += rows[i * n + j] * rows[i * n + j]
+
+
+cdef bint usable(Py_ssize_t n, const double* norm) noexcept nogil:
+    """Whether squared norms are so far from over- and underflow that nothing needs scaling."""
+    cdef Py_ssize_t j
+    cdef bint far = True
+    for j in range(n):
+        far = far and 1e-150 < norm[j] < 1e150
+    return far
+
+
+cdef void scale_generators(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t row_stride,
+                           Py_ssize_t column_stride, double* rows, double* largest,
+                           Py_ssize_t* e) noexcept nogil:
+    """rows = A with columns scaled like `scale_target`, and their exponents."""
+    cdef double* half = largest
+    cdef Py_ssize_t i, j
+    for j in range(n):
+        largest[j] = 0
     for i in range(m):
         for j in range(n):
             rows[i * n + j] = A[i * row_stride + j * column_stride]
-            norm[j] = max(norm[j], fabs(rows[i * n + j]))
+            largest[j] = max(largest[j], fabs(rows[i * n + j]))
     for j in range(n):
-        e[j] = (exponent(norm[j]) + 1) // 2 * 2
+        e[j] = (exponent(largest[j]) + 1) // 2 * 2
         half[j] = ldexp(1, -<int> e[j] // 2)
-        norm[j] = 0
     for i in range(m):
         for j in range(n):
             rows[i * n + j] = times(rows[i * n + j], half[j])
-            norm[j] += rows[i * n + j] * rows[i * n + j]
-    for j in range(n):
-        norm[j] = sqrt(norm[j])
 
 
 cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t row_stride,
                   Py_ssize_t column_stride, const double* b, Py_ssize_t b_stride, double* x,
                   int* unit) noexcept nogil:
-    """Scale the problem and put x to 0; False if A or b holds NaN or infinity."""
+    """Scale the problem, where it must be, and put x to 0; False if A or b is not finite."""
     cdef double total = 0
+    cdef bint ready = column_stride == 1 and row_stride == n
     cdef Py_ssize_t i, j
     unit[0] = scale_target(m, b, b_stride, a.target)
-    scale_generators(m, n, A, row_stride, column_stride, a.rows, a.price, a.norm, a.e)
     for j in range(n):
+        a.e[j] = 0
+    if ready:
+        a.rows = A
+        measure(m, n, a.rows, a.norm)
+    if not ready or not usable(n, a.norm):
+        scale_generators(m, n, A, row_stride, column_stride, a.copy, a.price, a.e)
+        a.rows = a.copy
+        measure(m, n, a.rows, a.norm)
+    for j in range(n):
+        a.norm[j] = sqrt(a.norm[j])
         total += a.norm[j]
         a.price[j] = ldexp(1, <int> a.e[j])
         a.l1[j] = x[j] = a.fetched[j] = 0
@@ -129,7 +166,7 @@ cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, int unit, double* x) n
     cdef Py_ssize_t i, j
     for j in range(n):
         for i in range(m if x[j] != 0 else 0):
-            a.target[i] -= a.columns[j * m + i] * x[j]
+            a.target[i] -= a.columns[j * padded(m) + i] * x[j]
         x[j] = ldexp(x[j], unit - <int> a.e[j])
         total += x[j] - x[j]                    # not a number where x_j has overflowed
     for i in range(m):

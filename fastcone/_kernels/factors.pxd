@@ -5,68 +5,79 @@ Inlined into the active-set kernel, whose head tells what the arrays of the call
 """
 
 from libc.math cimport sqrt
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from fastcone._kernels.dense cimport axpy
-from fastcone._kernels.sums cimport dot
+from fastcone._kernels.span cimport dot, inner, subtract
 
 cdef extern from *:
     """
     #define FC_UNIT 1.1102230246251565e-16      /* unit roundoff of float64 */
+    #define FC_TWICE 0.3    /* of a column's norm: what is left below that is orthogonalised again */
     """
     const double UNIT "FC_UNIT"
+    const double TWICE "FC_TWICE"
 
 
 cdef struct Factors:
     Py_ssize_t m, n, k      # A is m x n; k = |P|
+    Py_ssize_t ld           # m rounded up to a multiple of 8: the length of a column
     double fuzz             # see the head
     bint penalised          # some l1_j > 0
     const double* rows      # see the head
     double* columns
     Py_ssize_t* fetched
     const double* norm
-    double* Q               # n x m: row i is the i-th orthonormal direction (k in use)
+    double* Q               # n x ld: row i is the i-th orthonormal direction (k in use)
     double* R               # n x n: row i is column i of R, entries 0..i (k in use)
     double* qb              # n: Q'b
     double* z               # n: the minimiser on P
-    double* h               # n: coefficients of a Gram-Schmidt pass
-    double* r               # m: residual
+    double* h               # n: R^-T l1_P, from `minimise` on
+    double* s               # n: scratch
+    const double* l1        # n
+    double* x               # n: the coefficients
+    double* b               # ld: the target
+    double size             # ||b||
+    double* r               # ld: residual
     double* w               # n: A'r
     Py_ssize_t* P           # n: the support, in the order of the factors
 
 
 cdef inline const double* generator(Factors* f, Py_ssize_t j) noexcept nogil:
-    """a_j, contiguous"""
-    cdef double* a = f.columns + j * f.m
+    """a_j, contiguous, padded with zeros"""
+    cdef double* a = f.columns + j * f.ld
     cdef Py_ssize_t i
     if not f.fetched[j]:
         f.fetched[j] = True
         for i in range(f.m):
             a[i] = f.rows[i * f.n + j]
+        for i in range(f.m, f.ld):
+            a[i] = 0
     return a
 
 
-cdef inline bint enter(Factors* f, Py_ssize_t j, const double* b) noexcept nogil:
+cdef inline bint enter(Factors* f, Py_ssize_t j) noexcept nogil:
     """Append a_j = Q R_k + rho q to the factors; False, with nothing appended, if rho is noise."""
-    cdef double* q = f.Q + f.k * f.m
+    cdef double* q = f.Q + f.k * f.ld
     cdef double* column = f.R + f.k * f.n
-    cdef double rho, coefficient
+    cdef double rho
     cdef Py_ssize_t i
-    cdef int _sweep
-    memcpy(q, generator(f, j), f.m * sizeof(double))
-    memset(column, 0, f.n * sizeof(double))
-    for _sweep in range(2):
+    memcpy(q, generator(f, j), f.ld * sizeof(double))
+    inner(f.ld, f.k, f.Q, q, column)
+    subtract(f.ld, f.k, f.Q, NULL, column, q)
+    rho = sqrt(dot(f.ld, q, q))
+    if rho < TWICE * f.norm[j]:
+        inner(f.ld, f.k, f.Q, q, f.s)
+        subtract(f.ld, f.k, f.Q, NULL, f.s, q)
         for i in range(f.k):
-            coefficient = dot[double](f.m, f.Q + i * f.m, q)
-            column[i] += coefficient
-            axpy(f.m, -coefficient, f.Q + i * f.m, q)
-    rho = sqrt(dot[double](f.m, q, q))
+            column[i] += f.s[i]
+        rho = sqrt(dot(f.ld, q, q))
     if rho <= f.fuzz * (f.k + 1) * UNIT * f.norm[j] or f.k == f.m:
         return False
-    for i in range(f.m):
+    for i in range(f.ld):
         q[i] /= rho
     column[f.k] = rho
-    f.qb[f.k] = dot[double](f.m, q, b)
+    f.qb[f.k] = dot(f.ld, q, f.b)
     f.P[f.k] = j
     f.k += 1
     return True
@@ -90,9 +101,9 @@ cdef inline void leave(Factors* f, Py_ssize_t out) noexcept nogil:
             upper = f.R[j * f.n + i]
             f.R[j * f.n + i] = c * upper + s * f.R[j * f.n + i + 1]
             f.R[j * f.n + i + 1] = c * f.R[j * f.n + i + 1] - s * upper
-        q0 = f.Q + i * f.m
-        q1 = q0 + f.m
-        for row in range(f.m):
+        q0 = f.Q + i * f.ld
+        q1 = q0 + f.ld
+        for row in range(f.ld):
             upper = q0[row]
             q0[row] = c * upper + s * q1[row]
             q1[row] = c * q1[row] - s * upper
@@ -101,7 +112,7 @@ cdef inline void leave(Factors* f, Py_ssize_t out) noexcept nogil:
         f.qb[i + 1] = c * f.qb[i + 1] - s * upper
 
 
-cdef inline void minimise(Factors* f, const double* l1) noexcept nogil:
+cdef inline void minimise(Factors* f) noexcept nogil:
     """z = argmin on the support: R'h = l1_P, R z = Q'b - h."""
     cdef Py_ssize_t i, j
     cdef double total
@@ -109,7 +120,7 @@ cdef inline void minimise(Factors* f, const double* l1) noexcept nogil:
         f.z[i] = f.qb[i]
     if f.penalised:
         for i in range(f.k):
-            total = l1[f.P[i]]
+            total = f.l1[f.P[i]]
             for j in range(i):
                 total -= f.R[i * f.n + j] * f.h[j]
             f.h[i] = total / f.R[i * f.n + i]

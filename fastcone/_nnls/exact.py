@@ -19,7 +19,7 @@ import numpy as np
 
 from fastcone import _dispatch
 from fastcone._nnls.gram import Generators, Gram, Packed
-from fastcone._threads import Scratch
+from fastcone._threads import Scratch, aligned
 
 FUZZ = 32.0  # roundings, per generator in the support, within which a generator is dependent
 
@@ -67,9 +67,9 @@ class Exact:
             B = np.ascontiguousarray(B[:, : self.m])
         X = np.zeros((len(B), self.n)) if start is None else start.copy()
         steps = np.empty(len(B), dtype=np.intp)
-        work = np.empty(self.m * self.n + self.n**2 + 6 * self.n + self.m + 1)
-        index = np.empty(2 * self.n + 1, dtype=np.intp)
-        columns = np.empty((self.n, self.m))
+        work = np.empty(_dispatch.active_set_work(self.m, self.n))
+        index = np.empty(2 * self.n + 2, dtype=np.intp)
+        columns = aligned((self.n, -(-self.m // 8) * 8), np.float64)
         fetched = np.zeros(self.n, dtype=np.intp)
         _dispatch.active_set(
             self.rows,
