@@ -35,7 +35,8 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy
 
-from fastcone._kernels.factors cimport UNIT, Factors, enter, generator, leave, minimise
+from fastcone._kernels.factors cimport UNIT, Factors, enter, enter_several, leave, minimise
+from fastcone._kernels.lanes cimport SHARE
 from fastcone._kernels.span cimport aligned, dot, gradient, inner, subtract
 from fastcone._kernels.tables cimport ActiveSetTable
 
@@ -266,14 +267,17 @@ cdef double advance(Factors* f, Py_ssize_t j, double objective, double* open, do
 
 cdef Py_ssize_t enter_best(Factors* f, Py_ssize_t most) noexcept nogil:
     """Let up to `most` generators enter, none with less than half the best score; r follows."""
-    cdef Py_ssize_t j = largest(f.n, f.w), tried = 0
+    cdef Py_ssize_t J[BATCH]
+    cdef Py_ssize_t j = largest(f.n, f.w), tried = 0, first
     cdef double least = f.w[j] / 2
     while tried < most and j >= 0 and f.w[j] >= least:
         f.w[j] = 0
+        J[tried] = j
         tried += 1
-        if enter(f, j):
-            subtract(f.ld, 1, f.Q + (f.k - 1) * f.ld, NULL, f.qb + f.k - 1, f.r)
         j = largest(f.n, f.w)
+    for first in range((tried + SHARE - 1) // SHARE):
+        enter_several(f, min(tried - first * SHARE, <Py_ssize_t> SHARE),
+                      J + first * SHARE)
     return tried
 
 

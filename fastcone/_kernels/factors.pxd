@@ -8,7 +8,8 @@ from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from fastcone._kernels.dense cimport axpy
-from fastcone._kernels.span cimport dot, inner, subtract
+from fastcone._kernels.lanes cimport SHARE
+from fastcone._kernels.span cimport dot, inner, inner_several, subtract, subtract_several
 
 cdef extern from *:
     """
@@ -56,15 +57,18 @@ cdef inline const double* generator(Factors* f, Py_ssize_t j) noexcept nogil:
     return a
 
 
-cdef inline bint enter(Factors* f, Py_ssize_t j) noexcept nogil:
-    """Append a_j = Q R_k + rho q to the factors; False, with nothing appended, if rho is noise."""
+cdef inline bint append(Factors* f, Py_ssize_t j, Py_ssize_t done) noexcept nogil:
+    """Append a_j = Q R_k + rho q to the factors; False, with nothing appended, if rho is noise.
+
+    Row k of Q holds a_j, already made orthogonal to the first `done` directions; row k of R what
+    that took.
+    """
     cdef double* q = f.Q + f.k * f.ld
     cdef double* column = f.R + f.k * f.n
     cdef double rho
     cdef Py_ssize_t i
-    memcpy(q, generator(f, j), f.ld * sizeof(double))
-    inner(f.ld, f.k, f.Q, q, column)
-    subtract(f.ld, f.k, f.Q, NULL, column, q)
+    inner(f.ld, f.k - done, f.Q + done * f.ld, q, column + done)
+    subtract(f.ld, f.k - done, f.Q + done * f.ld, NULL, column + done, q)
     rho = sqrt(dot(f.ld, q, q))
     if rho < TWICE * f.norm[j]:
         inner(f.ld, f.k, f.Q, q, f.s)
@@ -81,6 +85,43 @@ cdef inline bint enter(Factors* f, Py_ssize_t j) noexcept nogil:
     f.P[f.k] = j
     f.k += 1
     return True
+
+
+cdef inline bint enter(Factors* f, Py_ssize_t j) noexcept nogil:
+    """Let a_j enter; False, with nothing changed, if it lies in span(A_P) within rounding."""
+    memcpy(f.Q + f.k * f.ld, generator(f, j), f.ld * sizeof(double))
+    return append(f, j, 0)
+
+
+cdef inline void place_several(Factors* f, Py_ssize_t count, const Py_ssize_t* J) noexcept nogil:
+    """Bring up to SHARE generators into the rows from k on, orthogonal to Q, with shared loads."""
+    cdef double* v[SHARE]
+    cdef double* column[SHARE]
+    cdef Py_ssize_t row
+    cdef int h
+    for h in range(SHARE):                      # the last generator is repeated to stay full
+        row = f.k + min(<Py_ssize_t> h, count - 1)
+        v[h] = f.Q + row * f.ld
+        column[h] = f.R + row * f.n
+        if h < count:
+            memcpy(v[h], generator(f, J[h]), f.ld * sizeof(double))
+    inner_several(f.ld, f.k, f.Q, <const double**> v, column)
+    subtract_several(f.ld, f.k, f.Q, <int> count, column, v)
+
+
+cdef inline void enter_several(Factors* f, Py_ssize_t count, const Py_ssize_t* J) noexcept nogil:
+    """Let those of up to SHARE generators enter that can; r follows."""
+    cdef Py_ssize_t c, k = f.k
+    cdef bint entered
+    if count > 1:
+        place_several(f, count, J)
+    for c in range(count):
+        if f.k < k + c:
+            memcpy(f.Q + f.k * f.ld, f.Q + (k + c) * f.ld, f.ld * sizeof(double))
+            memcpy(f.R + f.k * f.n, f.R + (k + c) * f.n, k * sizeof(double))
+        entered = append(f, J[c], k) if count > 1 else enter(f, J[c])
+        if entered:
+            subtract(f.ld, 1, f.Q + (f.k - 1) * f.ld, NULL, f.qb + f.k - 1, f.r)
 
 
 cdef inline void leave(Factors* f, Py_ssize_t out) noexcept nogil:

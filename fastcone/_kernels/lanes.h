@@ -5,6 +5,7 @@
  *
  *   FC_V     vectors per tile: a tile is FC_V * (FC_BYTES / sizeof(real)) problems
  *   FC_ROWS  problems per register block of the product kernel
+ *   FC_SHARE generators per register block of the exact solver
  */
 #pragma once
 #if defined(__AVX512F__)
@@ -18,6 +19,7 @@
 #define FC_ROWS 4
 #endif
 #define FC_V 3
+#define FC_SHARE (FC_ROWS / 2)
 typedef float lane32 __attribute__((vector_size(FC_BYTES)));
 typedef double lane64 __attribute__((vector_size(FC_BYTES)));
 typedef double loose64 __attribute__((vector_size(FC_BYTES), aligned(8)));  /* at any address */

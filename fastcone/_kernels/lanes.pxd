@@ -4,6 +4,7 @@
 cdef extern from "lanes.h" nogil:
     const int V "FC_V"
     const int ROWS "FC_ROWS"
+    const int SHARE "FC_SHARE"
     const int BYTES "FC_BYTES"
     ctypedef float lane32
     ctypedef double lane64

@@ -6,7 +6,7 @@ The lanes of a vector are the m entries of a row, in the products with a vector 
 """
 
 from fastcone._kernels.dense cimport across, zero
-from fastcone._kernels.lanes cimport BYTES, lane64, loose64, spread
+from fastcone._kernels.lanes cimport BYTES, SHARE, lane64, loose64, spread
 
 cdef enum:
     GROUP = 4           # rows that share each load of a vector
@@ -87,6 +87,56 @@ cdef inline void subtract(Py_ssize_t length, Py_ssize_t count, const double* A,
             for c in range(GROUP):
                 acc = acc - a[c][i] * w[c]
             x[i] = acc
+
+
+cdef inline void inner_several(Py_ssize_t length, Py_ssize_t count, const double* A,
+                               const double** v, double** out) noexcept nogil:
+    """out[h]_i = a_i'v[h] for `count` rows and SHARE vectors"""
+    cdef lane64 part[GROUP * SHARE]
+    cdef const loose64* a[GROUP]
+    cdef double total[GROUP * SHARE]
+    cdef lane64 x
+    cdef Py_ssize_t first, i, group, vectors = length * sizeof(double) // BYTES
+    cdef int c, h
+    for group in range((count + GROUP - 1) // GROUP):
+        first = group * GROUP
+        for c in range(GROUP):
+            a[c] = <const loose64*> (A + min(first + c, count - 1) * length)
+        for c in range(GROUP * SHARE):
+            part[c] = zero
+        for i in range(vectors):
+            for h in range(SHARE):
+                x = (<const loose64*> v[h])[i]
+                for c in range(GROUP):
+                    part[h * GROUP + c] = part[h * GROUP + c] + a[c][i] * x
+        for c in range(GROUP * SHARE):
+            total[c] = across(part[c])
+        for h in range(SHARE):
+            for c in range(<int> min(<Py_ssize_t> GROUP, count - first)):
+                out[h][first + c] = total[h * GROUP + c]
+
+
+cdef inline void subtract_several(Py_ssize_t length, Py_ssize_t count, const double* A,
+                                  int several, double** weight, double** v) noexcept nogil:
+    """v[h] -= sum_i weight[h]_i a_i for `count` rows; v[h] with h >= `several` stay as they are"""
+    cdef const loose64* a[GROUP]
+    cdef lane64 w[GROUP * SHARE]
+    cdef lane64 acc
+    cdef Py_ssize_t i, k, group, vectors = length * sizeof(double) // BYTES
+    cdef int c, h
+    for group in range((count + GROUP - 1) // GROUP):
+        for c in range(GROUP):
+            k = group * GROUP + c
+            a[c] = <const loose64*> (A + min(k, count - 1) * length)
+            for h in range(SHARE):
+                w[h * GROUP + c] = (
+                    spread(<const lane64*> weight[h], k) if k < count and h < several else zero)
+        for i in range(vectors):
+            for h in range(SHARE):
+                acc = (<loose64*> v[h])[i]
+                for c in range(GROUP):
+                    acc = acc - a[c][i] * w[h * GROUP + c]
+                (<loose64*> v[h])[i] = acc
 
 
 cdef inline void wide(Py_ssize_t m, Py_ssize_t n, const double* rows, const double* r,
