@@ -92,9 +92,14 @@ def panel(dtype):
     return 2 * _product.bytes // dtype.itemsize
 
 
+cdef inline Py_ssize_t lanes(Py_ssize_t itemsize) noexcept nogil:
+    """Problems per tile, L, of numbers of this size."""
+    return _nnls.vectors * _product.bytes // itemsize
+
+
 def tile(dtype):
     """Problems per tile, L."""
-    return _nnls.vectors * _product.bytes // dtype.itemsize
+    return lanes(dtype.itemsize)
 
 
 def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[::1] norm2):
@@ -120,7 +125,7 @@ def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, cons
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
     assert stop.shape[0] == p and last.shape[0] == p and epochs.shape[0] == p
     assert weight.shape[0] == n
-    assert work.shape[0] >= (2 * n + 1) * _nnls.vectors * _product.bytes // <Py_ssize_t> sizeof(real)
+    assert work.shape[0] >= (2 * n + 1) * lanes(sizeof(real))
     if p == 0 or n == 0:
         epochs[:] = 0
         last[:] = 0
@@ -142,7 +147,7 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
     cdef Py_ssize_t n = coord.shape[0], p = C.shape[0], ld = C.shape[1]
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
     assert coord.shape[1] == 8 and size.shape[0] == p and out.shape[0] == p and out.shape[1] == 8
-    assert work.shape[0] >= (2 * n + 11) * _nnls.vectors * _product.bytes // <Py_ssize_t> sizeof(real)
+    assert work.shape[0] >= (2 * n + 11) * lanes(sizeof(real))
     if p == 0 or n == 0:
         out[:, :] = 0
         return
@@ -163,10 +168,14 @@ cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
 def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1] fetched,
                const double[:, ::1] B, const double[::1] norm,
                const double[::1] price, const double[:, ::1] l1, double fuzz, double[:, ::1] X,
-               Py_ssize_t max_steps, Py_ssize_t[::1] steps, double[::1] work,
-               Py_ssize_t[::1] index):
-    """Exact solution of one problem after the other, on the same rows of A (m, n)."""
-    cdef Py_ssize_t m = rows.shape[0], n = rows.shape[1], p = B.shape[0], r
+               Py_ssize_t max_steps, Py_ssize_t[::1] steps, Py_ssize_t first, Py_ssize_t budget,
+               double[::1] work, Py_ssize_t[::1] index):
+    """Exact solution of problems from `first` on, on the same rows of A (m, n), for some steps.
+
+    steps: -1 before a problem is begun; the steps used, or -1 - steps while they were not enough.
+    Returns the first problem that is not done; a call with it as `first` goes on.
+    """
+    cdef Py_ssize_t m = rows.shape[0], n = rows.shape[1], p = B.shape[0], used, got
     assert columns.shape[0] == n and columns.shape[1] == (m + 7) // 8 * 8
     assert fetched.shape[0] == n
     assert B.shape[1] == m
@@ -174,15 +183,23 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
     assert l1.shape[0] == p and l1.shape[1] == n
     assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p
     assert work.shape[0] >= active_set_work(m, n) and index.shape[0] >= 2 * n + 2
+    assert 0 <= first <= p
     if n == 0 or m == 0:
         X[:, :] = 0
         steps[:] = 0
-        return
+        return p
     with nogil:
-        for r in range(p):
-            steps[r] = _active_set.solve(m, n, &rows[0, 0], &columns[0, 0], &fetched[0], &B[r, 0],
-                                         &norm[0], &price[0], &l1[r, 0], fuzz, &X[r, 0],
-                                         max_steps, False, &work[0], &index[0])
+        while first < p and budget > 0:
+            used = -1 - steps[first]
+            got = _active_set.solve(
+                m, n, &rows[0, 0], &columns[0, 0], &fetched[0], &B[first, 0], &norm[0], &price[0],
+                &l1[first, 0], fuzz, &X[first, 0], min(budget, max_steps - used), used > 0,
+                &work[0], &index[0])
+            budget -= 1 + (got if got >= 0 else -1 - got)
+            steps[first] = used + got if got >= 0 else got - used
+            if got >= 0 or -1 - steps[first] >= max_steps:
+                first += 1
+    return first
 
 
 NNLAD_PASSES = 8192     # integers of the index array that list the sign changes of a step

@@ -14,7 +14,7 @@ from fastcone._kernels.span cimport dot, inner, inner_several, subtract, subtrac
 cdef extern from *:
     """
     #define FC_UNIT 1.1102230246251565e-16      /* unit roundoff of float64 */
-    #define FC_TWICE 0.3    /* of a column's norm: what is left below that is orthogonalised again */
+    #define FC_TWICE 0.3    /* of a norm: what is left below that is made orthogonal again */
     """
     const double UNIT "FC_UNIT"
     const double TWICE "FC_TWICE"

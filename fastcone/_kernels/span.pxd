@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Products with the rows of a matrix, float64, at any address: the algebra of the exact solver.
 
-The lanes of a vector are the m entries of a row, in the products with a vector of m; lengths told as
-`length` are multiples of 8. In `gradient` they are columns. Every sum has one order per level.
+The lanes of a vector are the entries of a row in products with a vector of that length; what is told
+as `length` is a multiple of 8. In `gradient` they are columns. Every sum has one order per level.
 """
 
 from fastcone._kernels.dense cimport across, zero

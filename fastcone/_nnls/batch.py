@@ -10,6 +10,7 @@ import numpy as np
 
 from fastcone import _threads
 from fastcone._nnls.descent import Descent
+from fastcone._nnls.exact import Exact
 from fastcone._nnls.gram import Gram, rescale
 from fastcone._nnls.sparse import SparseTargets
 from fastcone._nnls.targets import F64, DataTargets, GramTargets
@@ -20,7 +21,6 @@ PATIENCE = 400  # epochs of coordinate descent before "auto" calls the exact sol
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
 BLOCK_WORK = 1.2e8  # flops of a block: a few milliseconds
 ROOM = {np.dtype(np.float32): 60, np.dtype(np.float64): 500}  # powers of two that lose nothing
-EXACT_WORK = 1e7  # flops of a call of the exact solver, per step: at most some 20 ms
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,10 @@ class Batch:
                 self._keep(which, block)
                 block = self._start(which, self.gram, scratch, started=True)
                 self._descend(block, scratch, started=True)
-        for reduced in (True, False) if options.method != "cd" else ():
-            self._solve_exactly(which, block, scratch, reduced=reduced)
-            self._prove_from_data(which, block)
         if options.method == "cd":
             self._prove_from_data(which, block)
+        else:
+            self._solve_exactly(which, block, scratch)
         self._fit_units(which, block, scratch)
         self._keep(which, block)
 
@@ -128,34 +127,44 @@ class Batch:
             persist=options.method == "cd",
         )
 
-    def _solve_exactly(
-        self, which: slice, block: Descent, scratch: Scratch, *, reduced: bool
+    def _unproved(self, block: Descent) -> np.ndarray:
+        return np.flatnonzero(~(block.proof.gap <= self.options.tol))
+
+    def _solve_exactly(self, which: slice, block: Descent, scratch: Scratch) -> None:
+        """Give the problems without a proof to the exact solver, in each form that A has."""
+        if not self._unproved(block).size:
+            return
+        for form in self.targets.exact_forms:
+            if (left := self._unproved(block)).size and not self.options.late():
+                self._improve(which, block, left, form, scratch)
+                self._prove_from_data(which, block)
+
+    def _improve(
+        self, which: slice, block: Descent, left: np.ndarray, form: Exact, scratch: Scratch
     ) -> None:
-        """Give the problems without a proof to the exact solver, and keep what it improves."""
-        left = np.flatnonzero(~(block.proof.gap <= self.options.tol))
-        m, n = self.targets.terms, self.gram.n
-        steps = self.options.max_epochs or 30 * n
-        step = max(1, int(EXACT_WORK / (n * n * max(min(m, n), 1) + 1)))
-        for first in range(0, len(left), step):
-            if self.options.late():
-                return
-            some = left[first : first + step]
-            e = block.linear.exponent[some]
-            before = block.X[some], block.proof.objective[some], block.proof.gap[some]
-            start = block.X[some, :n].astype(F64)
-            start[np.count_nonzero(start, axis=1) > min(m, n) / 2] = 0  # tells too little to pay
-            X, used = self.targets.exact(which.start + some, e, steps, start, reduced=reduced)
-            block.X[some, :n] = X
-            block.prove(some, scratch)
-            block.epochs[some] += np.where(used < 0, -1 - used, used)
-            worse = block.proof.gap[some] > before[2]
-            block.X[some[worse]] = before[0][worse]
-            block.proof.objective[some[worse]] = before[1][worse]
-            block.proof.gap[some[worse]] = before[2][worse]
+        """Solve some problems exactly, and keep what is proved better than before."""
+        proof, n = block.proof, self.gram.n
+        e = block.linear.exponent[left]
+        before = block.X[left], proof.objective[left], proof.gap[left]
+        start = block.X[left, :n].astype(F64)
+        start[np.count_nonzero(start, axis=1) > form.m / 2] = 0  # tells too little to pay
+        X, used = form.solve(
+            self.targets.exact_rows(which.start + left, e),
+            self.targets.penalty(which.start + left, e),
+            self.options.max_epochs or 30 * n,
+            start,
+            self.options.late,
+        )
+        block.X[left, :n] = X
+        block.prove(left, scratch)
+        block.epochs[left] += np.where(used < 0, -1 - used, used)
+        worse = proof.gap[left] > before[2]
+        for values, kept in zip((block.X, proof.objective, proof.gap), before, strict=True):
+            values[left[worse]] = kept[worse]
 
     def _prove_from_data(self, which: slice, block: Descent) -> None:
         """Form the certificates that the Gram matrix could not give from A and b themselves."""
-        left = np.flatnonzero(~(block.proof.gap <= self.options.tol))
+        left = self._unproved(block)
         if not self.options.certify or isinstance(self.targets, GramTargets) or not left.size:
             return
         X = block.X[left, : self.gram.n].astype(F64)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The exact solver on shared generators: reduce once, then one support search per problem.
 
-a) With more rows than generators A = Q R is formed once; every step on Q'b and the n x n
-   triangle R costs n^2 in place of m n. R is A to within some roundings: generators closer to
-   dependent than that are taken as dependent there (`fuzz`), and only A itself can tell.
+a) With more rows than its rank A = Q R is formed once; every step on Q'b and R costs rank x n in
+   place of m n. R is A to within some roundings: generators closer to dependent than that are
+   taken as dependent there (`fuzz`), and only A itself can tell.
 b) The ridge l2 is n more rows, sqrt(l2) on the diagonal.
 c) From a Gram matrix alone, G = V L V' gives generators L^1/2 V' and targets L^-1/2 V'c.
 d) `price` orders the entries: the steepest edge, whatever the caller's units, by default;
@@ -15,13 +15,34 @@ e) The same solver finds whether a cone is pointed: the point of least norm in t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import scipy.linalg
 
 from fastcone import _dispatch
 from fastcone._nnls.gram import Generators, Gram, Packed
 from fastcone._threads import Scratch, aligned
 
+RANK_WORK = 1e8  # flops of a QR factorisation up to which the rank is looked at
+CALL_WORK = 1e8  # flops of one kernel call: at most some 20 ms between looks at the clock
 FUZZ = 32.0  # roundings, per generator in the support, within which a generator is dependent
+
+
+def triangle(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return A = Q R, thin; where A is small, R holds as many rows as A has rank within rounding.
+
+    R is a triangle in some order of its columns.
+    """
+    m, n = A.shape
+    if m * n * min(m, n) > RANK_WORK:
+        return np.linalg.qr(A)
+    Q, R, order = scipy.linalg.qr(A, mode="economic", pivoting=True)
+    size = np.abs(R.diagonal())
+    rank = np.count_nonzero(size > np.finfo(float).eps * size.max(initial=0))
+    whole = np.empty((rank, n))
+    whole[:, order] = R[:rank]
+    return Q[:, :rank], whole
 
 
 class Exact:
@@ -38,13 +59,14 @@ class Exact:
     @classmethod
     def of_generators(cls, generators: Generators, l2: float = 0.0, *, reduced: bool) -> Exact:
         """Prepare the scaled generators, as they are or reduced to a triangle."""
-        A, m, n = generators.rows.T, generators.m, generators.n
+        A, m = generators.rows.T, generators.m
         if l2:
             A = np.vstack([A, np.diag(np.ldexp(np.sqrt(l2), generators.exponent))])
-        if not reduced or len(A) <= n:
-            return cls(A, np.eye(len(A), m).T if l2 else None)
-        Q, R = np.linalg.qr(A)
-        return cls(R, Q[:m], fuzz=FUZZ + 4 * np.sqrt(len(A)))
+        if reduced:
+            Q, R = triangle(A)
+            if len(R) < len(A):
+                return cls(R, Q[:m], fuzz=FUZZ + 4 * np.sqrt(len(A)))
+        return cls(A, np.eye(len(A), m).T if l2 else None)
 
     @classmethod
     def of_gram(cls, G: np.ndarray) -> Exact:
@@ -56,36 +78,46 @@ class Exact:
         return cls(rows, vectors[:, keep] / root, fuzz=FUZZ + 4 * len(G))
 
     def solve(
-        self, B: np.ndarray, l1: np.ndarray, max_steps: int, start: np.ndarray | None = None
+        self,
+        B: np.ndarray,
+        l1: np.ndarray,
+        max_steps: int,
+        start: np.ndarray | None = None,
+        late: Callable[[], bool] = lambda: False,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return x (p, n) and the steps used (p,), negative where `max_steps` came first.
+        """Return x (p, n) and the steps used (p,), negative where there were too few.
 
         The support of `start` (p, n), if given, is taken over: few steps from a good one.
         """
         if self.reduce is not None:
             B = self.reduce.product(np.ascontiguousarray(B), Scratch(), "Q'b")[0]
             B = np.ascontiguousarray(B[:, : self.m])
-        X = np.zeros((len(B), self.n)) if start is None else start.copy()
-        steps = np.empty(len(B), dtype=np.intp)
+        X = np.zeros((len(B), self.n)) if start is None else start
+        steps = np.full(len(B), -1, dtype=np.intp)
         work = np.empty(_dispatch.active_set_work(self.m, self.n))
         index = np.empty(2 * self.n + 2, dtype=np.intp)
         columns = aligned((self.n, -(-self.m // 8) * 8), np.float64)
         fetched = np.zeros(self.n, dtype=np.intp)
-        _dispatch.active_set(
-            self.rows,
-            columns,
-            fetched,
-            B,
-            self.norms,
-            self.price,
-            np.ascontiguousarray(l1),
-            self.fuzz,
-            X,
-            max_steps,
-            steps,
-            work,
-            index,
-        )
+        budget = max(1, int(CALL_WORK / (10 * self.m * self.n + 1)))
+        done = 0
+        while done < len(B) and not late():
+            done = _dispatch.active_set(
+                self.rows,
+                columns,
+                fetched,
+                B,
+                self.norms,
+                self.price,
+                np.ascontiguousarray(l1),
+                self.fuzz,
+                X,
+                max_steps,
+                steps,
+                done,
+                budget,
+                work,
+                index,
+            )
         return X, steps
 
 

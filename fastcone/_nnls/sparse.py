@@ -86,27 +86,19 @@ class SparseTargets(Targets):
         return self.finish(which, C, size, e + mine, self.gram.rootinv)
 
     @functools.cached_property
-    def _exact(self) -> Exact:
-        return Exact.of_gram(self.gram.matrix)
+    def exact_forms(self) -> tuple[Exact, ...]:
+        """The exact solver, of which G gives one form."""
+        return (Exact.of_gram(self.gram.matrix),)
+
+    def exact_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
+        """Return what the exact solver takes for targets."""
+        return dense(self._rows(which) @ self.A[F64]) * np.ldexp(1.0, -e)[:, None]
 
     @functools.cached_property
     def _data_proof(self) -> DataProof:
         A, size = self.A[F64], abs(self.A[F64])
         maps = Maps(*(lambda rows, M=M: rows @ M for M in (A.T, A, size.T, size)))
         return DataProof(maps, self.terms, self.n, self.gram, self.ridge)
-
-    def exact(
-        self,
-        which: np.ndarray,
-        e: np.ndarray,
-        max_steps: int,
-        start: np.ndarray,
-        *,
-        reduced: bool,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return scaled coefficients and steps of the exact solver, of which G gives one form."""
-        rows = dense(self._rows(which) @ self.A[F64]) * np.ldexp(1.0, -e)[:, None]
-        return self._exact.solve(rows, self.penalty(which, e), max_steps, start)
 
     def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray) -> Proof:
         """Return the certificate of scaled coefficients from the original A and B."""

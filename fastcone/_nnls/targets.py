@@ -64,6 +64,8 @@ class Targets:
 
     def penalty(self, which: Any, e: np.ndarray) -> np.ndarray:
         """Return l1 in scaled units, (p, n), for the problems in `which`, of exponents e."""
+        if not self.penalised:
+            return np.zeros((len(e), len(self.exponent)))
         with np.errstate(over="ignore", under="ignore"):
             scaled = np.ldexp(self.l1[which][:, None], self.exponent - e[:, None])
         return np.minimum(scaled, 1e150)
@@ -124,13 +126,18 @@ class DataTargets(Targets):
 
     def scaled_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return the targets in float64 and scaled units."""
-        return np.ldexp(np.ascontiguousarray(self.Bt[which], dtype=F64), -e[:, None])
+        rows = np.ascontiguousarray(self.Bt[which], dtype=F64)
+        return rescale(rows, np.zeros(1, dtype=np.intc), -e)
 
     @functools.cached_property
-    def _exact(self) -> dict[bool, Exact]:
-        """The exact solver on A as it is, and reduced to its triangle."""
-        prepare = Exact.of_generators
-        return {r: prepare(self.generators, self.l2, reduced=r) for r in (False, True)}
+    def exact_forms(self) -> tuple[Exact, ...]:
+        """The exact solver on A reduced to its rank, where that is less, and on A as it is."""
+        forms = [Exact.of_generators(self.generators, self.l2, reduced=r) for r in (True, False)]
+        return tuple(forms[forms[0].m == forms[1].m :])
+
+    def exact_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
+        """Return what the exact solver takes for targets."""
+        return self.scaled_rows(which, e)
 
     @functools.cached_property
     def _data_proof(self) -> DataProof:
@@ -138,19 +145,6 @@ class DataTargets(Targets):
         weight = ridge(self.l2, self.exponent, F64)
         m, n = A.shape
         return DataProof(dense_maps(A), m, n, self.gram, weight)
-
-    def exact(
-        self,
-        which: np.ndarray,
-        e: np.ndarray,
-        max_steps: int,
-        start: np.ndarray,
-        *,
-        reduced: bool,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return scaled coefficients and steps of the exact solver."""
-        rows = self.scaled_rows(which, e)
-        return self._exact[reduced].solve(rows, self.penalty(which, e), max_steps, start)
 
     def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray) -> Proof:
         """Return the certificate of scaled coefficients from the original A and B."""
@@ -185,18 +179,10 @@ class GramTargets(Targets):
         return self.finish(which, C, np.ldexp(size, -e).astype(dtype), e, self.gram.rootinv)
 
     @functools.cached_property
-    def _exact(self) -> Exact:
-        return Exact.of_gram(self.gram.matrix)
+    def exact_forms(self) -> tuple[Exact, ...]:
+        """The exact solver, of which G gives one form."""
+        return (Exact.of_gram(self.gram.matrix),)
 
-    def exact(
-        self,
-        which: np.ndarray,
-        e: np.ndarray,
-        max_steps: int,
-        start: np.ndarray,
-        *,
-        reduced: bool,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return scaled coefficients and steps of the exact solver, of which G gives one form."""
-        rows = rescale(self.Ct[which].astype(F64), self.exponent, -e)
-        return self._exact.solve(rows, self.penalty(which, e), max_steps, start)
+    def exact_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
+        """Return what the exact solver takes for targets."""
+        return rescale(self.Ct[which].astype(F64), self.exponent, -e)
