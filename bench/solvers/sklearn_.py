@@ -8,6 +8,7 @@ from sklearn.decomposition import non_negative_factorization
 NAME = "scikit-learn cd"
 VERSION = sklearn.__version__
 SLOW = False
+FRAGILE = True
 # its stopping rule is not a gap: these give the accuracy asked of fastcone on this problem
 TOL = {np.dtype(np.float64): 1e-7, np.dtype(np.float32): 1e-5}
 
