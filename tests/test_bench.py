@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The benchmark's own peers are right."""
+"""The benchmark's own peers and yardsticks are right, and its tables render from a tiny run."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.optimize
 
-pytest.importorskip("bench", reason="the benchmarks are not beside this checkout")
-from bench.solvers import fnnls_, pivoting_
+pytest.importorskip("sklearn")
+bench = pytest.importorskip("bench.__main__", reason="the benchmarks are not beside this checkout")
+from bench import contest, data, threads, timing  # noqa: E402
+from bench.solvers import certified_, fastcone_, fnnls_, pivoting_  # noqa: E402
 
 
 @pytest.mark.parametrize("peer", [fnnls_, pivoting_], ids=lambda peer: peer.NAME)
@@ -29,3 +34,93 @@ def test_columns_that_share_a_passive_set_are_solved_together_and_right(rng):
     A = rng.random((20, 6)) + np.eye(20, 6)
     B = np.repeat(A @ (rng.random((6, 3)) + 1), 5, axis=1)
     np.testing.assert_allclose(A @ pivoting_.solve(A, B, 0.0), B, atol=1e-10)
+
+
+def test_excess_finds_the_best_answer_and_counts_nan_as_infinite():
+    A, B = np.eye(2), np.array([[1.0, 2.0], [1.0, 0.0]])
+    answers = {"right": B, "zero": np.zeros((2, 2)), "broken": np.full((2, 1), np.nan)}
+    assert contest.excess(A, B, answers) == {"right": 0.0, "zero": 1.0, "broken": np.inf}
+
+
+def test_no_ratio_is_formed_with_a_peer_that_is_wrong():
+    rows = [{"solver": contest.FLOOR, "us_per_column": 1.0},
+            {"solver": "fastcone", "us_per_column": 2.0, "accurate": True},
+            {"solver": "right", "us_per_column": 6.0, "accurate": True},
+            {"solver": "wrong", "us_per_column": 1.0, "accurate": False}]  # fmt: skip
+    assert contest.ratios(rows) == {"right": 3.0}
+
+
+def test_a_tolerance_is_found_that_reaches_the_accuracy(rng):
+    class Rounded:
+        TOLERANCES = (1e-1, 1e-2, 1e-6, 1e-9)
+
+        @staticmethod
+        def solve(A, B, l1, tol):
+            return B + tol
+
+    B = rng.random((4, 3))
+    assert contest.at_accuracy(Rounded, np.eye(4), B, 0.0, B).keywords == {"tol": 1e-6}
+
+
+def test_quick_contestants_repeat_within_their_turn():
+    times = timing.rounds({"a": lambda: None, "b": lambda: None}, seconds=0, least=2, turn=0.001)
+    assert len(times["a"]) > 2
+    times = timing.rounds({"a": lambda: None, "b": lambda: None}, seconds=0, least=2)
+    assert len(times["a"]) == len(times["b"]) == 2
+
+
+def test_digits_repeat_and_are_not_those_learnt_from():
+    digits = data.Digits.load(None)
+    B = digits.targets(2000, np.float32)
+    assert B.shape == (64, 2000) and B.dtype == np.float32 and B.flags.f_contiguous
+    np.testing.assert_array_equal(B[:, : 2000 - len(digits.unseen)], B[:, len(digits.unseen) :])
+    small = digits.resampled(5, 50, 7)
+    assert small.unseen.shape == (7, 25) and small.learn.shape == (50, 25)
+    assert small.unseen.min() >= 0
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Rounds as short as can be, little problems, fastcone and the plain references alone."""
+
+    def once(contestants, **_):
+        return timing_rounds(contestants, seconds=0, least=1)
+
+    timing_rounds = timing.rounds
+    for module in (contest, threads):
+        monkeypatch.setattr(module, "rounds", once)
+    peers = [fastcone_, certified_, fnnls_, pivoting_]
+    monkeypatch.setattr(bench.nnls.solvers, "available", lambda: (peers, ["other: not asked"]))
+    for name, value in {"RANK": 4, "RANKS": (3,), "SIDES": (5,), "HEIGHT": 9}.items():
+        monkeypatch.setattr(bench.nnls, name, value)
+    monkeypatch.setattr(threads, "RANK", 4)
+    monkeypatch.setattr(data, "LEARNT", 100)
+
+
+def test_every_case_renders_and_is_recorded(tiny, tmp_path, capsys):
+    bench.main(["--columns", "20", "--out", str(tmp_path)])
+    report = (tmp_path / "nnls.md").read_text()
+    for name in bench.CASES:
+        record = json.loads((tmp_path / f"nnls-{name}.json").read_text())
+        assert record["machine"]["cpu"]
+        assert f"## {name}\n" in report
+    assert "| fastcone |" in report and "float32, certified" in report
+    assert "block principal pivoting †" in report
+    assert "Not measured: other: not asked" in report
+    for number in ("nan", "inf", "DIFFERENT"):
+        assert number not in report
+    assert "2 threads against 1" in capsys.readouterr().out
+
+
+def test_an_unknown_case_is_named(capsys):
+    with pytest.raises(SystemExit):
+        bench.main(["--cases", "n1,n9"])
+    assert "no case ['n9']" in capsys.readouterr().err
+
+
+def test_the_readme_is_renewed_between_its_markers(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{bench.BEGIN}\nold\n{bench.END}\nafter\n")
+    bench.renew(page, "new")
+    assert page.read_text() == f"before\n{bench.BEGIN}\nnew\n{bench.END}\nafter\n"
+    assert bench.BEGIN in (Path(bench.__file__).parents[1] / "README.md").read_text()
