@@ -3,6 +3,7 @@
 
 n1       the main table: 784 x 64, both dtypes, l1 = 0 and 0.1
 shapes   other ranks and heights
+n2       T2 relaxometry, ill-conditioned
 threads  two threads against one
 
 The README is renewed when there is a data file and no case is left out.
@@ -11,7 +12,7 @@ The README is renewed when there is a data file and no case is left out.
 import argparse
 from pathlib import Path
 
-from bench import nnls, threads
+from bench import nnls, relaxometry, threads
 from bench.data import Digits
 from bench.timing import machine, write
 
@@ -21,6 +22,7 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 CASES = {
     "n1": (nnls.run, nnls.table, nnls.long_table),
     "shapes": (nnls.shapes, nnls.shapes_line, nnls.long_table),
+    "n2": (relaxometry.run, relaxometry.line, relaxometry.table),
     "threads": (threads.run, threads.line, threads.table),
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The problems all benchmarks share: digits, and a dictionary of other digits."""
+"""The problems all benchmarks share: digits, a dictionary of other digits, relaxometry."""
 
 import numpy as np
 from scipy.ndimage import zoom
@@ -77,3 +77,22 @@ def generated(m, rank, columns, seed=0):
     data = Digits(X[:0], X, "generated")
     data._trained[rank] = A / np.linalg.norm(A, axis=0)
     return data
+
+
+def relaxometry(voxels, *, snr=200, seed=0):
+    """Multi-echo decays of one to three T2 peaks each, with noise: generators and targets.
+
+    48 echoes at 8 ms, 60 values of T2 from 8 ms to 2 s on a logarithmic scale; the noise has the
+    first echo's amplitude over `snr`.
+    """
+    rng = np.random.default_rng(seed)
+    echo, t2 = 8.0 * np.arange(1, 49), np.geomspace(8, 2000, 60)
+    A = np.exp(-echo[:, None] / t2)
+    place = rng.uniform(np.log(12), np.log(1500), (3, voxels))
+    width = rng.uniform(0.05, 0.25, (3, voxels))
+    weight = rng.random((3, voxels)) * (np.arange(3)[:, None] < rng.integers(1, 4, voxels))
+    peaks = np.exp(-0.5 * ((np.log(t2)[:, None, None] - place) / width) ** 2)
+    X = (peaks / peaks.sum(axis=0) * weight).sum(axis=1)
+    B = A @ X
+    B += B[0] / snr * rng.standard_normal(B.shape)
+    return A, np.asfortranarray(B)

@@ -10,7 +10,7 @@ import scipy.optimize
 
 pytest.importorskip("sklearn")
 bench = pytest.importorskip("bench.__main__", reason="the benchmarks are not beside this checkout")
-from bench import contest, data, threads, timing  # noqa: E402
+from bench import contest, data, relaxometry, threads, timing  # noqa: E402
 from bench.solvers import certified_, fastcone_, fnnls_, pivoting_  # noqa: E402
 
 
@@ -94,6 +94,7 @@ def tiny(monkeypatch):
     for name, value in {"RANK": 4, "RANKS": (3,), "SIDES": (5,), "HEIGHT": 9}.items():
         monkeypatch.setattr(bench.nnls, name, value)
     monkeypatch.setattr(threads, "RANK", 4)
+    monkeypatch.setattr(relaxometry, "VOXELS", 10)
     monkeypatch.setattr(data, "LEARNT", 100)
 
 
@@ -110,6 +111,8 @@ def test_every_case_renders_and_is_recorded(tiny, tmp_path, capsys):
     for number in ("nan", "inf", "DIFFERENT"):
         assert number not in report
     assert "2 threads against 1" in capsys.readouterr().out
+    worst = json.loads((tmp_path / "nnls-n2.json").read_text())["cases"][0]["rows"]
+    assert contest.by_name(worst)["fastcone"]["largest_excess"] < 1e-9
 
 
 def test_an_unknown_case_is_named(capsys):
