@@ -4,6 +4,7 @@
 n1       the main table: 784 x 64, both dtypes, l1 = 0 and 0.1
 shapes   other ranks and heights
 n2       T2 relaxometry, ill-conditioned
+n3       one small problem, one call
 threads  two threads against one
 
 The README is renewed when there is a data file and no case is left out.
@@ -12,7 +13,7 @@ The README is renewed when there is a data file and no case is left out.
 import argparse
 from pathlib import Path
 
-from bench import nnls, relaxometry, threads
+from bench import nnls, relaxometry, single, threads
 from bench.data import Digits
 from bench.timing import machine, write
 
@@ -23,6 +24,7 @@ CASES = {
     "n1": (nnls.run, nnls.table, nnls.long_table),
     "shapes": (nnls.shapes, nnls.shapes_line, nnls.long_table),
     "n2": (relaxometry.run, relaxometry.line, relaxometry.table),
+    "n3": (single.run, single.line, single.table),
     "threads": (threads.run, threads.line, threads.table),
 }
 

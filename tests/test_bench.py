@@ -10,7 +10,7 @@ import scipy.optimize
 
 pytest.importorskip("sklearn")
 bench = pytest.importorskip("bench.__main__", reason="the benchmarks are not beside this checkout")
-from bench import contest, data, relaxometry, threads, timing  # noqa: E402
+from bench import contest, data, relaxometry, single, threads, timing  # noqa: E402
 from bench.solvers import certified_, fastcone_, fnnls_, pivoting_  # noqa: E402
 
 
@@ -87,13 +87,15 @@ def tiny(monkeypatch):
         return timing_rounds(contestants, seconds=0, least=1)
 
     timing_rounds = timing.rounds
-    for module in (contest, threads):
+    for module in (contest, single, threads):
         monkeypatch.setattr(module, "rounds", once)
     peers = [fastcone_, certified_, fnnls_, pivoting_]
     monkeypatch.setattr(bench.nnls.solvers, "available", lambda: (peers, ["other: not asked"]))
     for name, value in {"RANK": 4, "RANKS": (3,), "SIDES": (5,), "HEIGHT": 9}.items():
         monkeypatch.setattr(bench.nnls, name, value)
     monkeypatch.setattr(threads, "RANK", 4)
+    monkeypatch.setattr(single, "SIZES", ((10, 5),))
+    monkeypatch.setattr(single, "embedded", lambda rng: [])  # compiled in test_embedding.py
     monkeypatch.setattr(relaxometry, "VOXELS", 10)
     monkeypatch.setattr(data, "LEARNT", 100)
 
