@@ -6,14 +6,16 @@ shapes   other ranks and heights
 n2       T2 relaxometry, ill-conditioned
 n3       one small problem, one call
 threads  two threads against one
+growth   100 times the columns: time per column and peak memory
 
 The README is renewed when there is a data file and no case is left out.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
-from bench import nnls, relaxometry, single, threads
+from bench import growth, nnls, relaxometry, single, threads
 from bench.data import Digits
 from bench.timing import machine, write
 
@@ -26,6 +28,7 @@ CASES = {
     "n2": (relaxometry.run, relaxometry.line, relaxometry.table),
     "n3": (single.run, single.line, single.table),
     "threads": (threads.run, threads.line, threads.table),
+    "growth": (growth.run, growth.line, growth.table),
 }
 
 
@@ -43,6 +46,7 @@ def measure(path, columns, names, out):
     short, long = [], [f"# NNLS\n\n{signed}"]
     for name in names:
         run, brief, full = CASES[name]
+        run = partial(run, path=path) if name == "growth" else run
         record = run(digits, columns)
         write(out / f"nnls-{name}.json", record)
         short.append(brief(record))

@@ -10,7 +10,7 @@ import scipy.optimize
 
 pytest.importorskip("sklearn")
 bench = pytest.importorskip("bench.__main__", reason="the benchmarks are not beside this checkout")
-from bench import contest, data, relaxometry, single, threads, timing  # noqa: E402
+from bench import contest, data, growth, relaxometry, single, threads, timing  # noqa: E402
 from bench.solvers import certified_, fastcone_, fnnls_, pivoting_  # noqa: E402
 
 
@@ -79,6 +79,22 @@ def test_digits_repeat_and_are_not_those_learnt_from():
     assert small.unseen.min() >= 0
 
 
+@pytest.mark.parametrize("mebibytes", [0, 64])
+def test_the_peak_of_memory_is_that_of_a_known_allocation(mebibytes):
+    def work():
+        passing, kept = np.ones(mebibytes << 17), np.ones(1 << 20)
+        del passing
+        return kept
+
+    free = [np.ones(1 << 14) for _ in range(500)]  # pages that the allocator may keep
+    del free
+    try:
+        highest, kept = growth.peak_of(work)
+    except OSError as error:
+        pytest.skip(str(error))
+    assert highest - kept.nbytes == pytest.approx(mebibytes << 20, abs=2 << 20)
+
+
 @pytest.fixture
 def tiny(monkeypatch):
     """Rounds as short as can be, little problems, fastcone and the plain references alone."""
@@ -87,13 +103,14 @@ def tiny(monkeypatch):
         return timing_rounds(contestants, seconds=0, least=1)
 
     timing_rounds = timing.rounds
-    for module in (contest, single, threads):
+    for module in (contest, growth, single, threads):
         monkeypatch.setattr(module, "rounds", once)
     peers = [fastcone_, certified_, fnnls_, pivoting_]
     monkeypatch.setattr(bench.nnls.solvers, "available", lambda: (peers, ["other: not asked"]))
     for name, value in {"RANK": 4, "RANKS": (3,), "SIDES": (5,), "HEIGHT": 9}.items():
         monkeypatch.setattr(bench.nnls, name, value)
-    monkeypatch.setattr(threads, "RANK", 4)
+    for module in (growth, threads):
+        monkeypatch.setattr(module, "RANK", 4)
     monkeypatch.setattr(single, "SIZES", ((10, 5),))
     monkeypatch.setattr(single, "embedded", lambda rng: [])  # compiled in test_embedding.py
     monkeypatch.setattr(relaxometry, "VOXELS", 10)
@@ -112,7 +129,7 @@ def test_every_case_renders_and_is_recorded(tiny, tmp_path, capsys):
     assert "Not measured: other: not asked" in report
     for number in ("nan", "inf", "DIFFERENT"):
         assert number not in report
-    assert "2 threads against 1" in capsys.readouterr().out
+    assert "Growth, float32" in capsys.readouterr().out
     worst = json.loads((tmp_path / "nnls-n2.json").read_text())["cases"][0]["rows"]
     assert contest.by_name(worst)["fastcone"]["largest_excess"] < 1e-9
 
