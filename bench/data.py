@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The problem all benchmarks share: digits, and a dictionary trained on other digits."""
+"""The problems all benchmarks share: digits, a dictionary of other digits, relaxometry."""
 
 import numpy as np
+from scipy.ndimage import zoom
 
 import fastcone
+
+LEARNT = 5000  # digits a dictionary learns from; no target is among them
 
 
 def digits(path):
@@ -21,3 +24,75 @@ def dictionary(X, rank, *, n_iter=100):
     """A rank-`rank` NMF dictionary of the rows of X, unit columns."""
     W = fastcone.nmf(X.T, rank, max_iter=n_iter, tol=1e-12, random_state=0).W
     return np.ascontiguousarray(W / np.linalg.norm(W, axis=0))
+
+
+class Digits:
+    """Digits to learn from and digits to project, apart; dictionaries are trained once."""
+
+    def __init__(self, learn, unseen, name):
+        self.learn, self.unseen, self.name = learn, unseen, name
+        self._trained = {}
+
+    @classmethod
+    def load(cls, path):
+        """Those of a file, or scikit-learn's."""
+        train, test, name = digits(path)
+        return cls(train[:LEARNT], np.concatenate([test, train[LEARNT:]]), name)
+
+    def dictionary(self, rank):
+        """The dictionary of this rank that all cases share."""
+        if rank not in self._trained:
+            self._trained[rank] = dictionary(self.learn, rank)
+        return self._trained[rank]
+
+    def targets(self, columns, dtype=np.float64):
+        """(m, columns), Fortran order; beyond the digits there are, they come again."""
+        rows = np.empty((columns, self.unseen.shape[1]), dtype)
+        for start in range(0, columns, len(self.unseen)):
+            part = rows[start : start + len(self.unseen)]
+            part[...] = self.unseen[: len(part)]
+        return rows.T
+
+    def resampled(self, side, learn, columns):
+        """The first digits at side x side pixels, bilinear."""
+        old = int(np.sqrt(self.learn.shape[1]))
+
+        def scaled(rows):
+            images = zoom(rows.reshape(-1, old, old), (1, side / old, side / old), order=1)
+            return np.maximum(images, 0).reshape(-1, side * side)
+
+        name = f"{self.name}, resampled to {side}x{side}"
+        return Digits(scaled(self.learn[:learn]), scaled(self.unseen[:columns]), name)
+
+
+def generated(m, rank, columns, seed=0):
+    """Non-negative data: half-filled mixtures of half-filled generators, and some noise."""
+    rng = np.random.default_rng(seed)
+
+    def half(*shape):
+        return rng.random(shape) * (rng.random(shape) < 0.5)
+
+    A = half(m, rank)
+    X = (A @ half(rank, columns) + 0.5 * rng.random((m, columns))).T
+    data = Digits(X[:0], X, "generated")
+    data._trained[rank] = A / np.linalg.norm(A, axis=0)
+    return data
+
+
+def relaxometry(voxels, *, snr=200, seed=0):
+    """Multi-echo decays of one to three T2 peaks each, with noise: generators and targets.
+
+    48 echoes at 8 ms, 60 values of T2 from 8 ms to 2 s on a logarithmic scale; the noise has the
+    first echo's amplitude over `snr`.
+    """
+    rng = np.random.default_rng(seed)
+    echo, t2 = 8.0 * np.arange(1, 49), np.geomspace(8, 2000, 60)
+    A = np.exp(-echo[:, None] / t2)
+    place = rng.uniform(np.log(12), np.log(1500), (3, voxels))
+    width = rng.uniform(0.05, 0.25, (3, voxels))
+    weight = rng.random((3, voxels)) * (np.arange(3)[:, None] < rng.integers(1, 4, voxels))
+    peaks = np.exp(-0.5 * ((np.log(t2)[:, None, None] - place) / width) ** 2)
+    X = (peaks / peaks.sum(axis=0) * weight).sum(axis=1)
+    B = A @ X
+    B += B[0] / snr * rng.standard_normal(B.shape)
+    return A, np.asfortranarray(B)

@@ -1,87 +1,119 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Batched NNLS: the time of every competitor against the product A'B that nobody can avoid."""
+"""Batched NNLS on digits: the main table (dtype x l1), then other ranks and heights."""
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-import fastcone
 from bench import data, solvers
-from bench.timing import median, rounds
+from bench.contest import FLOOR, by_name, contest, ratios, tiny
 
-FEW = 200  # columns on which the slow ones are timed
-
-
-def objective(A, B, X, l1):
-    A, B, X = (np.asarray(M, dtype=float) for M in (A, B, X))
-    return ((A @ X - B) ** 2).sum(axis=0) / 2 + l1 * X.sum(axis=0)
-
-
-def case(A, B, l1, least_objective, competitors):
-    """One row per competitor: us per column, multiple of the floor, largest relative excess."""
-    at_zero = (B.astype(float) ** 2).sum(axis=0) / 2
-    columns = {s.NAME: FEW if s.SLOW else B.shape[1] for s in competitors}
-    runs = {"floor": lambda: A.T @ B}
-    for s in competitors:
-        runs[s.NAME] = lambda s=s: s.solve(A, B[:, : columns[s.NAME]], l1)
-    times = rounds(runs)
-    floor = median(times["floor"]) / B.shape[1] * 1e6
-    rows = [{"solver": "GEMM floor", "us_per_column": floor, "floors": 1.0}]
-    for s in competitors:
-        k = columns[s.NAME]
-        X = np.maximum(s.solve(A, B[:, :k], l1), 0)
-        excess = (objective(A, B[:, :k], X, l1) - least_objective[:k]) / at_zero[:k]
-        us = median(times[s.NAME]) / k * 1e6
-        rows.append({"solver": s.NAME, "version": s.VERSION, "us_per_column": us,
-                     "floors": us / floor, "largest_excess": float(excess.max())})  # fmt: skip
-    return rows
+RANK = 64
+RANKS = (16, 128, 256)
+SIDES = (10, 64)  # 100 and 4,096 rows
+HEIGHT = 100  # of generated data: digits of so few pixels have empty rows and are ill-conditioned
+DTYPES = (np.float64, np.float32)
+COLUMNS, PEERS, FEW = 2000, 500, 50  # at other ranks and heights; fewer hide a peer's rare errors
 
 
-def scaling(W, U):
-    """How much faster 2 threads are than 1, and whether the bits are the same."""
-    one, two = (lambda k=k: fastcone.solve_nnls(W, U, n_threads=k) for k in (1, 2))
-    times = rounds({"one": one, "two": two})
-    return {
-        "columns": U.shape[1],
-        "speedup": median(times["one"]) / median(times["two"]),
-        "same_bits": bool(np.array_equal(one().x, two().x)),
-    }
-
-
-def run(path, columns=2000, rank=64):
-    """All cases: dtype x l1."""
-    train, test, name = data.digits(path)
-    W = data.dictionary(train[:5000], rank)
+def run(digits, columns):
+    """Both dtypes, with and without a penalty, at rank 64."""
+    W, U = digits.dictionary(RANK), digits.targets(columns)
     found, missing = solvers.available()
-    record = {
-        "problem": f"{W.shape[0]} x {rank} dictionary, {min(columns, len(test))} digits ({name})",
-        "missing": missing,
-        "two_threads": scaling(W, np.asfortranarray(test.T)),
-        "cases": [],
-    }
-    U = np.asfortranarray(test[:columns].T)
+    cases = []
     with threadpool_limits(1):
-        for dtype in (np.float64, np.float32):
+        for dtype in DTYPES:
             A, B = W.astype(dtype), np.asfortranarray(U.astype(dtype))
             for l1 in (0.0, 0.1):
-                best = fastcone.solve_nnls(A, B, l1=l1, method="active_set").x
-                rows = case(A, B, l1, objective(A, B, best, l1), found)
-                record["cases"].append({"dtype": np.dtype(dtype).name, "l1": l1, "rows": rows})
-    return record
+                rows = contest(A, B, l1, found)
+                cases.append({"dtype": np.dtype(dtype).name, "l1": l1, "rows": rows,
+                              "times_faster_than": ratios(rows)})  # fmt: skip
+    problem = f"{W.shape[0]} x {RANK} dictionary, {columns} digits ({digits.name})"
+    return {"problem": problem, "missing": missing, "cases": cases}
+
+
+def shapes(digits, columns):
+    """Other ranks at the digits' height, other heights at rank 64."""
+    columns, found, cases = min(columns, COLUMNS), solvers.available()[0], []
+    problems = [(digits, rank) for rank in RANKS]
+    problems += [(digits.resampled(side, 2000, columns), RANK) for side in SIDES]
+    problems.append((data.generated(HEIGHT, RANK, columns), RANK))
+    for source, rank in problems:
+        W, U = source.dictionary(rank), source.targets(columns)
+        with threadpool_limits(1):
+            for dtype in DTYPES:
+                A, B = W.astype(dtype), np.asfortranarray(U.astype(dtype))
+                rows = contest(A, B, 0.0, found, few=FEW, limit=PEERS, seconds=1.0)
+                cases.append({"problem": f"{W.shape[0]} x {rank} ({source.name})",
+                              "condition": float(np.linalg.cond(W.T @ W)),
+                              "dtype": np.dtype(dtype).name, "columns": columns, "rows": rows,
+                              "times_faster_than": ratios(rows)})  # fmt: skip
+    return {"cases": cases}
+
+
+def _row(*cells):
+    return "| " + " | ".join(cells) + " |"
 
 
 def table(record):
-    """The record as Markdown."""
-    lines = [f"NNLS: {record['problem']}, 1 thread.", ""]
-    lines.append("| dtype, l1 | solver | us per column | x floor | largest excess |")
-    lines.append("|---|---|---|---|---|")
-    for case_ in record["cases"]:
-        for row in case_["rows"]:
-            excess = f"{max(row['largest_excess'], 0):.0e}" if "largest_excess" in row else ""
-            cells = [f"{case_['dtype']}, {case_['l1']:g}", row["solver"]]
-            cells += [f"{row['us_per_column']:.2f}", f"{row['floors']:.2f}", excess]
-            lines.append("| " + " | ".join(cells) + " |")
-    two = record["two_threads"]
-    bits = "the same bits" if two["same_bits"] else "DIFFERENT BITS"
-    lines += ["", f"2 threads on {two['columns']} columns: {two['speedup']:.2f} x, {bits}."]
-    lines += [f"Not measured: {reason}" for reason in record["missing"]]
-    return "\n".join(lines)
+    """The main record as compact Markdown: a line per solver, a column per case."""
+    cases = [(case, by_name(case["rows"])) for case in record["cases"]]
+    last = {case["dtype"]: rows for case, rows in cases}
+    names = list(dict.fromkeys(name for _, rows in cases for name in rows))
+    head = [f"{case['dtype']}, l1 = {case['l1']:g}" for case, _ in cases]
+    lines = [f"NNLS: {record['problem']}, 1 thread. Microseconds per column (multiples of the "
+             "floor); largest excess over both l1.", "",
+             _row("solver", *head, *(f"excess, {dtype}" for dtype in last)),
+             "|" + "---|" * (1 + len(cases) + len(last))]  # fmt: skip
+    for name in names:
+        cells = [name]
+        for _, rows in cases:
+            row = rows.get(name)
+            cells.append(f"{row['us_per_column']:.2f} ({row['floors']:.2f})" if row else "")
+        for dtype in last:
+            found = [rows[name]["largest_excess"] for case, rows in cases
+                     if case["dtype"] == dtype and "version" in rows.get(name, {})]  # fmt: skip
+            cells.append(tiny(max(found)) if found else "")
+        lines.append(_row(*cells))
+    for name in ("SPAMS lasso (LARS)", "scikit-learn cd"):
+        if all(name in rows for _, rows in cases):
+            found = [case["times_faster_than"].get(name) for case, _ in cases]
+            times = [f"{ratio:.1f} x" if ratio else "it is inaccurate" for ratio in found]
+            lines.append(_row(f"fastcone against {name}", *times, *("" for _ in last)))
+    lines += ["", *(f"Not measured: {reason}" for reason in record["missing"])]
+    return "\n".join(lines).strip()
+
+
+def shapes_line(record):
+    """One line: multiple of the floor and the fastest accurate peer at each shape, float64."""
+    parts = []
+    for case in record["cases"]:
+        if case["dtype"] == "float64":
+            rows = by_name(case["rows"])
+            text = f"{case['problem'].split(' (')[0]} (cond(A'A) {case['condition']:.0e}): "
+            text += f"{rows['fastcone']['floors']:.2f} x the floor"
+            for name, ratio in sorted(case["times_faster_than"].items(), key=lambda i: i[1])[:1]:
+                text += f", {ratio:.1f} x faster than {name}"
+            parts.append(text)
+    return "Other shapes, float64: " + "; ".join(parts) + "."
+
+
+def _accuracy(row):
+    return tiny(row["largest_excess"]) + ("" if row["accurate"] else " ‡")
+
+
+def long_table(record):
+    """Every row of every case."""
+    lines = [_row("case", "solver", "us per column", "x floor", "columns", "set-up ms",
+                  "largest excess"), "|" + "---|" * 7]  # fmt: skip
+    for case in record["cases"]:
+        label = ", ".join(str(case[key]) for key in ("problem", "dtype", "l1") if key in case)
+        for row in case["rows"]:
+            known = row["solver"] != FLOOR
+            mark = " †" if row.get("fragile") else ""
+            lines.append(_row(label, row["solver"] + mark, f"{row['us_per_column']:.2f}",
+                              f"{row['floors']:.2f}", str(row["columns"]) if known else "",
+                              f"{row['setup_ms']:.2f}" if known else "",
+                              _accuracy(row) if known else ""))  # fmt: skip
+    lines += ["", "† known to lose accuracy where A'A is nearly singular", ""]
+    lines += ["‡ short of the accuracy asked of all, 1e-9 in float64 and 1e-6 in float32;"]
+    return "\n".join([*lines, "the largest excess is over the columns the solver was timed on"])

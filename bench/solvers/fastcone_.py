@@ -3,7 +3,7 @@ import numpy as np
 
 import fastcone
 
-NAME = "fastcone.solve_nnls"
+NAME = "fastcone"
 VERSION = fastcone.__version__
 SLOW = False
 TOL = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-6}

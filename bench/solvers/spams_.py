@@ -5,6 +5,7 @@ import spams
 NAME = "SPAMS lasso (LARS)"
 VERSION = getattr(spams, "__version__", "unknown")
 SLOW = False
+FRAGILE = True
 
 
 def solve(A, B, l1):
