@@ -2,10 +2,11 @@
 """The tables of the level in use, for `fastcone.cy`."""
 
 from fastcone._kernels.tables cimport (
-    ActiveSetTable, NMFTable, NNLADProofTable, NNLADTable, NNLSTable, ProductTable,
+    ActiveSetTable, NMFTable, NNLADProofTable, NNLADTable, NNLSTable, ProductTable, UnitsTable,
 )
 
 cdef const ProductTable* _product
+cdef const UnitsTable* _units
 cdef const NNLSTable* _nnls
 cdef const ActiveSetTable* _active_set
 cdef const NNLADTable* _nnlad

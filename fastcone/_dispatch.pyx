@@ -32,7 +32,7 @@ cdef extern from *:
     const char* compiler "__VERSION__"
 
 LEVELS = ("base", "v3", "v4")
-KERNELS = ("product", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf")
+KERNELS = ("product", "units", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf")
 
 _level = None
 
@@ -61,7 +61,7 @@ def built_levels():
 
 def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
-    global _product, _nnls, _active_set, _nnlad, _nnlad_proof, _nmf, _level
+    global _product, _units, _nnls, _active_set, _nnlad, _nnlad_proof, _nmf, _level
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
     if level not in built_levels():
@@ -69,6 +69,8 @@ def use(level):
                          f"offer {built_levels()}")
     _product = <const ProductTable*> PyCapsule_GetPointer(
         _module("product", level).table, "fastcone.ProductTable")
+    _units = <const UnitsTable*> PyCapsule_GetPointer(
+        _module("units", level).table, "fastcone.UnitsTable")
     _nnls = <const NNLSTable*> PyCapsule_GetPointer(
         _module("nnls", level).table, "fastcone.NNLSTable")
     _active_set = <const ActiveSetTable*> PyCapsule_GetPointer(
@@ -115,6 +117,44 @@ def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[
             _product.f32(m, n, a, p, b, m, &C[0, 0], &norm2[0])
         else:
             _product.f64(m, n, a, p, b, m, &C[0, 0], &norm2[0])
+
+
+def units_in(real[:, ::1] C, const int[::1] k, const int[::1] E, l1, const int[::1] e,
+             const double[::1] rootinv, real[::1] allow, double largest, double[::1] scale):
+    """Bring products to the scaled units and subtract the penalty; l1 (p,) or None."""
+    cdef Py_ssize_t p = C.shape[0], ld = C.shape[1], n = e.shape[0]
+    cdef const double[::1] penalty
+    cdef const double* weight = NULL
+    assert n <= ld and k.shape[0] == p and E.shape[0] == p and allow.shape[0] == p
+    assert rootinv.shape[0] == n and scale.shape[0] >= n
+    if p == 0 or n == 0:
+        return
+    if l1 is not None:
+        penalty = l1
+        assert penalty.shape[0] == p
+        weight = &penalty[0]
+    with nogil:
+        if real is float:
+            _units.in_f32(p, n, ld, &C[0, 0], &k[0], &E[0], weight, &e[0], &rootinv[0], &allow[0],
+                          largest, &scale[0])
+        else:
+            _units.in_f64(p, n, ld, &C[0, 0], &k[0], &E[0], weight, &e[0], &rootinv[0], &allow[0],
+                          largest, &scale[0])
+
+
+def units_out(const real[:, ::1] X, const int[::1] e, const int[::1] E, real largest,
+              real[:, ::1] Y, real[::1] scale):
+    """Bring coefficients back to the caller's units, cut to the range of the answer."""
+    cdef Py_ssize_t p = X.shape[0], ld = X.shape[1], n = e.shape[0]
+    assert n <= ld and Y.shape[0] == p and Y.shape[1] == n and E.shape[0] == p
+    assert scale.shape[0] >= n
+    if p == 0 or n == 0:
+        return
+    with nogil:
+        if real is float:
+            _units.out_f32(p, n, &X[0, 0], ld, &e[0], &E[0], largest, &Y[0, 0], n, &scale[0])
+        else:
+            _units.out_f64(p, n, &X[0, 0], ld, &e[0], &E[0], largest, &Y[0, 0], n, &scale[0])
 
 
 def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, const real[:, ::1] C,

@@ -64,8 +64,9 @@ def test_scipy_own_tests_pass(tmp_path):
     (tmp_path / "test_theirs.py").write_text(
         text.replace("from scipy.optimize import nnls\n", "from fastcone import nnls\n")
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_theirs.py"]
-    command += ["--deselect", "test_theirs.py::TestNNLS::test_atol_deprecation_warning"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", "."]
+    command += ["test_theirs.py", "--deselect"]
+    command += ["test_theirs.py::TestNNLS::test_atol_deprecation_warning"]
     environment = {"PYTHONPATH": str(Path(fastcone.__file__).parents[1]), "PATH": ""}
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stdout + run.stderr

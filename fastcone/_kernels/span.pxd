@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Products with the rows of a matrix, float64, at any address: the algebra of the exact solver.
 
-The lanes of a vector are the entries of a row in products with a vector of that length; what is told
+as `length` is a multiple of 8. In `gradient` the lanes are columns. Every sum has one order.
 as `length` is a multiple of 8. In `gradient` they are columns. Every sum has one order per level.
 """
 

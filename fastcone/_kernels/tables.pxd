@@ -16,6 +16,28 @@ ctypedef struct ProductTable:
     int bytes           # of a lane vector
 
 
+ctypedef int (*units_in_f32)(
+    Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, float* C, const int* k, const int* E,
+    const double* l1, const int* e, const double* rootinv, float* allow, double largest,
+    double* scale) noexcept nogil
+ctypedef int (*units_in_f64)(
+    Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, double* C, const int* k, const int* E,
+    const double* l1, const int* e, const double* rootinv, double* allow, double largest,
+    double* scale) noexcept nogil
+ctypedef int (*units_out_f32)(
+    Py_ssize_t p, Py_ssize_t n, const float* X, Py_ssize_t ld, const int* e, const int* E,
+    float largest, float* Y, Py_ssize_t ldy, float* scale) noexcept nogil
+ctypedef int (*units_out_f64)(
+    Py_ssize_t p, Py_ssize_t n, const double* X, Py_ssize_t ld, const int* e, const int* E,
+    double largest, double* Y, Py_ssize_t ldy, double* scale) noexcept nogil
+
+ctypedef struct UnitsTable:
+    units_in_f32 in_f32
+    units_in_f64 in_f64
+    units_out_f32 out_f32
+    units_out_f64 out_f64
+
+
 ctypedef Py_ssize_t (*nnls_cd_f32)(
     Py_ssize_t n, const float* G, const float* inv, const float* weight, Py_ssize_t p,
     const float* C, float* X, Py_ssize_t ld, const float* stop, float* last, int max_epochs,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastcone import _threads
+from fastcone import _dispatch, _threads
 from fastcone._nnls.descent import Descent
 from fastcone._nnls.exact import Exact
 from fastcone._nnls.gram import Gram, rescale
@@ -173,20 +173,29 @@ class Batch:
         block.proof.gap[left] = np.minimum(proof.gap, block.proof.gap[left])
         block.proof.violation[left] = proof.violation
 
-    def _units(self, block: Descent) -> np.ndarray:
-        """Return a block's coefficients in the caller's units and dtype, cut to its range."""
-        X = rescale(block.X[:, : self.gram.n], self.gram.exponent, block.linear.exponent)
-        with np.errstate(over="ignore"):
-            return np.minimum(X, np.finfo(self.dtype).max).astype(self.dtype)
+    def _units(self, block: Descent, out: np.ndarray) -> None:
+        """Write a block's coefficients in the caller's units and dtype, cut to its range."""
+        e, E, largest = self.gram.exponent, block.linear.exponent, np.finfo(self.dtype).max
+        if self._farthest(E) > ROOM[self.dtype] or block.X.dtype != self.dtype:
+            X = rescale(block.X[:, : self.gram.n], e, E)
+            with np.errstate(over="ignore"):
+                out[...] = np.minimum(X, largest)
+        else:
+            scale = np.empty(self.gram.n, dtype=self.dtype)
+            _dispatch.units_out(block.X, e, E, largest, out, scale)
+
+    def _farthest(self, E: np.ndarray) -> int:
+        """Return the largest power of two between the scaled coefficients and the caller's."""
+        return int(np.abs(self.gram.exponent).max(initial=0) + np.abs(E).max(initial=0))
 
     def _fit_units(self, which: slice, block: Descent, scratch: Scratch) -> None:
         """Prove what the caller gets, where coefficients over- or underflow in those units."""
         e, n = block.linear.exponent, self.gram.n
-        farthest = np.abs(self.gram.exponent).max(initial=0) + np.abs(e).max(initial=0)
-        if farthest <= ROOM[self.dtype]:
+        if self._farthest(e) <= ROOM[self.dtype]:
             return
-        held = self._units(block).astype(block.gram.dtype)
-        back = rescale(held, -self.gram.exponent, -e)
+        held = np.empty((len(e), n), dtype=self.dtype)
+        self._units(block, held)
+        back = rescale(held.astype(block.gram.dtype), -self.gram.exponent, -e)
         lost = np.flatnonzero((back != block.X[:, :n]).any(axis=1))
         if lost.size:
             block.X[lost, :n] = back[lost]
@@ -196,7 +205,7 @@ class Batch:
     def _keep(self, which: slice, block: Descent) -> None:
         """Store a block's answers in the caller's units."""
         e = block.linear.exponent
-        self.X[which] = self._units(block)
+        self._units(block, self.X[which])
         with np.errstate(over="ignore", under="ignore"):
             self.objective[which] = np.ldexp(block.proof.objective, 2 * e)
             self.violation[which] = np.ldexp(block.proof.violation, e)

@@ -37,7 +37,9 @@ def rescale(values: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.nda
             return np.ldexp(values, columns + rows[:, None])
     one = values.dtype.type(1)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return values * np.ldexp(one, columns) * np.ldexp(one, rows)[:, None]
+        scaled = values * np.ldexp(one, columns)
+        scaled *= np.ldexp(one, rows)[:, None]
+    return scaled
 
 
 def exponent(values: np.ndarray) -> np.ndarray:
@@ -81,7 +83,7 @@ class Generators:
         self.dtype = A.dtype
         largest = np.maximum(A.max(axis=0, initial=0), -A.min(axis=0, initial=0))
         self.exponent = -exponent(largest)
-        self.scaled = np.ldexp(A, self.exponent)
+        self.scaled = rescale(A, self.exponent, np.zeros(1, dtype=np.intc))
         self._packed: dict[np.dtype, Packed] = {}
 
     def packed(self, dtype: np.dtype) -> Packed:

@@ -76,14 +76,11 @@ class SparseTargets(Targets):
             rows = sp.diags_array(np.ldexp(1.0, -e)) @ rows
             norm2 = square_sums(rows)
         norm = np.sqrt(norm2)
-        mine = exponent(norm)
         ld = Packed(np.zeros((0, self.n), dtype)).ld
         C = scratch.take(f"C{dtype.itemsize}", (len(norm), ld), dtype)
         C[:, self.n :] = 0
         C[:, : self.n] = dense(rows.astype(dtype) @ self.A[dtype])
-        C *= np.ldexp(dtype.type(1), -mine)[:, None]
-        size = np.ldexp(norm, -mine).astype(dtype)
-        return self.finish(which, C, size, e + mine, self.gram.rootinv)
+        return self.finish(which, C, norm, exponent(norm), e, self.gram.rootinv)
 
     @functools.cached_property
     def exact_forms(self) -> tuple[Exact, ...]:

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from fastcone import _dispatch
 from fastcone._nnls.certificate import DataProof, Proof, dense_maps
 from fastcone._nnls.exact import Exact
 from fastcone._nnls.gram import Generators, Gram, Packed, exponent, rescale, ridge
@@ -71,18 +72,22 @@ class Targets:
         return np.minimum(scaled, 1e150)
 
     def finish(
-        self, which: slice, C: np.ndarray, size: np.ndarray, e: np.ndarray, rootinv: np.ndarray
+        self,
+        which: slice,
+        C: np.ndarray,
+        norm: np.ndarray,
+        k: np.ndarray,
+        e: np.ndarray,
+        rootinv: np.ndarray,
     ) -> Linear:
-        """Subtract the penalty from the scaled products."""
-        allow = size
-        if self.penalised:
-            n = len(self.exponent)
-            l1 = self.penalty(which, e)
-            with np.errstate(over="ignore"):
-                l1 = np.minimum(l1, np.finfo(C.dtype).max ** 0.5)
-            C[:, :n] -= l1.astype(C.dtype)
-            allow = size + (l1 * rootinv).max(axis=1, initial=0)
-        return Linear(C, size, allow.astype(C.dtype), e)
+        """Return the scaled linear terms: 2^-e is taken out of C and norm before, 2^-k now."""
+        size = np.ldexp(norm, -k).astype(C.dtype, copy=False)
+        allow, e = size.copy(), e + k
+        l1 = self.l1[which] if self.penalised else None
+        largest = min(1e150, float(np.finfo(C.dtype).max) ** 0.5)
+        scale = np.empty(len(self.exponent))
+        _dispatch.units_in(C, k, e, l1, self.exponent, rootinv, allow, largest, scale)
+        return Linear(C, size, allow, e)
 
 
 class DataTargets(Targets):
@@ -119,10 +124,7 @@ class DataTargets(Targets):
             again = np.ldexp(rows[hard], -e[hard, None])
             C[hard], norm2[hard] = packed.product(again, Scratch(), "C")
         norm = np.sqrt(norm2)
-        mine = exponent(norm)
-        unit = np.ldexp(np.ones_like(norm), -mine)
-        C *= unit[:, None]
-        return self.finish(which, C, norm * unit, e + mine, self.gram.rootinv)
+        return self.finish(which, C, norm, exponent(norm), e, self.gram.rootinv)
 
     def scaled_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return the targets in float64 and scaled units."""
@@ -176,7 +178,8 @@ class GramTargets(Targets):
         C = scratch.take(f"C{dtype.itemsize}", (len(rows), self.ld), dtype)
         C[:, self.gram.n :] = 0
         C[:, : self.gram.n] = np.ldexp(rows, -e[:, None])
-        return self.finish(which, C, np.ldexp(size, -e).astype(dtype), e, self.gram.rootinv)
+        size = np.ldexp(size, -e)
+        return self.finish(which, C, size, np.zeros_like(e), e, self.gram.rootinv)
 
     @functools.cached_property
     def exact_forms(self) -> tuple[Exact, ...]:
