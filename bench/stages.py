@@ -33,13 +33,14 @@ def stages(W, U, dtype):
     scratch = Scratch()
     linear = targets.linear(slice(0, p), dtype, scratch)
     block = Descent(gram, linear, np.zeros_like(linear.C), targets, dtype)
-    work = aligned(((2 * gram.rows + 11) * _dispatch.tile(dtype),), dtype)
+    work = aligned((_dispatch.nnls_work(gram.rows, dtype),), dtype)
     used, last = np.zeros(p, np.intc), np.zeros(p, dtype)
 
     def descend(stop, epochs):
         block.X[...] = 0
         _dispatch.nnls_cd(
-            gram.G, gram.inv, gram.weight, linear.C, block.X, stop, last, epochs, used, work
+            gram.G, gram.inv, gram.weight, linear.C, block.X, stop, last,
+            np.full(p, epochs, np.intc), used, work
         )
 
     tol = 1e-9 if dtype == F64 else 1e-6

@@ -119,6 +119,11 @@ def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[
             _product.f64(m, n, a, p, b, m, &C[0, 0], &norm2[0])
 
 
+def nnls_work(Py_ssize_t n, dtype):
+    """Numbers of work space `nnls_cd` and `nnls_report` need."""
+    return (3 * n + 11) * tile(dtype)
+
+
 def units_in(real[:, ::1] C, const int[::1] k, const int[::1] E, l1, const int[::1] e,
              const double[::1] rootinv, real[::1] allow, double largest, double[::1] scale):
     """Bring products to the scaled units and subtract the penalty; l1 (p,) or None."""
@@ -158,14 +163,14 @@ def units_out(const real[:, ::1] X, const int[::1] e, const int[::1] E, real lar
 
 
 def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, const real[:, ::1] C,
-            real[:, ::1] X, const real[::1] stop, real[::1] last, int max_epochs,
+            real[:, ::1] X, const real[::1] stop, real[::1] last, const int[::1] most,
             int[::1] epochs, real[::1] work):
     """Coordinate descent on every row of C; returns the number of problems left unfinished."""
     cdef Py_ssize_t n = inv.shape[0], p = C.shape[0], ld = C.shape[1], left
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
     assert stop.shape[0] == p and last.shape[0] == p and epochs.shape[0] == p
-    assert weight.shape[0] == n
-    assert work.shape[0] >= (2 * n + 1) * lanes(sizeof(real))
+    assert weight.shape[0] == n and most.shape[0] == p
+    assert work.shape[0] >= (3 * n + 3) * lanes(sizeof(real))
     if p == 0 or n == 0:
         epochs[:] = 0
         last[:] = 0
@@ -173,10 +178,10 @@ def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, cons
     with nogil:
         if real is float:
             left = _nnls.cd_f32(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
-                                &last[0], max_epochs, &epochs[0], &work[0])
+                                &last[0], &most[0], &epochs[0], &work[0])
         else:
             left = _nnls.cd_f64(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
-                                &last[0], max_epochs, &epochs[0], &work[0])
+                                &last[0], &most[0], &epochs[0], &work[0])
     return left
 
 

@@ -56,15 +56,16 @@ def quadratic(rng, n, p, dtype):
 
 
 def work(gram):
-    return aligned(((2 * gram.rows + 11) * _dispatch.tile(gram.dtype),), gram.dtype)
+    return aligned((_dispatch.nnls_work(gram.rows, gram.dtype),), gram.dtype)
 
 
 def descend(gram, C, X, stop, max_epochs):
     used = np.zeros(len(C), dtype=np.intc)
     stop = np.full(len(C), stop, dtype=gram.dtype)
     last = np.zeros_like(stop)
+    most = np.full(len(C), max_epochs, dtype=np.intc)
     left = _dispatch.nnls_cd(
-        gram.G, gram.inv, gram.weight, C, X, stop, last, max_epochs, used, work(gram)
+        gram.G, gram.inv, gram.weight, C, X, stop, last, most, used, work(gram)
     )
     assert np.array_equal(last <= stop, used > 0)
     return left, used

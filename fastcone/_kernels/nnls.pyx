@@ -5,22 +5,27 @@
 #
 # Step       x_j <- max(0, x_j - g_j / G_jj),   g = Gx - c
 # Stop       per lane, when an epoch moved it by  sum_j G_jj (x_j' - x_j)^2 <= stop,  or after
-#            max_epochs
+#            `most`
+# Leap       once the support is found the error is the slowest mode's, d' ~ rho d from epoch to epoch;
+#            where two steps are so nearly parallel,  x <- max(0, x + rho / (1 - rho) d')  sums that
+#            mode's series up. Where the next epoch moves more than the one before did, the lane
+#            waits twice as long for its next leap
 # Lanes      a lane that stops hands its answer back and takes the next problem: no lane waits, and
 #            no problem depends on its neighbours
 # Cost       2 n^2 flops per lane and epoch: blocks of 4 coordinates x V vectors of lanes, the
 #            gradient of a block in registers, each loaded x_j feeding 4 multiply-adds
-# Reference  Franc, Hlavac, Navara, CAIP 2005
+# Reference  Franc, Hlavac, Navara, CAIP 2005; Aitken 1926 (the leap)
 #
 # nnls_cd
 #   G        [n / 4][n][4]: rows j..j+3 of the symmetric G side by side, 4 divides n; read only
 #   inv      n: 1 / G_jj, or 0 where the generator is zero (its x_j stays as it started); read only
 #   weight   n: G_jj; read only
 #   C, X     p x ld, problem r in row r.  C read only.  X: start on entry (>= 0), answer on return
-#   stop     p: the limit above; read only
+#   stop     p: the limit above; read only. 0: epochs alone, no leaps
+#   most     p: limit of the epochs of each problem; read only
 #   last     p: what the last epoch moved, written
-#   epochs   p: epochs used, written; negative where max_epochs came first
-#   work     (2 n + 1) L, 64-byte aligned, no meaning on entry or return
+#   epochs   p: epochs used, written; negative where `most` came first
+#   work     (3 n + 3) L, 64-byte aligned, no meaning on entry or return
 #   returns  the number of problems that did not stop by themselves
 #
 # nnls_report: what a proof of optimality needs, for given x (see docs/nnls.md, "Certificate")
@@ -45,6 +50,23 @@ cdef enum:
     BLOCK = 4           # coordinates per register block
     MOST_LANES = 48     # lanes of the widest tile: V vectors of 16 floats
     FACTS = 8           # numbers per coordinate (coord) and per problem (out)
+    SETTLING = 3        # epochs from a start or a leap to the next leap, at least
+    PATIENCE = 48       # the same, at most
+
+cdef extern from *:
+    """
+    #define FC_PARALLEL 0.9     /* the least cos^2 of two steps that are taken for one mode's */
+    """
+    const double PARALLEL "FC_PARALLEL"
+
+
+cdef struct Lane:
+    # where a lane stands
+    Py_ssize_t problem  # -1 for none
+    int wait            # epochs until it may leap
+    int pause           # epochs between leaps
+    bint leapt          # whether the last epoch began with a leap
+    double moved        # what the last epoch moved it
 
 
 cdef inline void descent(Py_ssize_t n, const lane* G, const lane* x, const lane* c,
@@ -64,11 +86,14 @@ cdef inline void descent(Py_ssize_t n, const lane* G, const lane* x, const lane*
 
 
 cdef void sweep(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight, const lane* c,
-                lane* x, lane* moved, Py_ssize_t width) noexcept nogil:
-    """One epoch of every lane; moved = sum_j G_jj (x_j' - x_j)^2."""
+                lane* x, lane* step, lane* moved, Py_ssize_t width) noexcept nogil:
+    """One epoch of every lane; step = x' - x, moved = sum_j G_jj step_j^2.
+
+    Behind moved, V lanes on: the same of this step and the last, sum_j G_jj step_j step_j'.
+    """
     cdef lane acc[BLOCK * V]
     cdef lane d[V]
-    cdef lane to
+    cdef lane to, weighted
     cdef const lane* rows
     cdef Py_ssize_t block, j0
     cdef int i, j, v
@@ -82,11 +107,38 @@ cdef void sweep(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight
                 to = positive(x[(j0 + j) * V + v] + acc[j * V + v] * spread(inv, j0 + j))
                 d[v] = to - x[(j0 + j) * V + v]
                 x[(j0 + j) * V + v] = to
-                moved[v] = moved[v] + d[v] * d[v] * spread(weight, j0 + j)
+                weighted = d[v] * spread(weight, j0 + j)
+                moved[v] = moved[v] + d[v] * weighted
+                moved[V + v] = moved[V + v] + step[(j0 + j) * V + v] * weighted
+                step[(j0 + j) * V + v] = d[v]
             for i in range(j + 1, BLOCK):
                 for v in range(V):
                     # g_i <- g_i + G_ij d_j for the rest of the block
                     acc[i * V + v] = acc[i * V + v] - spread(rows, (j0 + j) * BLOCK + i) * d[v]
+
+
+cdef void leap(Py_ssize_t n, const lane* far, const lane* step, lane* x) noexcept nogil:
+    """x <- max(0, x + far step), far 0 where a lane does not leap"""
+    cdef Py_ssize_t j
+    cdef int v
+    for j in range(n):
+        for v in range(V):
+            x[j * V + v] = positive(x[j * V + v] + far[v] * step[j * V + v])
+
+
+cdef inline double reach(Lane* at, double moved, double along) noexcept nogil:
+    """How many times its last step a lane should leap, 0 for not now."""
+    cdef double before = at.moved
+    at.moved = moved
+    if at.leapt and moved > before:
+        at.wait = at.pause = min(2 * at.pause, PATIENCE)
+    at.leapt = False
+    at.wait -= 1
+    if at.wait >= 0 or not 0 < along < before or along * along < PARALLEL * moved * before:
+        return 0
+    at.wait = at.pause
+    at.leapt = True
+    return along / (before - along)         # rho / (1 - rho)
 
 
 cdef inline void load(Py_ssize_t n, Py_ssize_t L, Py_ssize_t q, const real* row,
@@ -105,22 +157,41 @@ cdef inline void store(Py_ssize_t n, Py_ssize_t L, Py_ssize_t q, const real* til
         row[j] = tile[j * L + q]
 
 
+cdef void epoch(Py_ssize_t n, const real* G, const real* inv, const real* weight, const real* c,
+                real* x, real* step, real* moved) noexcept nogil:
+    """`sweep` in the lanes of the type."""
+    if real is float:
+        sweep(n, <const lane32*> G, <const lane32*> inv, <const lane32*> weight,
+              <const lane32*> c, <lane32*> x, <lane32*> step, <lane32*> moved, sizeof(real))
+    else:
+        sweep(n, <const lane64*> G, <const lane64*> inv, <const lane64*> weight,
+              <const lane64*> c, <lane64*> x, <lane64*> step, <lane64*> moved, sizeof(real))
+
+
 cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real* weight,
                         Py_ssize_t p, const real* C, real* X, Py_ssize_t ld, const real* stop,
-                        real* last, int max_epochs, int* epochs, real* work) noexcept nogil:
+                        real* last, const int* most, int* epochs, real* work) noexcept nogil:
     cdef Py_ssize_t L = V * BYTES // sizeof(real)
-    cdef Py_ssize_t slot[MOST_LANES]        # the problem in each lane, -1 for none
+    cdef Lane lanes[MOST_LANES]
+    cdef Lane* at
     cdef Py_ssize_t q, r, waiting = 0, running = 0, unfinished = 0
     cdef real* x = work
     cdef real* c = x + n * L
-    cdef real* moved = c + n * L
-    memset(work, 0, (2 * n + 1) * L * sizeof(real))
+    cdef real* step = c + n * L
+    cdef real* moved = step + n * L
+    cdef real* far = moved + 2 * L
+    cdef bint leaping
+    memset(work, 0, (3 * n + 3) * L * sizeof(real))
     for q in range(L):
-        slot[q] = -1
+        lanes[q].problem = -1
     while True:
         for q in range(L):                  # free lanes take the next problems
-            if slot[q] < 0 and waiting < p:
-                slot[q] = waiting
+            at = lanes + q
+            if at.problem < 0 and waiting < p:
+                at.problem = waiting
+                at.wait = at.pause = SETTLING
+                at.leapt = False
+                at.moved = 0
                 epochs[waiting] = 0
                 load(n, L, q, C + waiting * ld, c)
                 load(n, L, q, X + waiting * ld, x)
@@ -128,26 +199,31 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
                 running += 1
         if running == 0:
             return unfinished
-        memset(moved, 0, L * sizeof(real))
-        if real is float:
-            sweep(n, <const lane32*> G, <const lane32*> inv, <const lane32*> weight,
-                  <const lane32*> c, <lane32*> x, <lane32*> moved, sizeof(real))
-        else:
-            sweep(n, <const lane64*> G, <const lane64*> inv, <const lane64*> weight,
-                  <const lane64*> c, <lane64*> x, <lane64*> moved, sizeof(real))
+        memset(moved, 0, 3 * L * sizeof(real))
+        epoch(n, G, inv, weight, c, x, step, moved)
+        leaping = False
         for q in range(L):
-            r = slot[q]
+            at = lanes + q
+            r = at.problem
             if r < 0:
                 continue
             epochs[r] += 1
-            if moved[q] <= stop[r] or epochs[r] >= max_epochs:
+            if moved[q] <= stop[r] or epochs[r] >= most[r]:
                 if not moved[q] <= stop[r]:
                     epochs[r] = -epochs[r]
                     unfinished += 1
                 last[r] = moved[q]
                 store(n, L, q, x, X + r * ld)
-                slot[q] = -1
+                at.problem = -1
                 running -= 1
+            elif stop[r] > 0:
+                far[q] = <real> reach(at, moved[q], moved[L + q])
+                leaping = leaping or far[q] > 0
+        if leaping:
+            if real is float:
+                leap(n, <const lane32*> far, <const lane32*> step, <lane32*> x)
+            else:
+                leap(n, <const lane64*> far, <const lane64*> step, <lane64*> x)
 
 
 cdef void report_tile(Py_ssize_t n, const lane* G, const lane* coord, const lane* x,

@@ -60,8 +60,10 @@ class Descent:
         stop[...] = 0
         last = scratch.take("last", (p,), dtype)
         used = scratch.take("epochs", (p,), np.intc)
-        work = scratch.take("work", ((2 * len(self.inv) + 1) * _dispatch.tile(dtype),), dtype)
-        _dispatch.nnls_cd(self.G, self.inv, self.weight, C, X, stop, last, self.epochs, used, work)
+        most = scratch.take("most", (p,), np.intc)
+        most[...] = self.epochs
+        work = scratch.take("work", (_dispatch.nnls_work(len(self.inv), dtype),), dtype)
+        _dispatch.nnls_cd(self.G, self.inv, self.weight, C, X, stop, last, most, used, work)
 
 
 class Multiplication:

@@ -19,6 +19,7 @@ from fastcone._nnls.targets import F64, Linear, Targets
 from fastcone._threads import Scratch
 
 FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
+BLOCK_EPOCH = 8e6  # flops of an epoch of a block, at most, unless it is a single problem
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms between looks at the clock
 
 
@@ -52,9 +53,7 @@ class Descent:
             self.X[which] = self.X[which].astype(self.dtype)
         C, X = (self.linear.C, self.X) if every else (self.linear.C[which], self.X[which])
         facts = scratch.take("facts", (p, FACTS), gram.dtype)
-        work = scratch.take(
-            "work", ((2 * gram.rows + 11) * _dispatch.tile(gram.dtype),), gram.dtype
-        )
+        work = scratch.take("work", (_dispatch.nnls_work(gram.rows, gram.dtype),), gram.dtype)
         _dispatch.nnls_report(
             gram.G, gram.coord, C, X, self.linear.allow[which], self.rounding, facts, work
         )
@@ -77,20 +76,19 @@ class Descent:
 
         Returns the problems given up: at the rate of its last epochs, the limit is farther away
         than the epochs left. With `persist` none is. The rate is looked at after 12, 24, 48 ...
-        epochs of a problem, however the kernel calls are cut: neighbours make no difference.
+        epochs of a problem, and kernel calls are cut there and where n tells: neighbours make no
+        difference.
         """
         gram, given_up = self.gram, []
-        work = scratch.take(
-            "work", ((2 * gram.rows + 11) * _dispatch.tile(gram.dtype),), gram.dtype
-        )
+        work = scratch.take("work", (_dispatch.nnls_work(gram.rows, gram.dtype),), gram.dtype)
+        longest = int(max(1, CALL_WORK / max(BLOCK_EPOCH, 2 * gram.rows**2)))
         moved = np.full(len(self.X), np.inf)
         done, look, before = 0, FIRST_LOOK, 0
         while len(which) and not late():
             every = len(which) == len(self.X)
             C, X = (self.linear.C, self.X) if every else (self.linear.C[which], self.X[which])
-            most = int(CALL_WORK / (2 * gram.rows**2 * len(which) + 1))
             left = max_epochs - self.epochs[which]
-            step = max(1, min(look - done, int(left.min()), most))
+            step = np.minimum(left, min(look - done, longest)).astype(np.intc)
             used = scratch.take("epochs", (len(which),), np.intc)
             last = scratch.take("last", (len(which),), gram.dtype)
             _dispatch.nnls_cd(
@@ -99,7 +97,7 @@ class Descent:
             if not every:
                 self.X[which] = X
             self.epochs[which] += np.abs(used)
-            done += step
+            done += min(look - done, longest)
             left -= step
             going = (used < 0) & (left > 0)
             if done == look:
