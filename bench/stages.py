@@ -32,15 +32,23 @@ def stages(W, U, dtype):
     gram = gram if dtype == F64 else gram.narrow(dtype)
     scratch = Scratch()
     linear = targets.linear(slice(0, p), dtype, scratch)
-    block = Descent(gram, linear, np.zeros_like(linear.C), targets, dtype)
+    block = Descent(gram, linear, np.zeros_like(linear.C), targets, dtype, p)
     work = aligned((_dispatch.nnls_work(gram.rows, dtype),), dtype)
     used, last = np.zeros(p, np.intc), np.zeros(p, dtype)
 
     def descend(stop, epochs):
         block.X[...] = 0
         _dispatch.nnls_cd(
-            gram.G, gram.inv, gram.weight, linear.C, block.X, stop, last,
-            np.full(p, epochs, np.intc), used, work
+            gram.G,
+            gram.inv,
+            gram.weight,
+            linear.C,
+            block.X,
+            stop,
+            last,
+            np.full(p, epochs, np.intc),
+            used,
+            work,
         )
 
     tol = 1e-9 if dtype == F64 else 1e-6

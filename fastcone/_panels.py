@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Matrices in the panel layout of the product kernel, and products with them.
+"""Matrices in the layouts of the product and the descent kernel, and products with them.
 
 Every product of the solvers with rows of data goes through that kernel, whose sums have one order
 whatever the batch: no BLAS, whose bits depend on the shape of the batch and on its threads.
@@ -11,6 +11,8 @@ import numpy as np
 
 from fastcone import _dispatch
 from fastcone._threads import Scratch, aligned
+
+BLOCK = 4  # coordinates per register block of the descent kernel
 
 
 def pack(A: np.ndarray) -> np.ndarray:
@@ -24,6 +26,17 @@ def pack(A: np.ndarray) -> np.ndarray:
         panels[whole] = 0
         panels[whole, :, : n - whole * width] = A[:, whole * width :]
     return panels
+
+
+def blocks(n: int) -> int:
+    """Return n rounded up to whole register blocks of the descent kernel."""
+    return -(-n // BLOCK) * BLOCK
+
+
+def pack_symmetric(G: np.ndarray) -> np.ndarray:
+    """Lay a symmetric G, its size rounded up by `blocks`, out as the descent kernel wants it."""
+    n = len(G)
+    return np.ascontiguousarray(G.reshape(n // BLOCK, BLOCK, n).transpose(0, 2, 1)).ravel()
 
 
 def product_and_norms(

@@ -41,8 +41,13 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
 class Scratch:
     """The work arrays of one thread during one job, made once and used for every block."""
 
-    def __init__(self) -> None:
+    def __init__(self, job: _Job | None = None) -> None:
         self._arrays: dict[tuple[str, np.dtype], np.ndarray] = {}
+        self._job = job
+
+    def stopped(self) -> bool:
+        """Return whether another thread has failed or heard Ctrl-C, so that nobody waits for us."""
+        return self._job is not None and self._job.error is not None
 
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
         """Return an aligned array of this shape, its contents left from earlier use."""
@@ -83,7 +88,7 @@ class _Job:
                 return
             self.active += 1
         try:
-            scratch = Scratch()
+            scratch = Scratch(self)
             while (block := self.take()) is not None:
                 self.work(block, scratch)
         except BaseException as error:  # handed to the calling thread, which raises it
@@ -92,6 +97,17 @@ class _Job:
             with self.state:
                 self.active -= 1
                 self.state.notify_all()
+
+    def wait(self) -> None:
+        """Wait until the blocks under way are done, Ctrl-C or not."""
+        while True:
+            try:
+                with self.state:
+                    while self.active:
+                        self.state.wait(0.05)
+                return
+            except BaseException as error:
+                self.close(error)
 
 
 class _Pool:
@@ -212,12 +228,8 @@ def run(count: int, work: Callable[[int, Scratch], None], n_threads: int) -> Non
         return
     with one_blas_thread():
         _pool.submit(job, helpers)
-        try:
-            job.run()
-        finally:
-            job.close()
-            with job.state:
-                while job.active:
-                    job.state.wait(0.05)
+        job.run()
+        job.close()
+        job.wait()
     if job.error is not None:
         raise job.error

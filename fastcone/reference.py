@@ -20,6 +20,30 @@ def product(A: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return B @ A, np.sum(B * B, axis=1)
 
 
+# --- units -----------------------------------------------------------------------------------
+
+
+def units_in(
+    c: np.ndarray, k: int, E: int, l1: float, e: np.ndarray, largest: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scaled linear terms and the scaled penalties of one problem.
+
+    >>> units_in(np.array([8.0, 4.0]), 2, 3, 4.0, np.array([0, 1]), 1e9)
+    (array([1.5, 0. ]), array([0.5, 1. ]))
+    """
+    penalty = np.minimum(np.ldexp(l1, e - E), largest)
+    return c * 2.0**-k - penalty, penalty
+
+
+def units_out(x: np.ndarray, e: np.ndarray, E: int, largest: float) -> np.ndarray:
+    """Return one problem's coefficients in the caller's units.
+
+    >>> units_out(np.array([1.0, 1.0]), np.array([0, 3]), 1, 10.0)
+    array([ 2., 10.])
+    """
+    return np.minimum(np.ldexp(x, e + E), largest)
+
+
 # --- nnls ------------------------------------------------------------------------------------
 
 
@@ -28,22 +52,31 @@ def nnls_cd(
 ) -> tuple[np.ndarray, int]:
     """Return x and the epochs used, negative if `max_epochs` came before the limit `stop`.
 
-    minimise 1/2 x'Gx - c'x over x >= 0, one coordinate after the other.
+    minimise 1/2 x'Gx - c'x over x >= 0, one coordinate after the other; with stop > 0 the iterate
+    leaps along its last step where that is nearly parallel to the one before.
 
     >>> nnls_cd(np.eye(2), np.array([1.0, -1.0]), np.zeros(2), 1e-12, 10)
     (array([1., 0.]), 2)
     """
-    x = x.copy()
+    x, step, weight = x.copy(), np.zeros(len(x)), np.diag(G)
+    before, launch, pause, wait, leapt = 0.0, np.inf, 3, 3, False
     for epoch in range(1, max_epochs + 1):
-        moved = 0.0
-        for j in range(len(x)):
-            if G[j, j] == 0:
-                continue
-            to = max(0.0, x[j] - (G[j] @ x - c[j]) / G[j, j])
-            moved += G[j, j] * (to - x[j]) ** 2
-            x[j] = to
+        start, last = x.copy(), step
+        for j in np.flatnonzero(weight):
+            x[j] = max(0.0, x[j] - (G[j] @ x - c[j]) / G[j, j])
+        step = x - start
+        moved, along = weight @ step**2, weight @ (step * last)
         if moved <= stop:
             return x, epoch
+        failed, leapt, wait = leapt and moved > before, False, wait - 1
+        if wait < 0 and 0 < along < before and along**2 >= 0.9 * moved * before:
+            leapt = 2 * moved < launch
+            failed, wait, launch = not leapt, pause, moved
+        if failed:
+            wait = pause = 4 * pause
+        if leapt and stop > 0:
+            x = np.maximum(x + min(along / (before - along), 50) * step, 0)
+        before = moved
     return x, -max_epochs
 
 

@@ -86,6 +86,73 @@ def test_descent_is_its_twin_epoch_by_epoch(level, dtype, rng, n, p):
         assert np.all(X >= 0) and np.all(X[:, n:] == 0)
 
 
+def slow(n, p, seed=0):
+    """Well-scaled problems with a slowest mode: neighbours of a chain nearly cancel."""
+    rng = np.random.default_rng(seed)
+    A = np.eye(n) + 0.45 * (np.eye(n, k=1) + np.eye(n, k=-1))
+    gram = Gram(A.T @ A, np.zeros(n, dtype=np.intc), np.dtype(float), 3)
+    C = aligned((p, Packed(np.zeros((0, n), float)).ld), float)
+    C[...] = 0
+    C[:, :n] = rng.random((p, n)) @ A
+    return gram, C
+
+
+def test_leaps_are_those_of_the_twin(level):
+    gram, C = slow(12, 40)
+    X = np.zeros_like(C)
+    left, used = descend(gram, C, X, 1e-16, 2000)
+    assert left == 0
+    for r in range(40):
+        want, epochs = reference.nnls_cd(gram.matrix, C[r, :12], np.zeros(12), 1e-16, 2000)
+        assert abs(epochs - used[r]) <= 1  # rounding may decide the last one
+        np.testing.assert_allclose(X[r, :12], want, atol=1e-7)
+
+
+@pytest.mark.parametrize("make", ["uniform", "chain"])
+def test_leaps_pay_and_never_go_round_in_a_circle(make, level):
+    if make == "chain":
+        gram, C = slow(40, 60)
+        n = 40
+    else:
+        rng, n = np.random.default_rng(0), 30
+        A = rng.random((80, n))  # one strong mode beside many weak ones
+        gram = Gram(A.T @ A, np.zeros(n, dtype=np.intc), np.dtype(float), 80)
+        C = aligned((60, Packed(np.zeros((0, n), float)).ld), float)
+        C[...] = 0
+        C[:, :n] = rng.random((60, 80)) @ A
+    X, plain = np.zeros_like(C), np.zeros_like(C)
+    left, used = descend(gram, C, X, 1e-18, 30_000)
+    assert left == 0
+    descend(gram, C, plain, 0.0, int(used.mean()))
+    leapt, walked = (
+        np.einsum("ij,ij->", x[:, :n] @ gram.matrix / 2 - C[:, :n], x[:, :n]) for x in (X, plain)
+    )
+    assert leapt <= walked
+
+
+def test_units_are_their_twins(level, dtype, rng):
+    p, n, ld = 9, 5, 32
+    C, allow = rng.standard_normal((p, ld)).astype(dtype), rng.random(p).astype(dtype)
+    k, E = (rng.integers(-30, 30, p).astype(np.intc) for _ in range(2))
+    e, rootinv = rng.integers(-20, 20, n).astype(np.intc), rng.random(n)
+    l1 = rng.random(p) * (np.arange(p) % 3 > 0)
+    l1[1], l1[2] = 1e-290, 1e290
+    largest = float(np.finfo(dtype).max) ** 0.5
+    got, size = C.copy(), allow.copy()
+    _dispatch.units_in(got, k, E, l1, e, rootinv, size, largest, np.empty(n))
+    Y = np.empty((p, n), dtype=dtype)
+    most = np.finfo(dtype).max
+    _dispatch.units_out(C, e, E, most, Y, np.empty(n, dtype))
+    for r in range(p):
+        want, penalty = reference.units_in(C[r, :n].astype(float), k[r], E[r], l1[r], e, largest)
+        np.testing.assert_allclose(got[r, :n], want, rtol=4 * np.finfo(dtype).eps)
+        assert np.array_equal(got[r, n:], np.ldexp(C[r, n:], -k[r]))
+        np.testing.assert_allclose(
+            size[r], allow[r] + np.max(penalty * rootinv), rtol=4 * np.finfo(dtype).eps
+        )
+        assert np.array_equal(Y[r], reference.units_out(C[r, :n], e, E[r], most).astype(dtype))
+
+
 def test_each_lane_stops_by_its_own_rule(level, dtype, rng):
     gram, C = quadratic(rng, 12, 200, dtype)
     limit = 1e-10 if dtype == np.float32 else 1e-20

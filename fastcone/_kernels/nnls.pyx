@@ -6,10 +6,10 @@
 # Step       x_j <- max(0, x_j - g_j / G_jj),   g = Gx - c
 # Stop       per lane, when an epoch moved it by  sum_j G_jj (x_j' - x_j)^2 <= stop,  or after
 #            `most`
-# Leap       once the support is found the error is the slowest mode's, d' ~ rho d from epoch to epoch;
-#            where two steps are so nearly parallel,  x <- max(0, x + rho / (1 - rho) d')  sums that
-#            mode's series up. Where the next epoch moves more than the one before did, the lane
-#            waits twice as long for its next leap
+# Leap       once the support is found the error is the slowest mode's, d' ~ rho d from epoch to
+#            epoch; where two steps are so nearly parallel, x <- max(0, x + rho / (1 - rho) d') sums
+#            that mode's series up. Where the next epoch moves more than the one before did, or the
+#            next leap begins no nearer, the lane waits four times as long: epochs alone converge
 # Lanes      a lane that stops hands its answer back and takes the next problem: no lane waits, and
 #            no problem depends on its neighbours
 # Cost       2 n^2 flops per lane and epoch: blocks of 4 coordinates x V vectors of lanes, the
@@ -23,7 +23,7 @@
 #   C, X     p x ld, problem r in row r.  C read only.  X: start on entry (>= 0), answer on return
 #   stop     p: the limit above; read only. 0: epochs alone, no leaps
 #   most     p: limit of the epochs of each problem; read only
-#   last     p: what the last epoch moved, written
+#   last     p: what the last epoch moved, or the one before if that was less, written
 #   epochs   p: epochs used, written; negative where `most` came first
 #   work     (3 n + 3) L, 64-byte aligned, no meaning on entry or return
 #   returns  the number of problems that did not stop by themselves
@@ -39,6 +39,7 @@
 #            sum_j sqrt(G_jj) x_j; written
 #   work     (2 n + 11) L, as above
 from cpython.pycapsule cimport PyCapsule_New
+from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from fastcone._kernels.lanes cimport (
@@ -51,7 +52,8 @@ cdef enum:
     MOST_LANES = 48     # lanes of the widest tile: V vectors of 16 floats
     FACTS = 8           # numbers per coordinate (coord) and per problem (out)
     SETTLING = 3        # epochs from a start or a leap to the next leap, at least
-    PATIENCE = 48       # the same, at most
+    RARELY = 1 << 28    # the same, after many that failed
+    FARTHEST = 50       # steps of a leap
 
 cdef extern from *:
     """
@@ -67,6 +69,7 @@ cdef struct Lane:
     int pause           # epochs between leaps
     bint leapt          # whether the last epoch began with a leap
     double moved        # what the last epoch moved it
+    double launch       # what the epoch before the last leap moved it
 
 
 cdef inline void descent(Py_ssize_t n, const lane* G, const lane* x, const lane* c,
@@ -129,16 +132,18 @@ cdef void leap(Py_ssize_t n, const lane* far, const lane* step, lane* x) noexcep
 cdef inline double reach(Lane* at, double moved, double along) noexcept nogil:
     """How many times its last step a lane should leap, 0 for not now."""
     cdef double before = at.moved
+    cdef bint failed = at.leapt and moved > before
     at.moved = moved
-    if at.leapt and moved > before:
-        at.wait = at.pause = min(2 * at.pause, PATIENCE)
     at.leapt = False
     at.wait -= 1
-    if at.wait >= 0 or not 0 < along < before or along * along < PARALLEL * moved * before:
-        return 0
-    at.wait = at.pause
-    at.leapt = True
-    return along / (before - along)         # rho / (1 - rho)
+    if at.wait < 0 and 0 < along < before and along * along >= PARALLEL * moved * before:
+        at.leapt = 2 * moved < at.launch        # or leaps go round in a circle
+        failed = not at.leapt
+        at.wait = at.pause
+        at.launch = moved
+    if failed:
+        at.wait = at.pause = min(4 * at.pause, RARELY)
+    return min(along / (before - along), FARTHEST) if at.leapt else 0      # rho / (1 - rho)
 
 
 cdef inline void load(Py_ssize_t n, Py_ssize_t L, Py_ssize_t q, const real* row,
@@ -192,6 +197,7 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
                 at.wait = at.pause = SETTLING
                 at.leapt = False
                 at.moved = 0
+                at.launch = INFINITY
                 epochs[waiting] = 0
                 load(n, L, q, C + waiting * ld, c)
                 load(n, L, q, X + waiting * ld, x)
@@ -212,7 +218,7 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
                 if not moved[q] <= stop[r]:
                     epochs[r] = -epochs[r]
                     unfinished += 1
-                last[r] = moved[q]
+                last[r] = moved[q] if at.moved == 0 else min(moved[q], <real> at.moved)
                 store(n, L, q, x, X + r * ld)
                 at.problem = -1
                 running -= 1

@@ -29,10 +29,9 @@ from fastcone._nmf.problem import (
     dot,
     outer,
 )
-from fastcone._panels import pack, product
+from fastcone._panels import blocks, pack, pack_symmetric, product
 from fastcone._threads import Scratch
 
-BLOCK = 4  # coordinates per register block of the descent kernel
 NEAR = 1e-3  # of 1/2 ||X||^2: objectives below are formed entry by entry
 EPOCHS_H, EPOCHS_W = 2, 4  # of coordinate descent per iteration: cheap beside the products
 FIXED_EPOCHS = 8  # over H while W is kept
@@ -42,13 +41,13 @@ class Descent:
     """Epochs of coordinate descent on  1/2 x'(G + l2)x - (c - l1)'x,  a row each of C and X."""
 
     def __init__(self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int) -> None:
-        n = -(-rank // BLOCK) * BLOCK
+        n = blocks(rank)
         G = G[:n, :n].copy()
         G[np.arange(rank), np.arange(rank)] += G.dtype.type(penalty.l2)
         self.weight = G.diagonal().copy()
         used = self.weight > np.finfo(G.dtype).tiny / np.finfo(G.dtype).eps
         self.inv = np.divide(1, self.weight, out=np.zeros_like(self.weight), where=used)
-        self.G = np.ascontiguousarray(G.reshape(n // BLOCK, BLOCK, n).transpose(0, 2, 1)).ravel()
+        self.G = pack_symmetric(G)
         self.l1, self.epochs = penalty.l1, epochs
 
     def __call__(self, C: np.ndarray, X: np.ndarray, scratch: Scratch) -> None:

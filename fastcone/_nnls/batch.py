@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastcone import _dispatch, _threads
-from fastcone._nnls.descent import Descent
+from fastcone._nnls.descent import CALL_WORK, FIRST_LOOK, Descent
 from fastcone._nnls.exact import Exact
 from fastcone._nnls.gram import Gram, rescale
 from fastcone._nnls.sparse import SparseTargets
@@ -17,9 +18,11 @@ from fastcone._nnls.targets import F64, DataTargets, GramTargets
 from fastcone._threads import Scratch
 from fastcone.result import Solution
 
-PATIENCE = 400  # epochs of coordinate descent before "auto" calls the exact solver
+# epochs of coordinate descent before "auto" calls the exact solver: about as many as that one costs
+FEWEST, PER_RANK, PATIENCE = 48, 4, 400
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
 BLOCK_WORK = 1.2e8  # flops of a block: a few milliseconds
+FULL_TILES = 8  # tiles of a block at least: the last lanes to finish leave the others idle
 ROOM = {np.dtype(np.float32): 60, np.dtype(np.float64): 500}  # powers of two that lose nothing
 
 
@@ -37,9 +40,11 @@ class Options:
         """Return whether the time limit has passed."""
         return time.monotonic() > self.deadline
 
-    def epochs(self) -> int:
+    def epochs(self, rank: int) -> int:
         """Return the epochs of coordinate descent to spend on a problem."""
-        return self.max_epochs or (100_000 if self.method == "cd" else PATIENCE)
+        if self.max_epochs or self.method == "cd":
+            return self.max_epochs or 100_000
+        return min(PATIENCE, max(FEWEST, PER_RANK * rank))
 
 
 class Batch:
@@ -63,8 +68,23 @@ class Batch:
         self.started = x0 is not None
         if x0 is not None:
             self.X[:, gram.used] = x0.T[:, gram.used]
+        self.size = self._block_size()
         self.objective, self.gap, self.violation = (np.full(p, np.inf) for _ in range(3))
         self.epochs = np.zeros(p, dtype=np.intp)
+
+    def _late(self, scratch: Scratch) -> bool:
+        """Return whether to stop: the time is up, or another thread has stopped the job."""
+        return self.options.late() or scratch.stopped()
+
+    def _block_size(self) -> int:
+        """Return how many problems make a block: some milliseconds, and enough to fill the lanes.
+
+        It depends on A alone, as do the cuts of the kernel calls that follow from it.
+        """
+        n = self.gram.n
+        work = 2 * n * (self.targets.terms + 16 * n) + 1
+        full = min(FULL_TILES * _dispatch.tile(F64), CALL_WORK / (2 * FIRST_LOOK * n**2 + 1))
+        return int(np.clip(max(BLOCK_WORK / work, full), 1, 4096))
 
     def _descent_is_slow(self) -> bool:
         """Return whether the exact solver's steps cost less than the epochs that they replace.
@@ -77,12 +97,10 @@ class Batch:
 
     def solve(self, n_threads: int) -> Solution:
         """Work through the blocks and gather the answers."""
-        p, n = self.targets.p, self.gram.n
-        work = 2 * n * (self.targets.terms + 16 * n) + 1
-        size = int(np.clip(BLOCK_WORK / work, 1, 4096))
+        p, size = self.targets.p, self.size
 
         def block(k: int, scratch: Scratch) -> None:
-            if not self.options.late():
+            if not self._late(scratch):
                 self._block(slice(k * size, min((k + 1) * size, p)), scratch)
 
         _threads.run(-(-p // size), block, n_threads)
@@ -114,14 +132,14 @@ class Batch:
         if started:
             held = self.X[which].astype(gram.dtype, copy=False)
             X[:, : gram.n] = rescale(held, -gram.exponent, -linear.exponent)
-        return Descent(gram, linear, X, self.targets, self.dtype)
+        return Descent(gram, linear, X, self.targets, self.dtype, self.size)
 
     def _descend(self, block: Descent, scratch: Scratch, *, started: bool) -> None:
         options = self.options
         block.run(
             options.tol,
-            options.epochs(),
-            options.late,
+            options.epochs(min(self.targets.terms or self.gram.n, self.gram.n)),
+            functools.partial(self._late, scratch),
             scratch,
             started=started,
             persist=options.method == "cd",
@@ -135,7 +153,7 @@ class Batch:
         if not self._unproved(block).size:
             return
         for form in self.targets.exact_forms:
-            if (left := self._unproved(block)).size and not self.options.late():
+            if (left := self._unproved(block)).size and not self._late(scratch):
                 self._improve(which, block, left, form, scratch)
                 self._prove_from_data(which, block)
 
@@ -147,13 +165,14 @@ class Batch:
         e = block.linear.exponent[left]
         before = block.X[left], proof.objective[left], proof.gap[left]
         start = block.X[left, :n].astype(F64)
-        start[np.count_nonzero(start, axis=1) > form.m / 2] = 0  # tells too little to pay
+        if not self.started:  # a large support that descent was lost in tells too little to pay
+            start[np.count_nonzero(start, axis=1) > form.m / 2] = 0
         X, used = form.solve(
             self.targets.exact_rows(which.start + left, e),
             self.targets.penalty(which.start + left, e),
             self.options.max_epochs or 30 * n,
             start,
-            self.options.late,
+            functools.partial(self._late, scratch),
         )
         block.X[left, :n] = X
         block.prove(left, scratch)

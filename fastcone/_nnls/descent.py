@@ -19,7 +19,6 @@ from fastcone._nnls.targets import F64, Linear, Targets
 from fastcone._threads import Scratch
 
 FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
-BLOCK_EPOCH = 8e6  # flops of an epoch of a block, at most, unless it is a single problem
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms between looks at the clock
 
 
@@ -32,13 +31,20 @@ def first_limit(gram: Gram, tol: float) -> float:
 class Descent:
     """One block: its linear terms, its coefficients X (p, ld), its proofs.
 
-    `dtype` is that of the answers: coefficients are rounded to it before they are proved.
+    `dtype` is that of the answers: coefficients are rounded to it before they are proved. `most` is
+    the number of problems of a full block.
     """
 
     def __init__(
-        self, gram: Gram, linear: Linear, X: np.ndarray, targets: Targets, dtype: np.dtype
+        self,
+        gram: Gram,
+        linear: Linear,
+        X: np.ndarray,
+        targets: Targets,
+        dtype: np.dtype,
+        most: int,
     ) -> None:
-        self.gram, self.linear, self.X, self.dtype = gram, linear, X, dtype
+        self.gram, self.linear, self.X, self.dtype, self.most = gram, linear, X, dtype, most
         self.known, self.data = targets.known, targets.data
         self.rounding = gram.rounding if gram.dtype == F64 else 0.0
         p = len(X)
@@ -76,12 +82,12 @@ class Descent:
 
         Returns the problems given up: at the rate of its last epochs, the limit is farther away
         than the epochs left. With `persist` none is. The rate is looked at after 12, 24, 48 ...
-        epochs of a problem, and kernel calls are cut there and where n tells: neighbours make no
-        difference.
+        epochs of a problem, and kernel calls are cut there and where A's size tells: neighbours
+        make no difference.
         """
         gram, given_up = self.gram, []
         work = scratch.take("work", (_dispatch.nnls_work(gram.rows, gram.dtype),), gram.dtype)
-        longest = int(max(1, CALL_WORK / max(BLOCK_EPOCH, 2 * gram.rows**2)))
+        longest = int(max(1, CALL_WORK / (2 * gram.rows**2 * self.most + 1)))
         moved = np.full(len(self.X), np.inf)
         done, look, before = 0, FIRST_LOOK, 0
         while len(which) and not late():

@@ -57,13 +57,15 @@ class Exact:
         self.fuzz = fuzz
 
     @classmethod
-    def of_generators(cls, generators: Generators, l2: float = 0.0, *, reduced: bool) -> Exact:
+    def of_generators(
+        cls, generators: Generators, l2: float = 0.0, *, reduced: bool, independent: bool
+    ) -> Exact:
         """Prepare the scaled generators, as they are or reduced to a triangle."""
         A, m = generators.rows.T, generators.m
         if l2:
             A = np.vstack([A, np.diag(np.ldexp(np.sqrt(l2), generators.exponent))])
         if reduced:
-            Q, R = triangle(A)
+            Q, R = np.linalg.qr(A) if independent else triangle(A)
             if len(R) < len(A):
                 return cls(R, Q[:m], fuzz=FUZZ + 4 * np.sqrt(len(A)))
         return cls(A, np.eye(len(A), m).T if l2 else None)

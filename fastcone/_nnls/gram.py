@@ -17,11 +17,10 @@ import functools
 
 import numpy as np
 
-from fastcone._panels import pack, product_and_norms
+from fastcone._panels import blocks, pack, pack_symmetric, product_and_norms
 from fastcone._threads import Scratch
 
 FACTS = 8  # numbers per coordinate and per problem in the report kernel
-BLOCK = 4  # coordinates per register block of the descent kernel
 
 
 def unit(dtype: np.dtype) -> float:
@@ -127,7 +126,7 @@ class Gram:
     def __init__(self, G: np.ndarray, exponent: np.ndarray, dtype: np.dtype, terms: int) -> None:
         self.dtype, self.matrix, self.exponent = dtype, G, exponent
         self.n, self.terms = len(G), terms
-        self.rows = -(-self.n // BLOCK) * BLOCK
+        self.rows = blocks(self.n)
         self.rounding = 1.01 * (terms + self.n + 8) * unit(np.dtype(np.float64))
         self.diagonal = G.diagonal()
         self.used = self.diagonal > 0
@@ -175,8 +174,7 @@ class Gram:
         n, rows = self.n, self.rows
         wide = np.zeros((rows, rows))
         wide[:n, :n] = self.matrix
-        panels = wide.reshape(rows // BLOCK, BLOCK, rows).transpose(0, 2, 1)
-        self.G = np.ascontiguousarray(panels, dtype=self.dtype).ravel()
+        self.G = pack_symmetric(wide.astype(self.dtype, copy=False))
         self.inv = np.zeros(rows, dtype=self.dtype)
         self.inv[:n] = self.rootinv**2
         self.weight = np.zeros(rows, dtype=self.dtype)

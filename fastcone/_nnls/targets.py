@@ -134,7 +134,12 @@ class DataTargets(Targets):
     @functools.cached_property
     def exact_forms(self) -> tuple[Exact, ...]:
         """The exact solver on A reduced to its rank, where that is less, and on A as it is."""
-        forms = [Exact.of_generators(self.generators, self.l2, reduced=r) for r in (True, False)]
+        forms = [
+            Exact.of_generators(
+                self.generators, self.l2, reduced=reduced, independent=self.gram.lam > 0
+            )
+            for reduced in (True, False)
+        ]
         return tuple(forms[forms[0].m == forms[1].m :])
 
     def exact_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
