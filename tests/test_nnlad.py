@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Non-negative least absolute deviations: against HiGHS, exact rationals, its own certificate."""
 
+import math
 import os
 import signal
 import time
@@ -19,6 +20,12 @@ from fastcone.nmf import nmf
 from fastcone.nnlad import solve_nnlad
 
 instances = pytest.mark.parametrize("make", NNLAD, ids=lambda make: make.__name__)
+
+
+def forever():
+    return math.inf
+
+
 LONG = bool(os.environ.get("FASTCONE_LONG"))
 
 
@@ -139,9 +146,9 @@ def test_the_mass_of_an_optimum_is_bounded(source, rng):
         A = A[:, A.any(axis=0)]
         if A.size == 0:
             continue
-        g = Generators(A, 0.0)
+        g = Generators(A, None, forever)
         columns = g.R[:, : g.n]
-        w = source(columns, g.norm)
+        w = source(columns, g.norm, forever)
         known += w.min() > 0
         b = rng.standard_normal(g.m)
         x = solve_nnlad(columns, b).x  # a vertex
@@ -150,14 +157,15 @@ def test_the_mass_of_an_optimum_is_bounded(source, rng):
 
 
 def test_weights_of_non_negative_generators_are_their_norms(rng):
-    g = Generators(rng.random((9, 4)), 0.0)
-    np.testing.assert_allclose(weights(g.R[:, :4], g.norm), g.norm, rtol=1e-12)
+    g = Generators(rng.random((9, 4)), None, forever)
+    np.testing.assert_allclose(weights(g.R[:, :4], g.norm, forever), g.norm, rtol=1e-12)
 
 
 def test_generators_with_their_negatives_are_proved(rng):
     A, b = plus_and_minus(rng)
-    g = Generators(A, 0.0)
-    assert _hull(g.R[:, : g.n], g.norm).max() == 0 < weights(g.R[:, : g.n], g.norm).min()
+    g = Generators(A, None, forever)
+    assert _hull(g.R[:, : g.n], g.norm, forever).max() == 0
+    assert weights(g.R[:, : g.n], g.norm, forever).min() > 0
     assert solve_nnlad(A, b, tol=1e-9).converged
 
 
@@ -298,9 +306,10 @@ def test_a_time_limit_is_kept(n_threads, rng):
 def test_when_time_is_up_the_problem_under_way_keeps_its_best_answer(rng, monkeypatch):
     A, B = rng.standard_normal((60, 20)), rng.standard_normal((60, 3))
     whole = solve_nnlad(A, B, max_epochs=11)
-    looks = iter([False] * 12)  # one before the block, eleven steps
-    monkeypatch.setattr("fastcone.nnlad.CALL_SECONDS", 0)  # one step a call
-    monkeypatch.setattr("fastcone.nnlad._Options.late", lambda options: next(looks, True))
+    looks = iter([False] * 11)
+    monkeypatch.setattr("fastcone._nnlad.batch.CALL_SECONDS", 0)  # one step a call
+    monkeypatch.setattr("fastcone._nnlad.batch.Clock.late", lambda clock: next(looks, True))
+    monkeypatch.setattr("fastcone._nnlad.batch.Clock.look", lambda clock: math.inf)
     cut = solve_nnlad(A, B, n_threads=1)
     assert cut.epochs.tolist() == [11, 0, 0] and not cut.converged.any()
     assert cut.objective[0] == whole.objective[0] < np.abs(B[:, 0]).sum()
