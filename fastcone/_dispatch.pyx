@@ -186,22 +186,22 @@ NNLAD_PASSES = 8192     # integers of the index array that list the sign changes
 
 def nnlad(const double[:, ::1] A, const double[:, ::1] R, const double[:, ::1] G,
           const double[::1] size, const double[::1] length, const double[::1] tilt,
-          Py_ssize_t sample, const double[:, ::1] B, const double[:, ::1] l1, double[:, ::1] X,
+          const double[:, ::1] B, const double[:, ::1] l1, double[:, ::1] X,
           double[:, ::1] Y, Py_ssize_t[::1] steps, Py_ssize_t most, Py_ssize_t budget,
           double[::1] work, Py_ssize_t[::1] index):
     """Least absolute deviations, at most `budget` steps; returns the problems finished so far."""
     cdef Py_ssize_t n = A.shape[0], ld = A.shape[1], m = R.shape[0], ldn = R.shape[1], done
     cdef Py_ssize_t p = B.shape[0]
     assert 0 < m <= ld and ld % 64 == 0 and 0 < n <= ldn and ldn % 8 == 0 and p > 0
-    assert G.shape[0] == n and G.shape[1] == ldn and length.shape[0] == n and 0 < sample <= m
+    assert G.shape[0] == n and G.shape[1] == ldn and length.shape[0] == n
     assert size.shape[0] == ld and tilt.shape[0] == ld and B.shape[1] == ld
     assert l1.shape[0] == p and l1.shape[1] == ldn
     assert X.shape[0] == p and X.shape[1] == n and Y.shape[0] == p and Y.shape[1] == ld
-    assert steps.shape[0] == p and work.shape[0] >= 5 * ld + ld // 8 + (11 + ldn) * ldn
+    assert steps.shape[0] == p and work.shape[0] >= 5 * ld + ld // 8 + (10 + ldn) * ldn
     assert index.shape[0] >= 16 + 7 * n + NNLAD_PASSES
     with nogil:
         done = _nnlad.solve(m, n, ld, ldn, &A[0, 0], &R[0, 0], &G[0, 0], &size[0], &length[0],
-                            &tilt[0], sample, p, &B[0, 0], &l1[0, 0], &X[0, 0], &Y[0, 0],
+                            &tilt[0], p, &B[0, 0], &l1[0, 0], &X[0, 0], &Y[0, 0],
                             &steps[0], most, budget, &work[0], &index[0])
     return done
 

@@ -27,17 +27,17 @@ class Run:
         if x0 is not None:
             self.X[...] = np.ldexp(x0, g.exponent - self.e[:, None])
         self.steps = np.zeros(p, dtype=np.intp)
-        self.tilt, self.sample = g.tilt(tilt), g.m
+        self.tilt = g.tilt(tilt)
         self.l1 = g.penalties(np.full(p, l1))
         self.used = self.l1[:, : g.n] < g.norm
-        self.work = aligned((5 * g.ld + g.ld // 8 + (11 + g.ldn) * g.ldn,), float)
+        self.work = aligned((5 * g.ld + g.ld // 8 + (10 + g.ldn) * g.ldn,), float)
         self.index = np.zeros(16 + 7 * g.n + _dispatch.NNLAD_PASSES, dtype=np.intp)
         self.index[:3] = 0, 0, -1
 
     def call(self, most=10**6, budget=10**6):
         g = self.g
         return _dispatch.nnlad(
-            g.A, g.R, g.G, g.size, g.norm, self.tilt, self.sample, self.B, self.l1, self.X, self.Y,
+            g.A, g.R, g.G, g.size, g.norm, self.tilt, self.B, self.l1, self.X, self.Y,
             self.steps, most, budget, self.work, self.index,
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ See nnlad.pyx for the method, vertex.pxd for the names.
 from libc.math cimport fabs
 from libc.string cimport memset
 
-from fastcone._kernels.dense cimport accumulate, gather, padded, times, transposed
+from fastcone._kernels.dense cimport accumulate, combine, gather, padded, times, transposed
 from fastcone._kernels.vertex cimport EXACT, NOISE, OPTIMAL, Problem, breakpoints, walk, wall
 
 
@@ -87,8 +87,7 @@ cdef inline double follow(Problem* f, Py_ssize_t count) noexcept nogil:
     """u = A d; returns how fast the interpolated rows leave zero, which is rounding."""
     cdef double drift = 0
     cdef Py_ssize_t k
-    memset(f.u, 0, f.rows * sizeof(double))
-    accumulate(f.rows, f.A, f.ld, count, f.P, f.d, f.u)
+    combine(f.ld, f.A, count, f.P, f.d, f.u)
     if f.leaving >= 0:                          # the row that leaves moves at the rate of its sign
         f.u[f.I[f.leaving]] += f.s[f.I[f.leaving]]
     for k in range(f.k):

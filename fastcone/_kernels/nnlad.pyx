@@ -22,14 +22,13 @@
 #   G        n x ldn, A'A, padding 0
 #   size     ld, max_j |A_ij|, padding 0         length n, ||a_j||_1 or a little more
 #   tilt     ld, > 0, padding 0
-#   sample   the descent begins on the first `sample` rows (m: on all), in a random order of rows
 #   B        p x ld, problem c in row c, padding 0, ||b||_1 in [1/2, 1) or 0
 #   l1       p x ldn, >= 0, finite; generators with l1_j >= ||a_j||_1 never enter
 #   X        p x n, start on entry (>= 0, 0 where l1_j >= ||a_j||_1), answer on return
 #   Y        p x ld, written: the dual point, |y| <= 1, A'y <= l1 up to rounding where optimal
 #   steps    p, written: steps used, or -1 - steps where `most` came first
 #   budget   steps of this call; to compute one column of M anew counts as a step
-#   work     5 ld + ld / 8 + (11 + ldn) ldn doubles;  index  16 + 7 n + PASSES integers.
+#   work     5 ld + ld / 8 + (10 + ldn) ldn doubles;  index  16 + 7 n + PASSES integers.
 #            They hold the problem under way between calls; index starts as 0, 0, -1
 #   returns  the number of problems finished; call again with the same arrays until it is p
 # All but X, Y, steps, work, index are read only; all 64-byte aligned. Allocates nothing.
@@ -37,11 +36,11 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.basis cimport dismantle, exchange, factor, sound
-from fastcone._kernels.dense cimport accumulate, axpy, gather, height, times
+from fastcone._kernels.dense cimport accumulate, axpy, combine, gather, height, times
 from fastcone._kernels.edges cimport edge, price, reach
 from fastcone._kernels.tables cimport NNLADTable
 from fastcone._kernels.vertex cimport (
-    AFRESH, BUILT, CURRENT, FAR, IDLE, PROGRESS, SAMPLE, SINCE, SIZE, STATE, USED, Problem,
+    AFRESH, BUILT, CURRENT, FAR, IDLE, PROGRESS, SINCE, SIZE, STATE, USED, Problem,
 )
 
 cdef enum:
@@ -54,7 +53,7 @@ cdef void advance(Problem* f, Py_ssize_t count, double time, Py_ssize_t passes, 
                   Py_ssize_t row) noexcept nogil:
     """x += t d, r -= t A d; the rows passed change sign, the row at the end goes into I."""
     cdef Py_ssize_t k, i
-    for i in range(f.rows):
+    for i in range(f.ld):
         f.r[i] -= time * f.u[i]
     for k in range(count):
         f.x[f.P[k]] = max(f.x[f.P[k]] + time * f.d[k], 0)
@@ -92,9 +91,8 @@ cdef void residual(Problem* f) noexcept nogil:
             f.pool[count] = j
             f.d[count] = f.x[j]
             count += 1
-    memset(f.u, 0, f.rows * sizeof(double))
-    accumulate(f.rows, f.A, f.ld, count, f.pool, f.d, f.u)
-    for i in range(f.rows):
+    combine(f.ld, f.A, count, f.pool, f.d, f.u)
+    for i in range(f.ld):
         f.r[i] = f.b[i] - f.tilt[i] - f.u[i]
 
 
@@ -113,7 +111,7 @@ cdef bint shift(Problem* f, const double* v) noexcept nogil:
 
 cdef double keep(Problem* f) noexcept nogil:
     """Remember the best x seen; returns by how much the objective is below the lowest before."""
-    cdef double objective = height(f.rows, f.r), before = f.lowest[0]
+    cdef double objective = height(f.ld, f.r), before = f.lowest[0]
     cdef Py_ssize_t j
     for j in range(f.n):
         objective += f.l1[j] * f.x[j]
@@ -132,12 +130,12 @@ cdef double refresh(Problem* f) noexcept nogil:
     if shift(f, f.r):
         residual(f)
     gain = keep(f)
-    for i in range(f.sample):
+    for i in range(f.m):
         f.s[i] = 1 if f.r[i] > 0 else -1
     for k in range(f.k):
         f.s[f.I[k]] = f.r[f.I[k]] = 0
     memset(f.q, 0, f.ldn * sizeof(double))
-    accumulate(f.ldn, f.R, f.ldn, f.sample, NULL, f.s, f.q)
+    accumulate(f.ldn, f.R, f.ldn, f.m, NULL, f.s, f.q)
     memset(f.barred, 0, 2 * f.n * sizeof(Py_ssize_t))
     f.state[SINCE] = 0
     return gain
@@ -226,8 +224,7 @@ cdef void lay_out(Problem* f, double* work, Py_ssize_t* index) noexcept nogil:
     f.norm, f.q, f.g, f.y = part, part + f.ldn, part + 2 * f.ldn, part + 3 * f.ldn
     part += 4 * f.ldn
     f.d, f.alpha, f.beta, f.z = part, part + f.ldn, part + 2 * f.ldn, part + 3 * f.ldn
-    part += 4 * f.ldn
-    f.h, f.best, f.l1, f.M = part, part + f.ldn, part + 2 * f.ldn, part + 3 * f.ldn
+    f.h, f.best, f.M = part + 4 * f.ldn, part + 5 * f.ldn, part + 6 * f.ldn
     f.state = index
     f.P = index + STATE
     f.I, f.pool, f.order = f.P + f.n + 1, f.P + 2 * (f.n + 1), f.P + 3 * (f.n + 1)
@@ -236,43 +233,27 @@ cdef void lay_out(Problem* f, double* work, Py_ssize_t* index) noexcept nogil:
     f.passed = f.barred + 2 * f.n
 
 
-cdef void take(Problem* f, Py_ssize_t sample, const double* l1) noexcept nogil:
-    """Put so many rows under way, with their share of the penalty."""
-    cdef double share = <double> sample / f.m
-    cdef Py_ssize_t j
-    f.state[SAMPLE] = f.sample = sample
-    f.rows = (sample + 63) // 64 * 64
-    for j in range(f.n):
-        f.l1[j] = share * l1[j] if l1[j] < f.length[j] else FAR
-    f.lowest[0] = FAR
-    f.state[IDLE] = f.state[AFRESH] = 0
-    f.state[BUILT] = -1
-
-
-cdef void begin(Problem* f, Py_ssize_t sample, const double* l1) noexcept nogil:
+cdef void begin(Problem* f) noexcept nogil:
     """Stand at the start, no generator free."""
     cdef Py_ssize_t j
-    f.k = f.state[USED] = 0
+    f.k = f.state[USED] = f.state[IDLE] = f.state[AFRESH] = 0
+    f.state[BUILT] = -1
     memset(f.free, 0, f.n * sizeof(Py_ssize_t))
     memset(f.r, 0, 5 * f.ld * sizeof(double))
-    memset(f.l1, 0, f.ldn * sizeof(double))
     memset(f.M, 0, f.ldn * f.ldn * sizeof(double))
     for j in range(f.n):
         f.norm[j] = f.G[j * f.ldn + j]
-    take(f, f.m, l1)
+    f.lowest[0] = FAR
     refresh(f)
     if not f.lowest[0] <= 2 * height(f.ld, f.b):    # a start far off costs more digits than steps
         memset(f.x, 0, f.n * sizeof(double))
-        refresh(f)
-    if sample < f.m:
-        take(f, sample, l1)
         refresh(f)
 
 
 cdef Py_ssize_t nnlad(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn, const double* A,
                       const double* R, const double* G, const double* size, const double* length,
-                      const double* tilt, Py_ssize_t sample, Py_ssize_t p, const double* B,
-                      const double* l1, double* X, double* Y, Py_ssize_t* steps, Py_ssize_t most,
+                      const double* tilt, Py_ssize_t p, const double* B, const double* l1,
+                      double* X, double* Y, Py_ssize_t* steps, Py_ssize_t most,
                       Py_ssize_t budget, double* work, Py_ssize_t* index) noexcept nogil:
     cdef Problem f
     cdef Py_ssize_t c
@@ -282,8 +263,7 @@ cdef Py_ssize_t nnlad(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn,
     lay_out(&f, work, index)
     while index[CURRENT] < p:
         c = index[CURRENT]
-        f.b, f.x, f.k = B + c * ld, X + c * n, index[SIZE]
-        f.sample, f.rows = index[SAMPLE], (index[SAMPLE] + 63) // 64 * 64
+        f.b, f.l1, f.x, f.k = B + c * ld, l1 + c * ldn, X + c * n, index[SIZE]
         if height(ld, f.b) == 0:                # x = 0, y = 0
             memset(f.x, 0, n * sizeof(double))
             memset(Y + c * ld, 0, ld * sizeof(double))
@@ -291,13 +271,8 @@ cdef Py_ssize_t nnlad(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn,
             index[CURRENT] += 1
             continue
         if index[USED] < 0:
-            begin(&f, sample, l1 + c * ldn)
+            begin(&f)
         outcome = descend(&f, most, &budget)
-        if outcome != 0 and f.sample < m:       # the vertex is one of all rows too: go on there
-            take(&f, m, l1 + c * ldn)
-            refresh(&f)
-            if outcome > 0:
-                outcome = descend(&f, most, &budget)
         index[SIZE] = f.k
         if outcome == 0:
             return c

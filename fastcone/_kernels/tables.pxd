@@ -54,7 +54,7 @@ ctypedef struct ActiveSetTable:
 ctypedef Py_ssize_t (*nnlad_f64)(
     Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn, const double* A, const double* R,
     const double* G, const double* size, const double* length, const double* tilt,
-    Py_ssize_t sample, Py_ssize_t p, const double* B, const double* l1, double* X, double* Y,
+    Py_ssize_t p, const double* B, const double* l1, double* X, double* Y,
     Py_ssize_t* steps, Py_ssize_t most, Py_ssize_t budget, double* work,
     Py_ssize_t* index) noexcept nogil
 

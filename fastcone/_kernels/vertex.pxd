@@ -32,15 +32,13 @@ cdef enum:
     # `state`: the problem under way, k, steps used (-1: not begun), steps since the last refresh,
     # refreshes since the objective last fell, whether M was computed anew then; while M is computed
     # anew the columns done (-1: M stands), all of them, rows left, whether pivots were delicate
-    CURRENT, SIZE, USED, SINCE, IDLE, AFRESH, BUILT, COLUMNS, LEFT, SHARPER, SAMPLE
+    CURRENT, SIZE, USED, SINCE, IDLE, AFRESH, BUILT, COLUMNS, LEFT, SHARPER
     STATE = 12
     PASSES = 8192           # sign changes per step at most; stopping early is still a descent
 
 
 cdef struct Problem:
     Py_ssize_t m, n, ld, ldn
-    Py_ssize_t sample           # rows under way: m, or the first few of them
-    Py_ssize_t rows             # the same, rounded up to 64
     Py_ssize_t k                # |P| = |I|
     Py_ssize_t entering         # the edge: the generator that enters, or -1 and
     Py_ssize_t leaving          # the position in I of the row that leaves
@@ -49,9 +47,9 @@ cdef struct Problem:
     const double* G
     const double* size
     const double* length        # n: ||a_j||_1
+    const double* l1
     const double* tilt
     const double* b
-    double* l1                  # ldn: in proportion to the rows under way
     double* x                   # n
     double* r                   # ld: b - tilt - A x
     double* s                   # ld: signs, 0 on I and on padding
@@ -104,7 +102,7 @@ cdef inline double breakpoints(Problem* f, double length) noexcept nogil:
     cdef lane64* t = <lane64*> f.t
     cdef Py_ssize_t block, i
     cdef int v
-    for block in range(f.rows * <Py_ssize_t> sizeof(double) // (VECTORS * BYTES)):
+    for block in range(f.ld * <Py_ssize_t> sizeof(double) // (VECTORS * BYTES)):
         for v in range(VECTORS):
             i = block * VECTORS + v
             rate = s[i] * u[i]
@@ -118,7 +116,7 @@ cdef inline Py_ssize_t crossing(Problem* f, double* time) noexcept nogil:
     """Take the row whose residual reaches zero next off the list; -1 if there is none."""
     cdef Py_ssize_t rows = VECTORS * BYTES // sizeof(double)
     cdef Py_ssize_t block, i, first = 0
-    for block in range(1, f.rows // rows):
+    for block in range(1, f.ld // rows):
         if f.near[block] < f.near[first]:
             first = block
     time[0] = f.near[first]

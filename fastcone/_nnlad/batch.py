@@ -173,7 +173,7 @@ class Block:
         self.l1 = g.penalties(batch.problems.l1[which])
         self.used = self.l1[:, : g.n] < g.norm
         self.X = scratch.take("X", (p, g.n), F64)
-        self.work = scratch.take("work", (5 * g.ld + g.ld // 8 + (11 + g.ldn) * g.ldn,), F64)
+        self.work = scratch.take("work", (5 * g.ld + g.ld // 8 + (10 + g.ldn) * g.ldn,), F64)
         self.index = scratch.take(
             "index", (16 + 7 * g.n + _dispatch.NNLAD_PASSES,), np.dtype(np.intp)
         )
@@ -215,7 +215,7 @@ class Block:
                 raise Stopped
             most = 0 if clock.late() else batch.max_steps
             done = _dispatch.nnlad(
-                g.A, g.R, g.G, g.size, g.norm, tilt, g.sample, self.B, self.l1, self.X, self.Y,
+                g.A, g.R, g.G, g.size, g.norm, tilt, self.B, self.l1, self.X, self.Y,
                 steps, most, budget, self.work, self.index,
             )  # fmt: skip
         batch.steps[self.which] = steps

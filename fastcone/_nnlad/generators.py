@@ -69,7 +69,6 @@ class Generators:
         self.exponent, columns = scaled(columns, None if weight is None else weight[self.rows])
         look()
         self.ld, self.ldn = -(-self.m // 64) * 64, -(-self.n // 8) * 8
-        self.sample = self.m
         self.norm = np.abs(columns).sum(axis=1) * (1 + (self.m + 8) * UNIT)
         self._masses: dict[bytes, np.ndarray] = {}
         self._pack(columns)
