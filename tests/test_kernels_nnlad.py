@@ -100,6 +100,17 @@ def test_a_call_can_be_resumed_within_a_problem(level, rng):
     assert np.array_equal(whole.steps, pieces.steps)
 
 
+def test_a_basis_can_be_renewed_in_pieces(level, rng):
+    A = rng.standard_normal((300, 120))
+    targets = rng.standard_normal((2, 300))
+    whole, pieces = Run(A, targets, tilt=1e-10), Run(A, targets, tilt=1e-10)
+    whole.call()
+    while pieces.call(budget=7) < 2:
+        pass
+    assert np.array_equal(whole.X, pieces.X) and np.array_equal(whole.Y, pieces.Y)
+    assert np.array_equal(whole.steps, pieces.steps)
+
+
 def test_a_problem_does_not_depend_on_its_neighbours(level, rng):
     A, targets = rng.standard_normal((50, 20)), rng.standard_normal((9, 50))
     together = Run(A, targets, tilt=1e-10)

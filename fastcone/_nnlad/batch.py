@@ -187,7 +187,11 @@ class Block:
             x = batch.x[which]
             self.X[...] = self._scaled(x)
             self.X[~self.used] = 0
-            self._descend()
+            reached = self._descend()
+            if reached == 0:
+                return
+            self._keep(reached)
+            which, x, facts = self.which, x[: len(self.which)], facts[: len(self.which)]
             with np.errstate(over="ignore", under="ignore"):
                 answer = np.ldexp(self.X, self.e[:, None] - self.g.exponent)
                 x[...] = np.minimum(answer, np.finfo(x.dtype).max)
@@ -195,30 +199,39 @@ class Block:
             batch.x[which] = x
         batch.facts[which] = facts
 
+    def _keep(self, count: int) -> None:
+        """Leave all but the first problems as if they had not been reached."""
+        for name in ("which", "e", "rest", "B", "Y", "l1", "used", "X"):
+            setattr(self, name, getattr(self, name)[:count])
+
     def _scaled(self, x: np.ndarray) -> np.ndarray:
         """Return coefficients of the caller in scaled units."""
         with np.errstate(over="ignore", under="ignore"):
             return np.ldexp(x.astype(F64), self.g.exponent - self.e[:, None])
 
-    def _descend(self) -> None:
-        """Run the kernel until all are done.
+    def _descend(self) -> int:
+        """Run the kernel; return how many problems it came to before the time was up.
 
-        When the time is up the problem under way ends where it stands, the others where they start.
+        The last of them then ends where it stands.
         """
         g, batch, clock, done = self.g, self.batch, self.batch.clock, 0
         budget = max(1, int(CALL_SECONDS / (2e-6 + 1e-9 * g.n * (g.ld + g.n))))
         tilt = g.tilt(min(max(batch.tol / 16, TILT[0]), TILT[1]))
-        steps = np.zeros(len(self.which), dtype=np.intp)
+        most, end = batch.max_steps, len(self.which)
+        steps = np.zeros(end, dtype=np.intp)
         self.index[:3] = 0, 0, -1
-        while done < len(steps):
+        while done < end:
             if clock.stop.is_set():
                 raise Stopped
-            most = 0 if clock.late() else batch.max_steps
-            done = _dispatch.nnlad(
-                g.A, g.R, g.G, g.size, g.norm, tilt, self.B, self.l1, self.X, self.Y,
-                steps, most, budget, self.work, self.index,
-            )  # fmt: skip
-        batch.steps[self.which] = steps
+            if most and clock.late():
+                most, end = 0, int(self.index[0] + (self.index[2] >= 0))
+            if done < end:
+                done = _dispatch.nnlad(
+                    g.A, g.R, g.G, g.size, g.norm, tilt, self.B[:end], self.l1[:end],
+                    self.X[:end], self.Y[:end], steps[:end], most, budget, self.work, self.index,
+                )  # fmt: skip
+        batch.steps[self.which[:end]] = steps[:end]
+        return end
 
     def _prove(self, x: np.ndarray, facts: np.ndarray) -> None:
         """Form the certificates of x, the answers as the caller gets them."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcone._nnlad.mass import UNIT, Look, parts, weights
+from fastcone._nnlad.mass import COPY_FLOPS, UNIT, Look, parts, weights
 from fastcone._panels import pack, product
 from fastcone._threads import Scratch, aligned
 
@@ -63,33 +63,34 @@ class Generators:
         counts = A.any(axis=1) if weight is None else A.any(axis=1) & (weight > 0)
         self.rows, self.others = np.flatnonzero(counts), np.flatnonzero(~counts)
         self.weight, self.look = weight, look
-        columns = np.ascontiguousarray(A[self.rows].T, dtype=np.float64)
-        self.n, self.m = columns.shape
-        look()
-        self.exponent, columns = scaled(columns, None if weight is None else weight[self.rows])
-        look()
+        self.m, self.n = len(self.rows), A.shape[1]
         self.ld, self.ldn = -(-self.m // 64) * 64, -(-self.n // 8) * 8
-        self.norm = np.abs(columns).sum(axis=1) * (1 + (self.m + 8) * UNIT)
+        self.exponent, self.norm = np.zeros(self.n, dtype=np.intc), np.zeros(self.n)
         self._masses: dict[bytes, np.ndarray] = {}
-        self._pack(columns)
-
-    def _pack(self, columns: np.ndarray) -> None:
-        """Lay the generators out by column and by row, padded with zeros."""
-        self.A = aligned((self.n, self.ld), np.float64)
-        self.A[...] = 0
-        self.A[:, : self.m] = columns
-        self.R = aligned((self.m, self.ldn), np.float64)
-        self.R[...] = 0
-        self.R[:, : self.n] = columns.T
-        self.G = aligned((self.n, self.ldn), np.float64)
-        self.G[...] = 0
-        if self.m and self.n:
-            panels, scratch = pack(columns.T), Scratch()
-            for some in parts(self.n, 2 * self.m * self.n, self.look):
-                self.G[some, : self.n] = product(panels, columns[some], scratch, "G")[:, : self.n]
-        self.size = aligned((self.ld,), np.float64)
+        self.A, self.R, self.G, self.size = (
+            aligned(shape, np.float64)
+            for shape in ((self.n, self.ld), (self.m, self.ldn), (self.n, self.ldn), (self.ld,))
+        )
         self.size[...] = 0
-        self.size[: self.m] = np.abs(columns).max(axis=0, initial=0)
+        for part in parts(self.n, COPY_FLOPS * self.m, look):
+            self._take(part, A[:, part])
+        for some in parts(self.m, COPY_FLOPS * self.n, look):
+            self.R[some, : self.n], self.R[some, self.n :] = self.A[:, some].T, 0
+        scratch = Scratch()
+        for part in parts(self.n, 2 * self.m * self.n, look):
+            products = product(pack(self.A[part].T), self.A, scratch, "G")
+            self.G[part, : self.n] = products[:, : part.stop - part.start].T
+            self.G[part, self.n :] = 0
+
+    def _take(self, part: slice, columns: np.ndarray) -> None:
+        """Scale some columns of A and lay them out by column."""
+        rows = np.ascontiguousarray(columns[self.rows].T, dtype=np.float64)
+        weight = None if self.weight is None else self.weight[self.rows]
+        self.exponent[part], rows = scaled(rows, weight)
+        self.A[part, : self.m], self.A[part, self.m :] = rows, 0
+        rows = np.abs(rows)
+        self.norm[part] = rows.sum(axis=1) * (1 + (self.m + 8) * UNIT)
+        np.maximum(self.size[: self.m], rows.max(axis=0), out=self.size[: self.m])
 
     def tilt(self, total: float) -> np.ndarray:
         """Return what is taken off a target of norm 1 to make its vertices simple, (ld,).
@@ -124,7 +125,7 @@ class Generators:
         if key not in self._masses:
             found = np.full(self.n, np.inf)
             if used.any():
-                columns = self.A[used, : self.m].T
+                columns = self.A[slice(None) if used.all() else used, : self.m].T
                 found[used] = weights(columns, self.norm[used], self.look)
             self._masses[key] = found
         return self._masses[key]

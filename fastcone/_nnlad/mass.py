@@ -36,6 +36,7 @@ Look = Callable[[], float]
 UNIT = 2.0**-53
 ENOUGH = 1e-4  # least weight with which rounding costs less than 1e-9
 PART_FLOPS = 5e8  # between two looks
+COPY_FLOPS = 1000  # as long as it takes to copy a number about and look at it from all sides
 STEP_FLOPS = 1e9  # a second, of the search for the hull's nearest point
 
 
@@ -70,7 +71,9 @@ def _hull(A: np.ndarray, norm: np.ndarray, look: Look) -> np.ndarray:
     unit = A / np.sqrt(np.einsum("ij,ij->j", A, A))
     target = np.zeros(m + 1)
     target[m] = 1
-    steps = min(30 * n, 1 + int(min(look(), 1e6) * STEP_FLOPS / (4 * m * n)))
+    steps = min(30 * n, int(min(look(), 1e6) * STEP_FLOPS / (4 * m * n)))
+    if steps < n // 8:  # the time will be up first
+        return np.zeros(n)
     w, _, solved = nnls_arrays(np.vstack([unit, np.ones(n)]), target, steps)
     return _shift(A, norm, np.einsum("ij,j->i", unit, w)) if solved else np.zeros(n)
 
@@ -86,7 +89,7 @@ def parts(count: int, flops: float, look: Look) -> Iterator[slice]:
 def _triangular(A: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
     """Return A = Q R by blocks of columns, each cleared twice of those before it."""
     m, k = A.shape
-    Q, R = np.array(A), np.zeros((k, k))
+    Q, R = np.array(A), np.zeros((k, k), order="F")
     for part in parts(k, 8 * m * k, look):
         before, block = Q[:, : part.start], Q[:, part]
         for _ in range(2):
@@ -97,11 +100,21 @@ def _triangular(A: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
     return Q, R
 
 
+def _lines(A: np.ndarray, look: Look) -> np.ndarray:
+    """Return the generators without those that are others times -1 or 1."""
+    found: dict[bytes, int] = {}
+    for part in parts(A.shape[1], COPY_FLOPS * len(A), look):
+        for j in range(part.start, part.stop):
+            column = A[:, j]
+            upright = column * np.sign(column[(column != 0).argmax()]) + 0.0  # no -0.0
+            found.setdefault(upright.tobytes(), j)
+    return A if len(found) == A.shape[1] else A[:, list(found.values())]
+
+
 def _inverse(A: np.ndarray, norm: np.ndarray, look: Look) -> np.ndarray:
     """Return the weights from a left inverse of the generators with distinct lines."""
     m, n = A.shape
-    first = np.take_along_axis(A, (A != 0).argmax(axis=0)[None], axis=0)
-    lines = np.unique(A * np.sign(first), axis=1)
+    lines = _lines(A, look)
     k = lines.shape[1]
     if k > m:
         return np.zeros(n)
@@ -110,7 +123,7 @@ def _inverse(A: np.ndarray, norm: np.ndarray, look: Look) -> np.ndarray:
         return np.zeros(n)
     inverse = np.empty((k, m))
     for part in parts(m, k * k, look):
-        inverse[:, part] = solve_triangular(R, Q[part].T)
+        inverse[:, part] = solve_triangular(R, Q[part].T, check_finite=False)
     size = np.abs(inverse).max(axis=1)
     error = np.empty(k)
     for part in parts(k, 2 * m * k, look):
@@ -122,10 +135,12 @@ def _inverse(A: np.ndarray, norm: np.ndarray, look: Look) -> np.ndarray:
 def _lattice(A: np.ndarray, norm: np.ndarray, look: Look) -> np.ndarray:
     """Return the weights from the size of the determinants, 0 where it overflows."""
     m, n = A.shape
-    fraction, exponent = np.frexp(A)
-    whole = (fraction * 2.0**53).astype(np.int64)
-    last_bit = np.frexp((whole & -whole).astype(np.float64))[1] - 1
-    unit = np.where(A == 0, 2**20, exponent - 53 + last_bit).min(axis=0)
+    unit = np.zeros(n)
+    for part in parts(n, COPY_FLOPS * m, look):
+        fraction, exponent = np.frexp(A[:, part])
+        whole = (fraction * 2.0**53).astype(np.int64)
+        last_bit = np.frexp((whole & -whole).astype(np.float64))[1] - 1
+        unit[part] = np.where(whole == 0, 2**20, exponent - 53 + last_bit).min(axis=0)
     size = np.log2(np.sqrt(np.einsum("ij,ij->j", A, A))) + 1e-9
     k = min(m, n)
     others = np.sort(size - unit)[::-1][: k - 1].sum()
