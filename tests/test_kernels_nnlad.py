@@ -9,6 +9,7 @@ import pytest
 from fastcone import _dispatch, reference
 from fastcone._nnlad.generators import Generators, exponent
 from fastcone._threads import aligned
+from fastcone.nnlad import solve_nnlad
 
 SIZES = [(1, 1), (6, 4), (20, 7), (9, 25), (64, 8), (65, 9), (150, 40)]
 
@@ -164,3 +165,13 @@ def test_a_generator_no_optimum_needs_is_left_out_of_the_proof(level, rng):
     facts = run.prove(run.X, Y, np.zeros(2))
     only = run.g.R[:, [0, 2]].sum(axis=0) - run.l1[0, [0, 2]]
     assert facts[0, 2] == pytest.approx((only / run.g.R[:, [0, 2]].sum(axis=0)).max())
+
+
+def test_an_exact_fit_of_most_rows_is_proved():
+    """Some 1,400 residuals are 0 at the optimum: the tilt alone tells its vertices apart."""
+    rng = np.random.default_rng(1)
+    A = rng.random((2000, 100))
+    B = A @ (rng.random((100, 100)) * (rng.random((100, 100)) < 0.5))
+    hit = rng.random(B.shape) < 0.3
+    B[hit] = rng.integers(0, 2, hit.sum()) * B.max()
+    assert solve_nnlad(A, B).converged.all()

@@ -45,7 +45,7 @@ from fastcone._kernels.vertex cimport (
 
 cdef enum:
     RENEW = 100             # steps between two refreshes
-    PATIENCE = 3            # refreshes without a lower objective: rounding has taken over
+    PATIENCE = 10           # refreshes without a lower objective: rounding has taken over
     STALE = 2               # `step`: what is updated has to be computed anew
 
 
