@@ -13,15 +13,18 @@ from __future__ import annotations
 import numpy as np
 
 from fastcone._nnlad.mass import COPY_FLOPS, UNIT, Look, parts, weights
+from fastcone._nnls.gram import rescale
 from fastcone._panels import pack, product
 from fastcone._threads import Scratch, aligned
+
+AS_THEY_ARE = np.zeros(1, dtype=np.intc)  # columns, where rows alone are scaled
 
 
 def exponent(rows: np.ndarray) -> np.ndarray:
     """Return the integers e with ||row||_1 in [2^(e-1), 2^e); 0 for rows of zeros."""
     size = np.abs(rows)
     first = np.frexp(size.max(axis=1, initial=0))[1]
-    return first + np.frexp(np.ldexp(size, -first[:, None]).sum(axis=1))[1]
+    return first + np.frexp(rescale(size, AS_THEY_ARE, -first).sum(axis=1))[1]
 
 
 def scaled(rows: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -39,8 +42,7 @@ def scaled(rows: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.
         with np.errstate(under="ignore"):
             rows = np.ldexp(rows, power - first[:, None])
     e = exponent(rows)
-    with np.errstate(over="ignore", under="ignore"):
-        return first + e, np.ldexp(rows, -e[:, None])
+    return first + e, rescale(rows, AS_THEY_ARE, -e)
 
 
 class Generators:
