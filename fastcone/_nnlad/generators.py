@@ -69,6 +69,7 @@ class Generators:
         self.ld, self.ldn = -(-self.m // 64) * 64, -(-self.n // 8) * 8
         self.exponent, self.norm = np.zeros(self.n, dtype=np.intc), np.zeros(self.n)
         self._masses: dict[bytes, np.ndarray] = {}
+        self._tilts: dict[float, np.ndarray] = {}
         self.A, self.R, self.G, self.size = (
             aligned(shape, np.float64)
             for shape in ((self.n, self.ld), (self.m, self.ldn), (self.n, self.ldn), (self.ld,))
@@ -99,10 +100,12 @@ class Generators:
 
         Each row's share is in proportion to its largest entry, at random, their sum below `total`.
         """
-        share = np.random.default_rng(0).uniform(0.5, 1, self.ld) * self.size
-        tilt = aligned((self.ld,), np.float64)
-        tilt[...] = share * (total / max(self.size.sum(), 1e-300))
-        return tilt
+        if total not in self._tilts:
+            share = np.random.default_rng(0).uniform(0.5, 1, self.ld) * self.size
+            tilt = aligned((self.ld,), np.float64)
+            tilt[...] = share * (total / max(self.size.sum(), 1e-300))
+            self._tilts[total] = tilt
+        return self._tilts[total]
 
     def penalties(self, l1: np.ndarray) -> np.ndarray:
         """Return l1 (p,) in scaled units, (p, ldn)."""
