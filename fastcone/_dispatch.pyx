@@ -251,42 +251,45 @@ NNLAD_PASSES = 8192     # integers of the index array that list the sign changes
 
 
 def nnlad(const double[:, ::1] A, const double[:, ::1] R, const double[:, ::1] G,
-          const double[::1] size, const double[::1] used, const double[::1] l1,
-          const double[::1] tilt, const double[:, ::1] B, double[:, ::1] X, double[:, ::1] Y,
-          Py_ssize_t[::1] steps, Py_ssize_t most, Py_ssize_t budget, double[::1] work,
-          Py_ssize_t[::1] index):
+          const double[::1] size, const double[::1] length, const double[::1] tilt,
+          const double[:, ::1] B, const double[:, ::1] l1, double[:, ::1] X,
+          double[:, ::1] Y, Py_ssize_t[::1] steps, Py_ssize_t most, Py_ssize_t budget,
+          double[::1] work, Py_ssize_t[::1] index):
     """Least absolute deviations, at most `budget` steps; returns the problems finished so far."""
     cdef Py_ssize_t n = A.shape[0], ld = A.shape[1], m = R.shape[0], ldn = R.shape[1], done
     cdef Py_ssize_t p = B.shape[0]
     assert 0 < m <= ld and ld % 64 == 0 and 0 < n <= ldn and ldn % 8 == 0 and p > 0
-    assert G.shape[0] == n and G.shape[1] == ldn and l1.shape[0] == ldn and used.shape[0] == n
+    assert G.shape[0] == n and G.shape[1] == ldn and length.shape[0] == n
     assert size.shape[0] == ld and tilt.shape[0] == ld and B.shape[1] == ld
+    assert l1.shape[0] == p and l1.shape[1] == ldn
     assert X.shape[0] == p and X.shape[1] == n and Y.shape[0] == p and Y.shape[1] == ld
     assert steps.shape[0] == p and work.shape[0] >= 5 * ld + ld // 8 + (10 + ldn) * ldn
-    assert index.shape[0] >= 12 + 7 * n + NNLAD_PASSES
+    assert index.shape[0] >= 16 + 7 * n + NNLAD_PASSES
     with nogil:
-        done = _nnlad.solve(m, n, ld, ldn, &A[0, 0], &R[0, 0], &G[0, 0], &size[0], &used[0], &l1[0],
-                            &tilt[0], p, &B[0, 0], &X[0, 0], &Y[0, 0], &steps[0], most, budget,
-                            &work[0], &index[0])
+        done = _nnlad.solve(m, n, ld, ldn, &A[0, 0], &R[0, 0], &G[0, 0], &size[0], &length[0],
+                            &tilt[0], p, &B[0, 0], &l1[0, 0], &X[0, 0], &Y[0, 0],
+                            &steps[0], most, budget, &work[0], &index[0])
     return done
 
 
-def nnlad_proof(const double[:, ::1] A, const double[::1] norm, const double[::1] weight,
-                const double[::1] l1, const double[:, ::1] B, const double[::1] rest,
+def nnlad_proof(const double[:, ::1] A, const double[::1] norm, const double[:, ::1] weight,
+                const double[:, ::1] l1, const double[:, ::1] B, const double[::1] rest,
                 const double[:, ::1] X, const double[:, ::1] Y, double[:, ::1] facts,
                 double[::1] work, Py_ssize_t[::1] index):
     """Objective, certified gap and violation of every answer."""
-    cdef Py_ssize_t n = A.shape[0], ld = A.shape[1], p = B.shape[0]
+    cdef Py_ssize_t n = A.shape[0], ld = A.shape[1], p = B.shape[0], ldl = l1.shape[1]
     assert n > 0 and ld > 0 and ld % 64 == 0 and B.shape[1] == ld
-    assert norm.shape[0] == n and weight.shape[0] == n and l1.shape[0] >= n
+    assert norm.shape[0] == n and weight.shape[0] == p and weight.shape[1] == n
+    assert l1.shape[0] == p and ldl >= n
     assert X.shape[0] == p and X.shape[1] == n and Y.shape[0] == p and Y.shape[1] == ld
     assert rest.shape[0] == p and facts.shape[0] == p and facts.shape[1] == 3
     assert work.shape[0] >= ld + n and index.shape[0] >= n
     if p == 0:
         return
     with nogil:
-        _nnlad_proof.prove(n, ld, &A[0, 0], &norm[0], &weight[0], &l1[0], p, &B[0, 0], &rest[0],
-                           &X[0, 0], &Y[0, 0], &facts[0, 0], &work[0], &work[ld], &index[0])
+        _nnlad_proof.prove(n, ld, &A[0, 0], &norm[0], &weight[0, 0], &l1[0, 0], ldl, p, &B[0, 0],
+                           &rest[0], &X[0, 0], &Y[0, 0], &facts[0, 0], &work[0], &work[ld],
+                           &index[0])
 
 
 def nmf_outer(const real[:, ::1] B, const real[:, ::1] H, real[:, ::1] C, real[::1] work):

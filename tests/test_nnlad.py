@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Non-negative least absolute deviations: against HiGHS, exact rationals, its own certificate."""
 
+import math
 import os
 import signal
 import time
@@ -19,6 +20,12 @@ from fastcone.nmf import nmf
 from fastcone.nnlad import solve_nnlad
 
 instances = pytest.mark.parametrize("make", NNLAD, ids=lambda make: make.__name__)
+
+
+def forever():
+    return math.inf
+
+
 LONG = bool(os.environ.get("FASTCONE_LONG"))
 
 
@@ -139,9 +146,9 @@ def test_the_mass_of_an_optimum_is_bounded(source, rng):
         A = A[:, A.any(axis=0)]
         if A.size == 0:
             continue
-        g = Generators(A, 0.0)
+        g = Generators(A, None, forever)
         columns = g.R[:, : g.n]
-        w = source(columns, g.norm)
+        w = source(columns, g.norm, forever)
         known += w.min() > 0
         b = rng.standard_normal(g.m)
         x = solve_nnlad(columns, b).x  # a vertex
@@ -150,14 +157,15 @@ def test_the_mass_of_an_optimum_is_bounded(source, rng):
 
 
 def test_weights_of_non_negative_generators_are_their_norms(rng):
-    g = Generators(rng.random((9, 4)), 0.0)
-    np.testing.assert_allclose(weights(g.R[:, :4], g.norm), g.norm, rtol=1e-12)
+    g = Generators(rng.random((9, 4)), None, forever)
+    np.testing.assert_allclose(weights(g.R[:, :4], g.norm, forever), g.norm, rtol=1e-12)
 
 
 def test_generators_with_their_negatives_are_proved(rng):
     A, b = plus_and_minus(rng)
-    g = Generators(A, 0.0)
-    assert _hull(g.R[:, : g.n], g.norm).max() == 0 < weights(g.R[:, : g.n], g.norm).min()
+    g = Generators(A, None, forever)
+    assert _hull(g.R[:, : g.n], g.norm, forever).max() == 0
+    assert weights(g.R[:, : g.n], g.norm, forever).min() > 0
     assert solve_nnlad(A, b, tol=1e-9).converged
 
 
@@ -180,7 +188,7 @@ def test_batch_order_layout_and_threads_change_no_bit(level, dtype, rng):
     whole = solve_nnlad(A, B, n_threads=1)
     order = rng.permutation(300)
     others = [
-        (solve_nnlad(A, B, n_threads=2), slice(None)),
+        *((solve_nnlad(A, B, n_threads=n), slice(None)) for n in (2, 3, 5, 8, 16)),
         (solve_nnlad(np.asfortranarray(A), np.asfortranarray(B), n_threads=5), slice(None)),
         (solve_nnlad(A[:, ::-1][:, ::-1], B[:, order]), order),
         (solve_nnlad(A, B[:, 70:100]), slice(70, 100)),
@@ -289,7 +297,7 @@ def test_a_time_limit_is_kept(n_threads, rng):
     A, B = rng.standard_normal((2000, 300)), rng.standard_normal((2000, 400))
     start = time.monotonic()
     solution = solve_nnlad(A, B, time_limit=0.2, n_threads=n_threads)
-    assert time.monotonic() - start < 0.2 + 1.0
+    assert time.monotonic() - start < 0.2 + 0.3  # 0.1, and the noise of a shared machine
     assert not solution.converged.all() and np.all(solution.x >= 0)
     left = ~np.isfinite(solution.gap)
     assert left.any() and not solution.x[:, left].any() and np.isinf(solution.objective[left]).all()
@@ -298,29 +306,49 @@ def test_a_time_limit_is_kept(n_threads, rng):
 def test_when_time_is_up_the_problem_under_way_keeps_its_best_answer(rng, monkeypatch):
     A, B = rng.standard_normal((60, 20)), rng.standard_normal((60, 3))
     whole = solve_nnlad(A, B, max_epochs=11)
-    looks = iter([False] * 12)  # one before the block, eleven steps
-    monkeypatch.setattr("fastcone.nnlad.CALL_SECONDS", 0)  # one step a call
-    monkeypatch.setattr("fastcone.nnlad._Options.late", lambda options: next(looks, True))
+    looks = iter([False] * 11)
+    monkeypatch.setattr("fastcone._nnlad.batch.CALL_SECONDS", 0)  # one step a call
+    monkeypatch.setattr("fastcone._nnlad.batch.Clock.late", lambda clock: next(looks, True))
+    monkeypatch.setattr("fastcone._nnlad.batch.Clock.look", lambda clock: math.inf)
     cut = solve_nnlad(A, B, n_threads=1)
     assert cut.epochs.tolist() == [11, 0, 0] and not cut.converged.any()
     assert cut.objective[0] == whole.objective[0] < np.abs(B[:, 0]).sum()
     assert cut.gap[0] == whole.gap[0] and not cut.x[:, 1:].any()
-    np.testing.assert_allclose(cut.gap[1:], 1, rtol=1e-12)
+    assert np.isinf(cut.gap[1:]).all() and np.isinf(cut.objective[1:]).all()
+
+
+def test_time_can_be_up_before_the_set_up_is_done(rng):
+    A, B = rng.standard_normal((3000, 1500)), rng.standard_normal((3000, 2))
+    start = time.monotonic()
+    solution = solve_nnlad(A, B, x0=np.ones((1500, 2)), time_limit=0.05)
+    assert time.monotonic() - start < 0.05 + 0.3
+    assert np.all(solution.x == 1) and np.isinf(solution.gap).all()
+    assert not solution.converged.any()
+
+
+def test_renewing_a_basis_can_be_cut_short(monkeypatch):
+    A, b = NNLAD[-1](np.random.default_rng(0))
+    whole = solve_nnlad(A, b)
+    monkeypatch.setattr("fastcone._nnlad.batch.CALL_SECONDS", 0)  # one step or one column a call
+    pieces = solve_nnlad(A, b)
+    assert np.array_equal(whole.x, pieces.x) and whole.epochs == pieces.epochs
+    assert whole.gap == pieces.gap
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_an_interrupt_is_seen_within_a_large_problem(n_threads, rng):
+@pytest.mark.parametrize("shape", [(2000, 300), (3000, 1500)], ids=["descent", "set-up"])
+def test_an_interrupt_is_seen_within_a_large_problem(n_threads, shape, rng):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    A, B = rng.standard_normal((2000, 300)), rng.standard_normal((2000, 8))
+    A, B = rng.standard_normal(shape), rng.standard_normal((shape[0], 70))
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
         start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             solve_nnlad(A, B, n_threads=n_threads)
-        assert time.monotonic() - start < 0.3 + 1.0
+        assert time.monotonic() - start < 0.2 + 0.3
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -68,6 +68,10 @@ def named(record, task, start):
     return next(r for r in record["tasks"][task]["results"] if r["name"].startswith(start))
 
 
+def pair(record):
+    return record["tasks"]["denoise_salt_pepper"]["paired"][0]
+
+
 def costs(record):
     yield record["cone"]["cost"]
     for _, row in rows(record):
@@ -106,6 +110,8 @@ class TestForm:
             (lambda r: r["tasks"]["deblur"].update(metric="mse"), "metric must be one of"),
             (lambda r: r["tasks"]["deblur"].update(n_items=0), "n_items must be"),
             (lambda r: r["tasks"]["inpaint"].update(results=[]), "a row of the arm 'reuse'"),
+            (lambda r: pair(r).update(ours="nobody"), "must name two of the results"),
+            (lambda r: pair(r).update(difference=99.0), "a difference within its interval"),
             (lambda r: next(rows(r))[1].update(quality=None), "must have a quality"),
             (lambda r: next(rows(r))[1].update(quality=1.5), "out of range"),
             (lambda r: next(rows(r))[1].update(quality_ci=[1.0, 0.0]), "out of range"),
@@ -185,6 +191,17 @@ class TestHonesty:
         generators = record["cone"]["parts"][0]["generators"]
         assert min(generators) + 9 <= n_bytes <= max(generators) + 9
         assert named(record, "compress", "PCA")["settings"]["components"] == n_bytes - 4
+
+    def test_the_norms_are_compared_image_by_image(self, record):
+        for row in record["tasks"]["denoise_salt_pepper"]["paired"]:
+            means = [
+                named(record, "denoise_salt_pepper", row[side])["quality"]
+                for side in ("ours", "theirs")
+            ]
+            assert row["difference"] == pytest.approx(means[0] - means[1])
+            lo, hi = row["difference_ci"]
+            assert lo < row["difference"] < hi and (lo > 0 or "nearest" not in row["ours"])
+            assert table.paired("psnr_db", row) in table.text(record)
 
     def test_the_cone_does_what_the_source_claims(self, record):
         def of(task, start):

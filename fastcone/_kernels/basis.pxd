@@ -10,7 +10,7 @@ from libc.string cimport memcpy, memset
 from fastcone._kernels.dense cimport (
     accumulate, axpy, border, gather, padded, rank_one, take_row, times, transposed, unborder,
 )
-from fastcone._kernels.vertex cimport Problem
+from fastcone._kernels.vertex cimport BUILT, COLUMNS, LEFT, SHARPER, Problem
 
 cdef extern from *:
     """
@@ -95,20 +95,34 @@ cdef inline bint sound(Problem* f) noexcept nogil:
     return True
 
 
-cdef inline void factor(Problem* f) noexcept nogil:
-    """M afresh, by bordering with the largest pivots; what is singular leaves P and I."""
-    cdef Py_ssize_t j, k, best, left = f.k, columns = f.k
-    cdef double pivot = 0, relative
-    cdef int sharpenings = 0
+cdef inline void dismantle(Problem* f) noexcept nogil:
+    """Begin to compute M anew: everything leaves the basis, to come back by `factor`."""
+    cdef Py_ssize_t k
     memcpy(f.pool, f.I, f.k * sizeof(Py_ssize_t))
     memcpy(f.order, f.P, f.k * sizeof(Py_ssize_t))
     memset(f.M, 0, f.ldn * f.ldn * sizeof(double))
+    for k in range(f.k):
+        f.free[f.P[k]] = 0
+    f.state[BUILT], f.state[COLUMNS], f.state[LEFT], f.state[SHARPER] = 0, f.k, f.k, False
     f.k = 0
-    for k in range(columns):
-        j = f.order[k]
-        f.free[j] = 0
+
+
+cdef inline bint factor(Problem* f, Py_ssize_t* budget) noexcept nogil:
+    """Border M with the largest pivots, a column for a step of the budget; what is singular
+    stays out. False where the budget came first."""
+    cdef Py_ssize_t j, best
+    cdef Py_ssize_t* left = f.state + LEFT
+    cdef double pivot = 0, relative
+    cdef int sharpenings
+    while f.state[BUILT] < f.state[COLUMNS]:
+        if budget[0] <= 0:
+            return False
+        budget[0] -= 1
+        j = f.order[f.state[BUILT]]
+        f.state[BUILT] += 1
+        sharpenings = 2 if f.state[SHARPER] else 0
         solve_column(f, j, sharpenings)
-        best = best_row(f, j, left, &pivot, &relative)
+        best = best_row(f, j, left[0], &pivot, &relative)
         if best < 0:
             f.norm[j] = f.G[j * f.ldn + j]
             continue
@@ -116,10 +130,12 @@ cdef inline void factor(Problem* f) noexcept nogil:
         border(f.k, f.ldn, f.M, f.alpha, f.beta, pivot)
         f.P[f.k], f.I[f.k], f.free[j] = j, f.pool[best], 1
         f.k += 1
-        left -= 1
-        f.pool[best] = f.pool[left]
+        left[0] -= 1
+        f.pool[best] = f.pool[left[0]]
         if relative < DELICATE:                 # from here on M itself is not exact enough
-            sharpenings = 2
+            f.state[SHARPER] = True
+    f.state[BUILT] = -1
+    return True
 
 
 cdef inline void update_norms(Problem* f, Py_ssize_t count, Py_ssize_t column,

@@ -10,9 +10,9 @@
 #   n, ld    generators; rows rounded up to 64
 #   A        n x ld, generator j in row j, padding 0                     read only, as all but facts
 #   norm     n, upper bounds of ||a_j||_1
-#   weight   n, >= 0 with sum_j weight_j x*_j <= ||b||_1 + f for some optimal x* and every value f
-#            that is attained; infinite for generators that no optimum needs; 0: nothing known
-#   l1       n, >= 0
+#   weight   p x n, >= 0 with sum_j weight_j x*_j <= ||b||_1 + f for some optimal x* and every
+#            value f that is attained; infinite for generators that no optimum needs; 0: unknown
+#   l1       p x ldl, >= 0
 #   B, Y     p x ld, |y| <= 1;   X  p x n, >= 0
 #   rest     p, what rows of A without entries add to the objective, whatever x
 #   facts    p x 3, written: objective without `rest`; gap, a bound of (objective - optimum) /
@@ -69,25 +69,26 @@ cdef double shortfall(Py_ssize_t n, Py_ssize_t ld, const double* A, const double
 
 
 cdef void prove(Py_ssize_t n, Py_ssize_t ld, const double* A, const double* norm,
-                const double* weight, const double* l1, Py_ssize_t p, const double* B,
-                const double* rest, const double* X, const double* Y, double* facts, double* r,
-                double* weights, Py_ssize_t* support) noexcept nogil:
+                const double* weight, const double* l1, Py_ssize_t ldl, Py_ssize_t p,
+                const double* B, const double* rest, const double* X, const double* Y,
+                double* facts, double* r, double* weights, Py_ssize_t* support) noexcept nogil:
     cdef Py_ssize_t c, j
     cdef double high, objective, mass, penalty, top, low, gain
-    # gamma of a sum of ld terms in 8 or more interleaved parts, and of one of n terms more
-    cdef double rounding = UNIT * (ld // 8 + 16), longer = rounding + UNIT * (2 * n + 8)
+    # gamma of a sum of ld terms, each a weight times an entry, in 8 or more interleaved parts, and
+    # of one of n terms more
+    cdef double rounding = UNIT * (ld // 8 + 18), longer = rounding + UNIT * (2 * n + 8)
     for c in range(p):
         high = height(ld, B + c * ld) * (1 + rounding)
         objective = residual(n, ld, A, B + c * ld, X + c * n, r, weights, support)
         mass = penalty = 0
         for j in range(n):
             mass += norm[j] * X[c * n + j]
-            penalty += l1[j] * X[c * n + j]
+            penalty += l1[c * ldl + j] * X[c * n + j]
         objective += penalty
         top = objective + longer * (mass + high + objective)
         low = dot(ld, B + c * ld, Y + c * ld) - rounding * high
-        low -= shortfall(n, ld, A, norm, weight, l1, Y + c * ld, rounding, high, top,
-                         &facts[3 * c + 2])
+        low -= shortfall(n, ld, A, norm, weight + c * n, l1 + c * ldl, Y + c * ld, rounding, high,
+                         top, &facts[3 * c + 2])
         facts[3 * c] = objective
         facts[3 * c + 1] = 0
         if high + rest[c] > 0:

@@ -75,9 +75,10 @@ ctypedef struct ActiveSetTable:
 
 ctypedef Py_ssize_t (*nnlad_f64)(
     Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn, const double* A, const double* R,
-    const double* G, const double* size, const double* used, const double* l1, const double* tilt,
-    Py_ssize_t p, const double* B, double* X, double* Y, Py_ssize_t* steps, Py_ssize_t most,
-    Py_ssize_t budget, double* work, Py_ssize_t* index) noexcept nogil
+    const double* G, const double* size, const double* length, const double* tilt,
+    Py_ssize_t p, const double* B, const double* l1, double* X, double* Y,
+    Py_ssize_t* steps, Py_ssize_t most, Py_ssize_t budget, double* work,
+    Py_ssize_t* index) noexcept nogil
 
 ctypedef struct NNLADTable:
     nnlad_f64 solve
@@ -85,8 +86,8 @@ ctypedef struct NNLADTable:
 
 ctypedef void (*nnlad_proof_f64)(
     Py_ssize_t n, Py_ssize_t ld, const double* A, const double* norm, const double* weight,
-    const double* l1, Py_ssize_t p, const double* B, const double* rest, const double* X,
-    const double* Y, double* facts, double* r, double* weights,
+    const double* l1, Py_ssize_t ldl, Py_ssize_t p, const double* B, const double* rest,
+    const double* X, const double* Y, double* facts, double* r, double* weights,
     Py_ssize_t* support) noexcept nogil
 
 ctypedef struct NNLADProofTable:

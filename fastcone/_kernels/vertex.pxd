@@ -19,7 +19,7 @@ cdef extern from *:
     #define SLACK 1e-13     /* a coefficient this negative is zero: ||b||_1 is of order 1 */
     #define OPTIMAL 1e-13   /* a price this small is zero: ||a_j||_1, |y_i| are of order 1 */
     #define EXACT 1e-11     /* a step may move the interpolated rows by this, ||.||_1 */
-    #define PROGRESS 1e-13  /* an objective that falls by less does not count as lower */
+    #define PROGRESS 1e-15  /* an objective that falls by less does not count as lower */
     #define fc_when(gap, rate, least) (fc_keep((rate) > (least), (gap) / (rate)) \\
                                        + fc_keep((rate) <= (least), (gap) - (gap) + FAR))
     #define fc_least(a, b) (fc_keep((a) < (b), a) + fc_keep((a) >= (b), b))
@@ -29,6 +29,11 @@ cdef extern from *:
     lane64 least "fc_least"(lane64 a, lane64 b) nogil
 
 cdef enum:
+    # `state`: the problem under way, k, steps used (-1: not begun), steps since the last refresh,
+    # refreshes since the objective last fell, whether M was computed anew then; while M is computed
+    # anew the columns done (-1: M stands), all of them, rows left, whether pivots were delicate
+    CURRENT, SIZE, USED, SINCE, IDLE, AFRESH, BUILT, COLUMNS, LEFT, SHARPER
+    STATE = 12
     PASSES = 8192           # sign changes per step at most; stopping early is still a descent
 
 
@@ -41,7 +46,7 @@ cdef struct Problem:
     const double* R
     const double* G
     const double* size
-    const double* used
+    const double* length        # n: ||a_j||_1
     const double* l1
     const double* tilt
     const double* b
@@ -64,6 +69,7 @@ cdef struct Problem:
     double* h                   # ldn: M'z_P
     double* best                # ldn: x of the least objective
     double* M                   # ldn x ldn
+    Py_ssize_t* state           # what survives from call to call, see nnlad.pyx
     Py_ssize_t* P               # n + 1: free generators, then the entering one
     Py_ssize_t* I               # n + 1: interpolated rows
     Py_ssize_t* pool            # n + 1

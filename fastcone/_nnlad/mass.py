@@ -24,22 +24,32 @@ and then v'x* <= max_j (v_j / w_j) (||b||_1 + f). Three sources, the largest lea
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from fastcone._nnls.exact import Exact
+from fastcone.cy import nnls_arrays
+
+Look = Callable[[], float]
 
 UNIT = 2.0**-53
 ENOUGH = 1e-4  # least weight with which rounding costs less than 1e-9
+PART_FLOPS = 5e8  # between two looks
+COPY_FLOPS = 1000  # as long as it takes to copy a number about and look at it from all sides
+STEP_FLOPS = 1e9  # a second, of the search for the hull's nearest point
 
 
-def weights(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
-    """Return w, (n,), for generators A (m, n), ||a_j||_1 = norm_j in [1/2, 1); 0: none known."""
+def weights(A: np.ndarray, norm: np.ndarray, look: Look) -> np.ndarray:
+    """Return w, (n,), for generators A (m, n), ||a_j||_1 = norm_j in [1/2, 1); 0: none known.
+
+    `look` tells the seconds left, or raises; it is called every few milliseconds.
+    """
     found = _shift(A, norm, np.where(A.sum(axis=1) < 0, -1.0, 1.0))
     if A.min() < 0:
         for source in (_inverse, _hull, _lattice):
             if found.min() < ENOUGH:
-                found = max(found, source(A, norm), key=lambda w: w.min())
+                found = max(found, source(A, norm, look), key=lambda w: w.min())
     return found
 
 
@@ -52,44 +62,85 @@ def _shift(A: np.ndarray, norm: np.ndarray, y0: np.ndarray) -> np.ndarray:
     return w if w.min() > 0 else np.zeros(len(norm))
 
 
-def _hull(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
+def _hull(A: np.ndarray, norm: np.ndarray, look: Look) -> np.ndarray:
     """Return the weights from the point of the generators' hull nearest to 0.
 
     It is a multiple of A w for  min ||A w||^2 + (1'w - 1)^2  over w >= 0, generators of norm 1.
     """
     m, n = A.shape
     unit = A / np.sqrt(np.einsum("ij,ij->j", A, A))
-    target = np.zeros((1, m + 1))
-    target[0, m] = 1
-    w, _ = Exact(np.vstack([unit, np.ones(n)])).solve(target, np.zeros((1, n)), 30 * n)
-    return _shift(A, norm, np.einsum("ij,j->i", unit, w[0]))
+    target = np.zeros(m + 1)
+    target[m] = 1
+    steps = min(30 * n, int(min(look(), 1e6) * STEP_FLOPS / (4 * m * n)))
+    if steps < n // 8:  # the time will be up first
+        return np.zeros(n)
+    w, _, solved = nnls_arrays(np.vstack([unit, np.ones(n)]), target, steps)
+    return _shift(A, norm, np.einsum("ij,j->i", unit, w)) if solved else np.zeros(n)
 
 
-def _inverse(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
+def parts(count: int, flops: float, look: Look) -> Iterator[slice]:
+    """Yield 0..count in parts that take a few milliseconds, `flops` each item; look before each."""
+    step = max(1, int(PART_FLOPS / max(flops, 1)))
+    for i in range(0, count, step):
+        look()
+        yield slice(i, min(i + step, count))
+
+
+def _triangular(A: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
+    """Return A = Q R by blocks of columns, each cleared twice of those before it."""
+    m, k = A.shape
+    Q, R = np.array(A), np.zeros((k, k), order="F")
+    for part in parts(k, 8 * m * k, look):
+        before, block = Q[:, : part.start], Q[:, part]
+        for _ in range(2):
+            shares = before.T @ block
+            block -= before @ shares
+            R[: part.start, part] += shares
+        Q[:, part], R[part, part] = np.linalg.qr(block)
+    return Q, R
+
+
+def _lines(A: np.ndarray, look: Look) -> np.ndarray:
+    """Return the generators without those that are others times -1 or 1."""
+    found: dict[bytes, int] = {}
+    for part in parts(A.shape[1], COPY_FLOPS * len(A), look):
+        for j in range(part.start, part.stop):
+            column = A[:, j]
+            upright = column * np.sign(column[(column != 0).argmax()]) + 0.0  # no -0.0
+            found.setdefault(upright.tobytes(), j)
+    return A if len(found) == A.shape[1] else A[:, list(found.values())]
+
+
+def _inverse(A: np.ndarray, norm: np.ndarray, look: Look) -> np.ndarray:
     """Return the weights from a left inverse of the generators with distinct lines."""
     m, n = A.shape
-    first = np.take_along_axis(A, (A != 0).argmax(axis=0)[None], axis=0)
-    lines = np.unique(A * np.sign(first), axis=1)
+    lines = _lines(A, look)
     k = lines.shape[1]
     if k > m:
         return np.zeros(n)
-    Q, R = np.linalg.qr(lines)
+    Q, R = _triangular(lines, look)
     if np.abs(R.diagonal()).min() < k * UNIT:
         return np.zeros(n)
-    inverse = solve_triangular(R, Q.T)
+    inverse = np.empty((k, m))
+    for part in parts(m, k * k, look):
+        inverse[:, part] = solve_triangular(R, Q[part].T, check_finite=False)
     size = np.abs(inverse).max(axis=1)
-    error = np.abs(inverse @ lines - np.eye(k)).sum(axis=0).max()
-    error += (m + 8) * UNIT * (size.sum() + k)
-    return np.full(n, (1 - error) / (size.sum() * (1 + 1e-12)) if error < 0.5 else 0.0)
+    error = np.empty(k)
+    for part in parts(k, 2 * m * k, look):
+        error[part] = np.abs(inverse @ lines[:, part] - np.eye(k)[:, part]).sum(axis=0)
+    bound = error.max() + (m + 8) * UNIT * (size.sum() + k)
+    return np.full(n, (1 - bound) / (size.sum() * (1 + 1e-12)) if bound < 0.5 else 0.0)
 
 
-def _lattice(A: np.ndarray, norm: np.ndarray) -> np.ndarray:
+def _lattice(A: np.ndarray, norm: np.ndarray, look: Look) -> np.ndarray:
     """Return the weights from the size of the determinants, 0 where it overflows."""
     m, n = A.shape
-    fraction, exponent = np.frexp(A)
-    whole = (fraction * 2.0**53).astype(np.int64)
-    last_bit = np.frexp((whole & -whole).astype(np.float64))[1] - 1
-    unit = np.where(A == 0, 2**20, exponent - 53 + last_bit).min(axis=0)
+    unit = np.zeros(n)
+    for part in parts(n, COPY_FLOPS * m, look):
+        fraction, exponent = np.frexp(A[:, part])
+        whole = (fraction * 2.0**53).astype(np.int64)
+        last_bit = np.frexp((whole & -whole).astype(np.float64))[1] - 1
+        unit[part] = np.where(whole == 0, 2**20, exponent - 53 + last_bit).min(axis=0)
     size = np.log2(np.sqrt(np.einsum("ij,ij->j", A, A))) + 1e-9
     k = min(m, n)
     others = np.sort(size - unit)[::-1][: k - 1].sum()

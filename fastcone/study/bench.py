@@ -171,8 +171,14 @@ class Bench:
             Contender("retrain", f"MLP ({world.size.width})", train=mlp),
         ]
 
-    def build(self, title: str, about: str, contenders: Sequence[Contender]) -> Task:
-        """Return the task."""
+    def build(
+        self,
+        title: str,
+        about: str,
+        contenders: Sequence[Contender],
+        pairs: Sequence[tuple[str, str]] = (),
+    ) -> Task:
+        """Return the task; `pairs` of contenders are compared image by image."""
         return Task(
             name=self._name,
             title=title,
@@ -184,4 +190,5 @@ class Bench:
             judge=lambda answers, items: mean_quality(psnr(answers, items.truth, self._parts)),
             n_items=len(self.test.data),
             parts=self._parts,
+            pairs=pairs,
         )

@@ -93,6 +93,8 @@ class Task:
         Answers that one use of a method on `test` gives.
     parts : int
         Images per row of the answers.
+    pairs : sequence of pairs of str
+        Names of contenders to compare item by item, of tasks that are judged by PSNR.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Task:
     judge: Callable[[Any, Items], Quality]
     n_items: int
     parts: int = 1
+    pairs: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)

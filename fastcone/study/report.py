@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fastcone.study.breakeven import N_ITEMS, chosen
-from fastcone.study.table import METRIC_NAMES, count, gain, joules, plain, quality, seconds
+from fastcone.study.table import METRIC_NAMES, count, gain, joules, paired, plain, quality, seconds
 
 Row = dict[str, Any]
 
@@ -57,7 +57,7 @@ def page(record: Row, pictures: Mapping[str, Path]) -> str:
     images = {name: _image(path, name) for name, path in pictures.items()}
     tasks = [
         f'<h2 id="{name}">{escape(task["title"])}</h2><p>{escape(task["about"])}</p>'
-        f"{images[name]}{_results(task)}"
+        f"{images[name]}{_results(task)}{_paired(task)}"
         for name, task in record["tasks"].items()
     ]
     body = "".join(
@@ -217,6 +217,17 @@ def _results(task: Row) -> str:
             cells.append(_number(_carbon(row)))
         rows.append(f'<tr class="{row["arm"]}{best}">{"".join(cells)}</tr>')
     return _table(head, rows)
+
+
+def _paired(task: Row) -> str:
+    """Say how far contenders are apart image by image."""
+    if not task["paired"]:
+        return ""
+    rows = [f"<li>{escape(paired(task['metric'], row))}</li>" for row in task["paired"]]
+    return (
+        "<p>Image by image, the mean difference and its 95 % interval (bootstrap over test images, "
+        f"both answers to an image drawn together):</p><ul>{''.join(rows)}</ul>"
+    )
 
 
 def _result(row: Row, metric: str, n_items: int) -> list[str]:

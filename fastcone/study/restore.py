@@ -58,6 +58,10 @@ def denoise_salt_pepper(world: World) -> Task:
             bench.free("median filter", baselines.median_filter, shape, size=(3, 5)),
             bench.untouched(),
         ],
+        pairs=[
+            (f"{cones}, 1-norm", f"{cones}, 2-norm")
+            for cones in ("nearest class cone", "common cone")
+        ],
     )
 
 

@@ -17,6 +17,7 @@ from fastcone.study import other, restore
 from fastcone.study.breakeven import compare
 from fastcone.study.cost import Account
 from fastcone.study.data import Dataset
+from fastcone.study.metrics import mean_quality, psnr
 from fastcone.study.model import Model, train_model
 from fastcone.study.problem import Contender, Items, Settings, Size, Task, World
 
@@ -124,6 +125,7 @@ def run_tasks(
             "metric": task.metric,
             "n_items": task.n_items,
             "results": rows,
+            "paired": paired(task, answers),
         }
         if task.metric == "psnr_db":
             galleries[task.name] = _gallery(task, answers)
@@ -172,6 +174,17 @@ def contest(task: Task, contender: Contender, account: Account) -> tuple[dict[st
         "use": use_cost,
     }
     return row, answers
+
+
+def paired(task: Task, answers: dict[str, Array]) -> list[dict[str, Any]]:
+    """Return the mean difference of PSNR per image of the task's pairs, and its interval."""
+    found = []
+    for ours, theirs in task.pairs:
+        each = [psnr(answers[name], task.test.truth, task.parts) for name in (ours, theirs)]
+        difference, (lo, hi) = mean_quality(each[0] - each[1])
+        row = {"ours": ours, "theirs": theirs, "difference": difference, "difference_ci": [lo, hi]}
+        found.append(row)
+    return found
 
 
 def _gallery(task: Task, answers: dict[str, Array]) -> Gallery:

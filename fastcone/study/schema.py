@@ -89,6 +89,8 @@ def _task(path: str, task: Any) -> Iterator[str]:
         yield f"{path}.metric must be one of {', '.join(METRICS)}, found {task.get('metric')!r}"
     if not isinstance(task.get("n_items"), int) or task["n_items"] < 1:
         yield f"{path}.n_items must be an integer >= 1, found {task.get('n_items')!r}"
+    for row in task.get("paired") or []:
+        yield from _pair(f"{path}.paired", row, task.get("results") or [])
     rows = task.get("results") or []
     arms = {row.get("arm") for row in rows}
     for arm in ARMS:
@@ -96,6 +98,16 @@ def _task(path: str, task: Any) -> Iterator[str]:
             yield f"{path}.results must have a row of the arm {arm!r}, found none"
     for row in rows:
         yield from _row(f"{path}.results[{row.get('name')!r}]", row, task.get("metric"))
+
+
+def _pair(path: str, row: Any, results: Any) -> Iterator[str]:
+    names = {result.get("name") for result in results}
+    if not {row.get("ours"), row.get("theirs")} <= names:
+        yield f"{path} must name two of the results"
+    ends = row.get("difference_ci") or [None, None]
+    numbers = [ends[0], row.get("difference"), ends[1]]
+    if not all(map(_is_number, numbers)) or not ends[0] <= numbers[1] <= ends[1]:
+        yield f"{path} must have a difference within its interval, found {numbers}"
 
 
 def _row(path: str, row: Any, metric: str) -> Iterator[str]:

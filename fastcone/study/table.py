@@ -38,6 +38,19 @@ def gain(metric: str, ours: float, theirs: float) -> str:
     return GAINS[metric].format(scale * (ours - theirs))
 
 
+def paired(metric: str, row: Row) -> str:
+    """Return a difference item by item in words.
+
+    Examples
+    --------
+    >>> row = {"ours": "a", "theirs": "b", "difference": 2.6, "difference_ci": [2.5, 2.75]}
+    >>> paired("psnr_db", row)
+    'a against b: +2.60 dB (+2.50 to +2.75 dB)'
+    """
+    mean, lo, hi = (gain(metric, v, 0.0) for v in (row["difference"], *row["difference_ci"]))
+    return f"{row['ours']} against {row['theirs']}: {mean} ({lo.split()[0]} to {hi})"
+
+
 def seconds(value: float) -> str:
     """Return a time with three digits, in the unit that fits.
 
@@ -116,7 +129,7 @@ def text(record: Row) -> str:
         found = [quality(task["metric"], row["quality"]) for row in (reuse, rival, free)]
         cells = [name, found[0], found[1], rival["name"], found[2], free["name"]]
         rows.append((*cells, *(_cpu(row, task["n_items"]) for row in (reuse, rival))))
-    lines = _aligned(rows)
+    lines = [*_aligned(rows), *_pairs(record["tasks"])]
     cost = record["cone"]["cost"]
     lines += [
         "",
@@ -126,6 +139,17 @@ def text(record: Row) -> str:
         f"{seconds(cost['cpu_seconds'])} CPU, {joules(cost['energy'])} {cost['energy']['kind']}.",
     ]
     return "\n".join([*lines, *_break_even(record["break_even"])])
+
+
+def _pairs(tasks: Row) -> list[str]:
+    """Return the differences item by item, under a head if there are any."""
+    found = [
+        f"  {name}: {paired(task['metric'], row)}"
+        for name, task in tasks.items()
+        for row in task["paired"]
+    ]
+    head = ["", "Image by image, with the 95 % interval of the mean difference:"]
+    return [*head, *found] if found else []
 
 
 def _break_even(answer: Row) -> list[str]:
