@@ -217,10 +217,12 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
                double[::1] work, Py_ssize_t[::1] index):
     """Exact solution of problems from `first` on, on the same rows of A (m, n), for some steps.
 
+    A problem is left after `budget` steps of its own, the batch after as many: where a problem is
+    cut does not depend on its neighbours.
     steps: -1 before a problem is begun; the steps used, or -1 - steps while they were not enough.
     Returns the first problem that is not done; a call with it as `first` goes on.
     """
-    cdef Py_ssize_t m = rows.shape[0], n = rows.shape[1], p = B.shape[0], used, got
+    cdef Py_ssize_t m = rows.shape[0], n = rows.shape[1], p = B.shape[0], used, got, spent = 0
     assert columns.shape[0] == n and columns.shape[1] == (m + 7) // 8 * 8
     assert fetched.shape[0] == n
     assert B.shape[1] == m
@@ -234,13 +236,13 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
         steps[:] = 0
         return p
     with nogil:
-        while first < p and budget > 0:
+        while first < p and spent < budget:
             used = -1 - steps[first]
             got = _active_set.solve(
                 m, n, &rows[0, 0], &columns[0, 0], &fetched[0], &B[first, 0], &norm[0], &price[0],
                 &l1[first, 0], fuzz, &X[first, 0], min(budget, max_steps - used), used > 0,
                 &work[0], &index[0])
-            budget -= 1 + (got if got >= 0 else -1 - got)
+            spent += 1 + (got if got >= 0 else -1 - got)
             steps[first] = used + got if got >= 0 else got - used
             if got >= 0 or -1 - steps[first] >= max_steps:
                 first += 1

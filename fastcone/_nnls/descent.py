@@ -25,7 +25,7 @@ CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms between looks at
 def first_limit(gram: Gram, tol: float) -> float:
     """Return the epoch's movement, relative to ||b||^2, at which to look at the certificate."""
     curvature = gram.lam if gram.lam > 1e-6 else 1e-3
-    return tol * curvature / max(0.5, 0.36 * (gram.top - 1) ** 2)
+    return tol * curvature / max(0.25, 0.18 * (gram.top - 1) ** 2)
 
 
 class Descent:
@@ -88,7 +88,7 @@ class Descent:
         gram, given_up = self.gram, []
         work = scratch.take("work", (_dispatch.nnls_work(gram.rows, gram.dtype),), gram.dtype)
         longest = int(max(1, CALL_WORK / (2 * gram.rows**2 * self.most + 1)))
-        moved = np.full(len(self.X), np.inf)
+        moved = np.empty(len(self.X), dtype=gram.dtype)
         done, look, before = 0, FIRST_LOOK, 0
         while len(which) and not late():
             every = len(which) == len(self.X)
@@ -97,25 +97,26 @@ class Descent:
             step = np.minimum(left, min(look - done, longest)).astype(np.intc)
             used = scratch.take("epochs", (len(which),), np.intc)
             last = scratch.take("last", (len(which),), gram.dtype)
-            _dispatch.nnls_cd(
+            unfinished = _dispatch.nnls_cd(
                 gram.G, gram.inv, gram.weight, C, X, stop[which], last, step, used, work
             )
             if not every:
                 self.X[which] = X
             self.epochs[which] += np.abs(used)
+            if not unfinished:
+                break
             done += min(look - done, longest)
-            left -= step
-            going = (used < 0) & (left > 0)
+            going = (used < 0) & (left > step)
+            which, last, left = which[going], last[going], (left - step)[going]
             if done == look:
-                hopeless = going & (moved[which] < np.inf) & (not persist)
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    rate = np.log(last / moved[which]) / (done - before)
-                    hopeless &= ~((rate < 0) & (np.log(stop[which] / last) / rate < left))
-                given_up.append(which[hopeless])
-                going &= ~hopeless
+                if before and not persist:
+                    with np.errstate(divide="ignore", invalid="ignore"):
+                        rate = np.log(last / moved[which]) / (done - before)
+                        hope = (rate < 0) & (np.log(stop[which] / last) / rate < left)
+                    given_up.append(which[~hope])
+                    which, last = which[hope], last[hope]
                 moved[which] = last
                 before, look = done, 2 * look
-            which = which[going]
         return np.concatenate(given_up) if given_up else which[:0]
 
     def _start(self, scratch: Scratch) -> None:
@@ -150,10 +151,11 @@ class Descent:
         while len(todo):
             given_up = self._descend(todo, stop, max_epochs, persist, late, scratch)
             self.prove(todo, scratch)
-            todo = np.setdiff1d(todo, given_up, assume_unique=True)
-            more = ~(self.proof.gap[todo] <= tol)
-            more &= (stop[todo] > floor[todo]) & (self.epochs[todo] < max_epochs)
-            todo = todo[more]
+            more = ~(self.proof.gap <= tol) & (stop > floor) & (self.epochs < max_epochs)
+            more[given_up] = False
+            todo = todo[more[todo]]
+            if not len(todo):
+                return
             ratio = (tol / self.proof.gap[todo]) ** (1 if gram.lam > 1e-6 else 2)
             stop[todo] = np.maximum(stop[todo] * np.clip(ratio / 4, 1e-6, 0.1), floor[todo] / 2)
             if late():
