@@ -54,11 +54,8 @@ def integers(values, power):
     return [int(Fraction(value) * power) for value in values]
 
 
-def nnls(A, b, guess=()):
-    """Return the optimal value min 1/2 ||A x - b||^2 over x >= 0 as a Fraction.
-
-    `guess` is a support to try first; failing that every support is tried.
-    """
+def normal_equations(A, b):
+    """Return G = A'A, c = A'b and b'b as integers, and the power of two in A and b."""
     m, n = len(A), len(A[0])
     power = 1
     for value in [*(v for row in A for v in row), *b]:
@@ -67,13 +64,43 @@ def nnls(A, b, guess=()):
     b = integers(b, power)
     G = [[sum(A[i][j] * A[i][k] for i in range(m)) for k in range(n)] for j in range(n)]
     c = [sum(A[i][j] * b[i] for i in range(m)) for j in range(n)]
-    every = (S for size in range(n + 1) for S in combinations(range(n), size))
-    for support in (tuple(guess), *every):
-        x = optimum_on(support, G, c)
-        if x is not None:
-            value = sum(v * v for v in b) - sum(cj * xj for cj, xj in zip(c, x, strict=True))
-            return Fraction(value, 2 * power * power)
-    raise AssertionError("no support satisfies the optimality conditions")
+    return G, c, sum(v * v for v in b), power
+
+
+def lawson_hanson(G, c):
+    """The exact minimiser of 1/2 x'Gx - c'x over x >= 0, G = A'A and c = A'b.
+
+    A generator that enters has a positive gradient, so it is independent of the support.
+    """
+    n = len(G)
+    P, x = [], [Fraction(0)] * n
+    while True:
+        w = [c[i] - sum(G[i][j] * x[j] for j in P) for i in range(n)]
+        best = max((i for i in range(n) if i not in P), key=lambda i: w[i], default=None)
+        if best is None or w[best] <= 0:
+            return x
+        P.append(best)
+        while True:
+            numerators, d = bareiss([[G[i][j] for j in P] for i in P], [c[i] for i in P])
+            z = {j: Fraction(v, d) for j, v in zip(P, numerators, strict=True)}
+            if all(v > 0 for v in z.values()):
+                break
+            alpha = min(x[j] / (x[j] - z[j]) for j in P if z[j] <= 0)
+            for j in P:
+                x[j] += alpha * (z[j] - x[j])
+            P = [j for j in P if x[j] > 0]
+        x = [z.get(j, Fraction(0)) for j in range(n)]
+
+
+def nnls(A, b, guess=()):
+    """Return the optimal value min 1/2 ||A x - b||^2 over x >= 0 as a Fraction.
+
+    `guess` is a support to try first; failing that the optimum is sought from x = 0.
+    """
+    G, c, bb, power = normal_equations(A, b)
+    x = optimum_on(guess, G, c) or lawson_hanson(G, c)
+    value = bb - sum(cj * xj for cj, xj in zip(c, x, strict=True))
+    return Fraction(value, 2 * power * power)
 
 
 def objective(A, b, x):

@@ -21,7 +21,7 @@ from fastcone.result import Solution
 # epochs of coordinate descent before "auto" calls the exact solver: about as many as that one costs
 FEWEST, PER_RANK, PATIENCE = 48, 4, 400
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
-BLOCK_WORK = 1.2e8  # flops of a block: a few milliseconds
+BLOCK_WORK = 2.4e8  # flops of a block: a few milliseconds
 FULL_TILES = 8  # tiles of a block at least: the last lanes to finish leave the others idle
 ROOM = {np.dtype(np.float32): 60, np.dtype(np.float64): 500}  # powers of two that lose nothing
 
