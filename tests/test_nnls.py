@@ -196,8 +196,8 @@ def test_each_target_can_have_its_own_l1(rng, method):
 
 
 def test_a_path_is_its_points_and_warm_starts_pay(rng):
-    A = np.vstack([rng.random((60, 25)), 3 * np.eye(25)])
-    B, l1 = rng.random((85, 200)), np.array([0.1, 3.0, 0.0, 1.0, 0.3])
+    A = rng.random((60, 25)) * (rng.random((60, 25)) < 0.2)  # epochs alone solve it
+    B, l1 = rng.random((60, 200)), np.array([0.1, 3.0, 0.0, 1.0, 0.3])
     path = fastcone.nnls_path(A, B, l1)
     for weight, point in zip(l1, path, strict=True):
         alone = solve_nnls(A, B, l1=weight)
