@@ -232,7 +232,7 @@ def test_batch_order_layout_and_threads_change_no_bit(level, dtype, rng):
     whole = solve_nnls(A, B, tol=1e-6, n_threads=1)
     order = rng.permutation(5000)
     for other in (
-        solve_nnls(A, B, tol=1e-6, n_threads=2),
+        *(solve_nnls(A, B, tol=1e-6, n_threads=k) for k in (2, 3, 8, 16)),
         solve_nnls(np.asfortranarray(A), np.asfortranarray(B), tol=1e-6, n_threads=5),
         solve_nnls(A[:, ::-1][:, ::-1], B[:, order], tol=1e-6),
     ):
