@@ -35,9 +35,10 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy
 
+from fastcone._kernels.dense cimport dot
 from fastcone._kernels.factors cimport UNIT, Factors, enter, enter_several, leave, minimise
 from fastcone._kernels.lanes cimport SHARE
-from fastcone._kernels.span cimport aligned, dot, gradient, inner, subtract
+from fastcone._kernels.span cimport aligned, gradient, inner, subtract
 from fastcone._kernels.tables cimport ActiveSetTable
 
 
