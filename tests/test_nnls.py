@@ -456,3 +456,27 @@ def test_limits_beyond_a_c_integer(rng):
         solve_nnls(A * 1e-160, b, l2=1e150)
     with pytest.raises(ValueError, match="B holds inf"):
         solve_nnls(A, b.astype(np.longdouble) * np.longdouble("1e4000"))
+
+
+@pytest.mark.parametrize("seed", [11714, 13041, 13180, 18173, 26382])
+def test_several_generators_at_once_do_not_go_round_in_a_circle(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((22, 14)) @ rng.random((14, 20))
+    b = A @ (rng.random(20) * (rng.random(20) < 0.5))
+    x, rnorm = fastcone.nnls(A, b, maxiter=200)
+    assert rnorm <= 1e-12 * np.linalg.norm(b)
+    assert solve_nnls(A, b, method="active_set").converged
+
+
+def test_rnorm_is_that_of_an_x_rounded_to_subnormal_numbers(rng):
+    A, b = rng.random((8, 4)), rng.random(8)
+    x, rnorm = fastcone.nnls(A * 1e200, b * 1e-123)
+    true = np.sqrt(2 * objective(A, b, x * 1e200 * 1e123))
+    assert 0 < x.max() < 1e-322
+    assert rnorm * 1e123 == pytest.approx(true, rel=1e-12)
+
+
+def test_generators_of_subnormal_numbers_enter_like_others(rng):
+    A, b = rng.integers(0, 30, (8, 4)).astype(float), rng.random(8)
+    x, _ = fastcone.nnls(A * 5e-324, b * 1e-300)
+    assert np.array_equal(x * 5e-324, fastcone.nnls(A, b * 1e-300)[0])
