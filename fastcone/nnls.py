@@ -59,6 +59,8 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
         NaN or infinity, A not 2-D, b not 1-D, or sizes that do not match.
     RuntimeError
         `maxiter` steps were not enough.
+    OverflowError
+        A coefficient is beyond the range of float64.
 
     Notes
     -----
