@@ -403,6 +403,16 @@ def test_a_senseless_start_does_no_harm(rng, dtype, start):
         solve_nnls(A.astype("f4"), B.astype("f4"), x0=np.full((5, 9), 1e300))
 
 
+@pytest.mark.parametrize("l1", [0.1, 1e300])
+@pytest.mark.parametrize("scale", [1e-160, 1e-250])
+@pytest.mark.parametrize("method", ["auto", "cd"])
+def test_a_start_does_not_hide_in_a_penalty_beyond_the_scaled_range(rng, l1, scale, method):
+    A, b = rng.random((5, 3)) * scale, rng.random(5)
+    solution = solve_nnls(A, b, l1=l1, x0=np.full(3, 60.0), method=method)
+    assert solution.converged and np.all(solution.x == 0)
+    assert solution.objective == pytest.approx(b @ b / 2)
+
+
 def test_what_is_proved_is_what_the_caller_gets(rng):
     A, b = rng.random((6, 3)), rng.random(6)
     for scale_A, scale_b, kind in (
@@ -463,7 +473,7 @@ def test_several_generators_at_once_do_not_go_round_in_a_circle(seed):
     rng = np.random.default_rng(seed)
     A = rng.standard_normal((22, 14)) @ rng.random((14, 20))
     b = A @ (rng.random(20) * (rng.random(20) < 0.5))
-    x, rnorm = fastcone.nnls(A, b, maxiter=200)
+    _, rnorm = fastcone.nnls(A, b, maxiter=200)
     assert rnorm <= 1e-12 * np.linalg.norm(b)
     assert solve_nnls(A, b, method="active_set").converged
 
