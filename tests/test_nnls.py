@@ -245,6 +245,20 @@ def test_batch_order_layout_and_threads_change_no_bit(level, dtype, rng):
         assert np.array_equal(alone.x, whole.x[:, r]) and alone.gap == whole.gap[r]
 
 
+@pytest.mark.parametrize("kind", ["dense", "sparse A", "sparse B", "both"])
+def test_a_gap_proved_from_the_data_does_not_feel_its_neighbours(rng, kind):
+    A, B = rng.random((21, 38)), rng.random((21, 300))
+    A, B = A * (A < 0.4), B * (B < 0.6)
+    A = scipy.sparse.csr_array(A) if kind in ("sparse A", "both") else A
+    B = scipy.sparse.csc_array(B) if kind in ("sparse B", "both") else B
+    whole = solve_nnls(A, B, tol=1e-16)
+    assert not whole.converged.any()
+    for which in (slice(0, 1), slice(7, 20), slice(100, 300)):
+        some = solve_nnls(A, B[:, which], tol=1e-16)
+        assert np.array_equal(some.x, whole.x[:, which])
+        assert np.array_equal(some.gap, whole.gap[which])
+
+
 KINDS = ["read-only", "strided", "big-endian", "integer", "list", "memmap"]
 
 
