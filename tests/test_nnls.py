@@ -392,6 +392,14 @@ def test_bad_gram_input_is_named(wrong, message):
 # --- what once went wrong --------------------------------------------------------------------
 
 
+def test_only_the_symmetric_part_of_a_gram_matrix_counts():
+    G, c = np.array([[1e8, 60.0], [-40.0, 1.0]]), np.array([1e4, 2.0])
+    for method in ("auto", "cd", "active_set"):
+        solution = solve_nnls_gram(G, c, b_norm2=10.0, method=method)
+        symmetric = solve_nnls_gram((G + G.T) / 2, c, b_norm2=10.0, method=method)
+        assert solution.converged and np.array_equal(solution.x, symmetric.x)
+
+
 def test_gram_says_nothing_it_cannot_know(rng):
     A, b = rng.random((6, 3)), rng.random(6)
     G, c = A.T @ A, A.T @ b
