@@ -296,7 +296,7 @@ cdef Py_ssize_t approach(Factors* f, const double* price, double* open, Py_ssize
                          double* least, Py_ssize_t max_steps) noexcept nogil:
     """Grow the support by several generators a step; returns the entries tried.
 
-    As many enter at once as have entered before, less three for every one that had to leave
+    As many enter at once as have entered before, less two for every one that had to leave
     (`trust`): where supports only grow, few gradients are needed, and elsewhere none enters in
     vain. Nothing is proved here, nor undone; trust becomes -1 when there is no more to gain, or
     when a step neither lowered the objective below its `least` nor cost trust: in exact arithmetic
@@ -321,7 +321,7 @@ cdef Py_ssize_t approach(Factors* f, const double* price, double* open, Py_ssize
         minimise(f)
         k = f.k
         settle(f)
-        trust[0] = max(0, trust[0] - 3 * (k - f.k))
+        trust[0] = max(0, trust[0] - 2 * (k - f.k))
         if f.k < k or f.penalised:
             residual(f)
             project(f)
