@@ -133,8 +133,7 @@ class Batch:
             held = self.X[which].astype(gram.dtype, copy=False)
             X[:, : gram.n] = rescale(held, -gram.exponent, -linear.exponent)
             if self.targets.penalised:  # what the cut takes from a penalty, no start may hide
-                cut = -largest_penalty(gram.dtype)
-                X[linear.C < cut / 2] = 0
+                X[linear.C + largest_penalty(gram.dtype) / 2 < 0] = 0
         return Descent(gram, linear, X, self.targets, self.dtype, self.size)
 
     def _descend(self, block: Descent, scratch: Scratch, *, started: bool) -> None:
