@@ -121,7 +121,7 @@ def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[
 
 def nnls_work(Py_ssize_t n, dtype):
     """Numbers of work space `nnls_cd` and `nnls_report` need."""
-    return (3 * n + 11) * tile(dtype)
+    return max(3 * n + 3, 2 * n + 10) * tile(dtype)
 
 
 def units_in(real[:, ::1] C, const int[::1] k, const int[::1] E, l1, const int[::1] e,
@@ -193,7 +193,7 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
     cdef Py_ssize_t n = coord.shape[0], p = C.shape[0], ld = C.shape[1]
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
     assert coord.shape[1] == 8 and size.shape[0] == p and out.shape[0] == p and out.shape[1] == 8
-    assert work.shape[0] >= (2 * n + 11) * lanes(sizeof(real))
+    assert work.shape[0] >= (2 * n + 10) * lanes(sizeof(real))
     if p == 0 or n == 0:
         out[:, :] = 0
         return
@@ -214,12 +214,13 @@ cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
 def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1] fetched,
                const double[:, ::1] B, const double[::1] norm,
                const double[::1] price, const double[:, ::1] l1, double fuzz, double[:, ::1] X,
-               Py_ssize_t max_steps, Py_ssize_t[::1] steps, Py_ssize_t first, Py_ssize_t budget,
-               double[::1] work, Py_ssize_t[::1] index):
+               const Py_ssize_t[::1] most, Py_ssize_t[::1] steps, Py_ssize_t first,
+               Py_ssize_t budget, double[::1] work, Py_ssize_t[::1] index):
     """Exact solution of problems from `first` on, on the same rows of A (m, n), for some steps.
 
     A problem is left after `budget` steps of its own, the batch after as many: where a problem is
     cut does not depend on its neighbours.
+    most: the steps each problem may use, at least 1.
     steps: -1 before a problem is begun; the steps used, or -1 - steps while they were not enough.
     Returns the first problem that is not done; a call with it as `first` goes on.
     """
@@ -229,7 +230,7 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
     assert B.shape[1] == m
     assert norm.shape[0] == n and price.shape[0] == n
     assert l1.shape[0] == p and l1.shape[1] == n
-    assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p
+    assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p and most.shape[0] == p
     assert work.shape[0] >= active_set_work(m, n) and index.shape[0] >= 2 * n + 2
     assert 0 <= first <= p
     if n == 0 or m == 0:
@@ -241,11 +242,11 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
             used = -1 - steps[first]
             got = _active_set.solve(
                 m, n, &rows[0, 0], &columns[0, 0], &fetched[0], &B[first, 0], &norm[0], &price[0],
-                &l1[first, 0], fuzz, &X[first, 0], min(budget, max_steps - used), used > 0,
+                &l1[first, 0], fuzz, &X[first, 0], min(budget, most[first] - used), used > 0,
                 &work[0], &index[0])
             spent += 1 + (got if got >= 0 else -1 - got)
             steps[first] = used + got if got >= 0 else got - used
-            if got >= 0 or -1 - steps[first] >= max_steps:
+            if got >= 0 or -1 - steps[first] >= most[first]:
                 first += 1
     return first
 

@@ -39,7 +39,7 @@
 #            rounding * sqrt(G_jj) * (sum_k sqrt(G_kk) x_k + size)
 #   out      [p][8]: x'g, c'x, sum_j x_j delta_j, violation, convex, shift, a'x,
 #            sum_j sqrt(G_jj) x_j; written
-#   work     (2 n + 11) L, as above
+#   work     (2 n + 10) L, as above
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 

@@ -9,7 +9,8 @@
 # Memory     A: panels [n / panel][m][panel], panel = 2 BYTES / sizeof(real) divides n,
 #               64-byte aligned, read only.          B: p rows of m, row stride ldb, read only.
 #            C: p x n, 64-byte aligned, written.     norm2: p, written.           Allocates nothing.
-# Cost       2 m n flops per problem; the panel is read from cache once per ROWS problems
+# Cost       2 m n flops per problem; a panel is read from cache once per ROWS problems, A from
+#            farther away once per SLAB of them, B once
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 
@@ -70,8 +71,9 @@ cdef int product(Py_ssize_t m, Py_ssize_t n, const real* A, Py_ssize_t p, const 
     cdef const real* b
     cdef real* c
     for slab in range((p + SLAB - 1) // SLAB):
-        b, c, count = B + slab * SLAB * ldb, C + slab * SLAB * n, min(<Py_ssize_t> SLAB,
-                                                                      p - slab * SLAB)
+        b = B + slab * SLAB * ldb
+        c = C + slab * SLAB * n
+        count = min(<Py_ssize_t> SLAB, p - slab * SLAB)
         memset(c, 0, count * n * sizeof(real))
         for r in range(count):
             norm2[slab * SLAB + r] = dot[real](m, b + r * ldb, b + r * ldb)

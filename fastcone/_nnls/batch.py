@@ -155,7 +155,9 @@ class Batch:
         if not self._unproved(block).size:
             return
         for form in self.targets.exact_forms:
-            if (left := self._unproved(block)).size and not self._late(scratch):
+            left = self._unproved(block)
+            left = left[block.epochs[left] < (self.options.max_epochs or np.inf)]
+            if left.size and not self._late(scratch):
                 self._improve(which, block, left, form, scratch)
                 self._prove_from_data(which, block)
 
@@ -172,7 +174,7 @@ class Batch:
         X, used = form.solve(
             self.targets.exact_rows(which.start + left, e),
             self.targets.penalty(which.start + left, e),
-            self.options.max_epochs or 30 * n,
+            self.options.max_epochs - block.epochs[left] if self.options.max_epochs else 30 * n,
             start,
             functools.partial(self._late, scratch),
         )

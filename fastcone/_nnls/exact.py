@@ -83,11 +83,11 @@ class Exact:
         self,
         B: np.ndarray,
         l1: np.ndarray,
-        max_steps: int,
+        max_steps: int | np.ndarray,
         start: np.ndarray | None = None,
         late: Callable[[], bool] = lambda: False,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return x (p, n) and the steps used (p,), negative where there were too few.
+        """Return x (p, n) and the steps used (p,), negative where `max_steps` were too few.
 
         The support of `start` (p, n), if given, is taken over: few steps from a good one.
         """
@@ -96,6 +96,7 @@ class Exact:
             B = np.ascontiguousarray(B[:, : self.m])
         X = np.zeros((len(B), self.n)) if start is None else start
         steps = np.full(len(B), -1, dtype=np.intp)
+        most = np.full(len(B), max_steps, dtype=np.intp)
         work = np.empty(_dispatch.active_set_work(self.m, self.n))
         index = np.empty(2 * self.n + 2, dtype=np.intp)
         columns = aligned((self.n, -(-self.m // 8) * 8), np.float64)
@@ -113,7 +114,7 @@ class Exact:
                 np.ascontiguousarray(l1),
                 self.fuzz,
                 X,
-                max_steps,
+                most,
                 steps,
                 done,
                 budget,

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Non-negative least squares: what once went wrong, each fault with its instance."""
+
+import numpy as np
+import pytest
+from test_nnls import objective, witness
+
+import fastcone
+from fastcone import solve_nnls, solve_nnls_gram
+
+
+def test_a_limit_of_epochs_holds_for_all_ways_together(rng):
+    A, b = rng.standard_normal((120, 80)), rng.standard_normal(120)
+    for method in ("auto", "cd", "active_set"):
+        for most in (1, 7, 30):
+            assert solve_nnls(A, b, max_epochs=most, method=method, tol=1e-15).epochs <= most
+
+
+def test_only_the_symmetric_part_of_a_gram_matrix_counts():
+    G, c = np.array([[1e8, 60.0], [-40.0, 1.0]]), np.array([1e4, 2.0])
+    for method in ("auto", "cd", "active_set"):
+        solution = solve_nnls_gram(G, c, b_norm2=10.0, method=method)
+        symmetric = solve_nnls_gram((G + G.T) / 2, c, b_norm2=10.0, method=method)
+        assert solution.converged and np.array_equal(solution.x, symmetric.x)
+
+
+def test_gram_says_nothing_it_cannot_know(rng):
+    A, b = rng.random((6, 3)), rng.random(6)
+    G, c = A.T @ A, A.T @ b
+    far = solve_nnls_gram(G, c, x0=np.full(3, 1e3))
+    near = solve_nnls_gram(G, c)
+    assert far.converged and 0 <= far.gap <= 1e-9
+    np.testing.assert_allclose(far.x, near.x, atol=1e-6)
+    with pytest.raises(ValueError, match="negative eigenvalue"):
+        solve_nnls_gram(np.array([[1.0, -2.0], [-2.0, 1.0]]), np.ones(2))
+    with pytest.raises(ValueError, match=r"C exceeds l1 at \(1, 0\) where G_jj = 0"):
+        solve_nnls_gram(np.diag([1.0, 0.0]), np.ones(2), b_norm2=5.0)
+    assert solve_nnls_gram(np.eye(2), -np.ones(2)).converged
+
+
+@pytest.mark.parametrize("start", [1e3, 1e300, 1.7e308])
+def test_a_senseless_start_does_no_harm(rng, dtype, start):
+    A, B = rng.random((20, 5)).astype(dtype), rng.random((20, 9)).astype(dtype)
+    tol = 1e-6 if dtype == np.float32 else 1e-9
+    start = min(start, float(np.finfo(dtype).max))
+    solution = solve_nnls(A, B, x0=np.full((5, 9), start), tol=tol)
+    assert solution.converged.all() and np.isfinite(solution.x).all()
+    with pytest.raises(ValueError, match="x0 holds inf"):
+        solve_nnls(A.astype("f4"), B.astype("f4"), x0=np.full((5, 9), 1e300))
+
+
+@pytest.mark.parametrize("l1", [0.1, 1e300])
+@pytest.mark.parametrize("scale", [1e-160, 1e-250])
+@pytest.mark.parametrize("method", ["auto", "cd"])
+def test_a_start_does_not_hide_in_a_penalty_beyond_the_scaled_range(rng, l1, scale, method):
+    A, b = rng.random((5, 3)) * scale, rng.random(5)
+    solution = solve_nnls(A, b, l1=l1, x0=np.full(3, 60.0), method=method)
+    assert solution.converged and np.all(solution.x == 0)
+    assert solution.objective == pytest.approx(b @ b / 2)
+
+
+def test_what_is_proved_is_what_the_caller_gets(rng):
+    A, b = rng.random((6, 3)), rng.random(6)
+    for scale_A, scale_b, kind in (
+        (1e22, 1e-22, "f4"),
+        (1e300, 1e-20, "f8"),
+        (1e-300, 1e300, "f8"),
+    ):
+        M, c = (A * scale_A).astype(kind), (b * scale_b).astype(kind)
+        solution = solve_nnls(M, c, tol=1e-6)
+        assert np.isfinite(solution.x).all()
+        M, c, x = (a.astype(np.longdouble) for a in (M, c, solution.x))
+        M, c, x = M / scale_A, c / scale_b, x * scale_A / scale_b
+        excess = objective(M, c, x) - objective(M, c, witness(A, b))
+        assert excess <= (solution.gap + 1e-6) * (b @ b) / 2
+        assert solution.converged or solution.gap > 1e-6
+    with pytest.raises(OverflowError, match="x is beyond the range"):
+        fastcone.nnls(A * 1e-300, b * 1e300)
+
+
+def test_no_generators_at_all():
+    solution = solve_nnls(np.zeros((3, 0)), np.ones((3, 2)))
+    np.testing.assert_allclose(solution.objective, 1.5, rtol=1e-15)
+    assert solution.epochs.tolist() == [0, 0]
+
+
+def test_a_hard_column_does_not_feel_its_neighbours(rng):
+    A, B = rng.random((100, 30)), rng.random((100, 9000))
+    order = rng.permutation(9000)
+    whole = solve_nnls(A, B)
+    assert np.array_equal(solve_nnls(A, B[:, order]).x, whole.x[:, order])
+    assert np.array_equal(solve_nnls(A, B[:, :777]).x, whole.x[:, :777])
+
+
+def test_packed_structs_and_big_endian_float32_are_read_right(rng):
+    A, b = rng.random((6, 3)), rng.random(6)
+    packed = np.zeros((6, 3), dtype=[("a", "f8"), ("z", "f4")])
+    packed["a"] = A
+    assert np.array_equal(fastcone.nnls(packed["a"], b)[0], fastcone.nnls(A, b)[0])
+    assert np.array_equal(solve_nnls(packed["a"], b).x, solve_nnls(A, b).x)
+    big = solve_nnls(A.astype(">f4"), b.astype(">f4"), tol=1e-6).x
+    assert big.dtype == np.float32
+    assert np.array_equal(big, solve_nnls(A.astype("f4"), b.astype("f4"), tol=1e-6).x)
+
+
+def test_limits_beyond_a_c_integer(rng):
+    A, b = rng.random((6, 3)), rng.random(6)
+    for method in ("auto", "active_set"):
+        assert solve_nnls(A, b, method=method, max_epochs=10**20).converged
+    fastcone.nnls(A, b, maxiter=10**20)
+    with pytest.raises(ValueError, match="l2 must be at most"):
+        solve_nnls(A * 1e-160, b, l2=1e150)
+    with pytest.raises(ValueError, match="B holds inf"):
+        solve_nnls(A, b.astype(np.longdouble) * np.longdouble("1e4000"))
+
+
+@pytest.mark.parametrize("seed", [11714, 13041, 13180, 18173, 26382])
+def test_several_generators_at_once_do_not_go_round_in_a_circle(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((22, 14)) @ rng.random((14, 20))
+    b = A @ (rng.random(20) * (rng.random(20) < 0.5))
+    _, rnorm = fastcone.nnls(A, b, maxiter=200)
+    assert rnorm <= 1e-12 * np.linalg.norm(b)
+    assert solve_nnls(A, b, method="active_set").converged
+
+
+def test_rnorm_is_that_of_an_x_rounded_to_subnormal_numbers(rng):
+    A, b = rng.random((8, 4)), rng.random(8)
+    x, rnorm = fastcone.nnls(A * 1e200, b * 1e-123)
+    true = np.sqrt(2 * objective(A, b, x * 1e200 * 1e123))
+    assert 0 < x.max() < 1e-322
+    assert rnorm * 1e123 == pytest.approx(true, rel=1e-12)
+
+
+def test_generators_of_subnormal_numbers_enter_like_others(rng):
+    A, b = rng.integers(0, 30, (8, 4)).astype(float), rng.random(8)
+    x, _ = fastcone.nnls(A * 5e-324, b * 1e-300)
+    assert np.array_equal(x * 5e-324, fastcone.nnls(A, b * 1e-300)[0])
