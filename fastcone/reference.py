@@ -164,25 +164,32 @@ def nmf_outer(B: np.ndarray, H: np.ndarray, C: np.ndarray) -> np.ndarray:
 
 
 def nmf_entries(
-    loss: str, X: np.ndarray, Y: np.ndarray, weight: np.ndarray, least: float = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return w x / y ("kl") or w y ("square"), and the loss of each row.
+    beta: float, X: np.ndarray, Y: np.ndarray, weight: np.ndarray, least: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return w x y^(beta-2), w y^(beta-1), and the loss of each row.
 
-    >>> nmf_entries("square", np.array([[3.0, 9.0]]), np.ones((1, 2)), np.array([[1.0, 0.0]]))
-    (array([[1., 0.]]), array([2.]))
-    >>> nmf_entries("kl", np.array([[0.0, 2.0]]), np.array([[3.0, 2.0]]), np.ones((1, 2)))
-    (array([[0., 1.]]), array([3.]))
+    >>> nmf_entries(2, np.array([[3.0, 9.0]]), np.ones((1, 2)), np.array([[1.0, 0.0]]))
+    (array([[3., 0.]]), array([[1., 0.]]), array([2.]))
+    >>> nmf_entries(1, np.array([[0.0, 2.0]]), np.array([[3.0, 2.0]]), np.ones((1, 2)))
+    (array([[0., 1.]]), array([[1., 1.]]), array([3.]))
     """
-    if loss == "square":
-        return weight * Y, np.sum(weight * (X - Y) ** 2, axis=1) / 2
+    if beta == 2:
+        return weight * X, weight * Y, np.sum(weight * (X - Y) ** 2, axis=1) / 2
     Y = np.maximum(Y, least)
     ratio = np.divide(X, Y, out=np.zeros(X.shape), where=X > 0)
-    log = np.log(np.where(X > 0, ratio, 1))
-    return weight * ratio, np.sum(weight * (X * log - X + Y), axis=1)
+    f = np.where((X > 0) | (weight > 0), ratio, 1)
+    if beta == 1:
+        values = Y * (f * np.log(np.where(f > 0, f, 1)) - f + 1)
+    elif beta == 0:
+        values = f - np.log(f) - 1
+    else:
+        values = Y**beta * (f**beta - beta * f + beta - 1) / (beta * (beta - 1))
+    unit = weight * Y ** (beta - 1)
+    return unit * ratio, unit, np.sum(weight * values, axis=1)
 
 
 def nmf_mu(
-    loss: str,
+    beta: float,
     H: np.ndarray,
     num: np.ndarray,
     den: np.ndarray,
@@ -192,19 +199,26 @@ def nmf_mu(
 ) -> np.ndarray:
     """Return the rows of H after one multiplicative step.
 
-    >>> nmf_mu("square", np.ones((1, 2)), np.array([[2.0, 0.0]]), np.ones((1, 2)), floor=0.5)
+    >>> nmf_mu(2, np.ones((1, 2)), np.array([[2.0, 0.0]]), np.ones((1, 2)), floor=0.5)
     array([[2. , 0.5]])
     """
-    if loss == "square":
-        top, below = H * num, den + l1 + l2 * H
-    else:
+    if beta == 1:
         top, below = H * num, den + l1
         below = (below + np.sqrt(below**2 + 4 * l2 * top)) / 2
-    return np.maximum(floor, np.divide(top, below, out=np.zeros_like(top), where=below > 0))
+        return np.maximum(floor, np.divide(top, below, out=np.zeros_like(top), where=below > 0))
+    if beta > 2:
+        exponent = 1 / (beta - 1)
+    elif l2:
+        exponent = 1 / (3 - beta)
+    else:
+        exponent = 1 / max(2 - beta, 1)
+    below = den + l1 + l2 * H
+    ratio = np.divide(num, below, out=np.zeros_like(num), where=below > 0)
+    return np.maximum(floor, H * ratio**exponent)
 
 
 def nmf_objective(
-    loss: str,
+    beta: float,
     X: np.ndarray,
     W: np.ndarray,
     H: np.ndarray,
@@ -213,12 +227,12 @@ def nmf_objective(
 ) -> float:
     """Return D(X, W H) and the penalties l1_W, l1_H, l2_W, l2_H; X (m, N).
 
-    >>> nmf_objective("square", np.eye(2), np.eye(2), np.zeros((2, 2)), penalties=(1, 1, 0, 0))
+    >>> nmf_objective(2, np.eye(2), np.eye(2), np.zeros((2, 2)), penalties=(1, 1, 0, 0))
     3.0
     """
     l1_W, l1_H, l2_W, l2_H = penalties
     weight = np.broadcast_to(weight, X.shape)
-    loss_value = nmf_entries(loss, np.where(weight > 0, X, 0), W @ H, weight)[1].sum()
+    loss_value = nmf_entries(beta, np.where(weight > 0, X, 0), W @ H, weight)[2].sum()
     squares = l2_W * np.sum(W**2) / 2 + l2_H * np.sum(H**2) / 2
     return float(loss_value + l1_W * W.sum() + l1_H * H.sum() + squares)
 
@@ -247,7 +261,7 @@ def nmf_cd_iteration(
 
 
 def nmf_mu_iteration(
-    loss: str,
+    beta: float,
     X: np.ndarray,
     W: np.ndarray,
     H: np.ndarray,
@@ -257,7 +271,7 @@ def nmf_mu_iteration(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return W and H after one multiplicative step on H, then one on W.
 
-    >>> nmf_mu_iteration("kl", np.array([[2.0]]), np.array([[1.0]]), np.array([[1.0]]))
+    >>> nmf_mu_iteration(1, np.array([[2.0]]), np.array([[1.0]]), np.array([[1.0]]))
     (array([[1.]]), array([[2.]]))
     """
     l1_W, l1_H, l2_W, l2_H = penalties
@@ -268,9 +282,8 @@ def nmf_mu_iteration(
         X: np.ndarray, w: np.ndarray, A: np.ndarray, H: np.ndarray, l1: float, l2: float
     ) -> np.ndarray:
         """One step on H in X ~ A H."""
-        out = nmf_entries(loss, X, A @ H, w)[0]
-        num, den = (A.T @ out, A.T @ w) if loss == "kl" else (A.T @ (w * X), A.T @ out)
-        return nmf_mu(loss, H.T, num.T, den.T, l1, l2, floor).T
+        num, den, _ = nmf_entries(beta, X, A @ H, w)
+        return nmf_mu(beta, H.T, (A.T @ num).T, (A.T @ den).T, l1, l2, floor).T
 
     H = step(X, weight, W, H, l1_H, l2_H)
     W = step(X.T, weight.T, H.T, W.T, l1_W, l2_W).T

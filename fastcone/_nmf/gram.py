@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastcone import _dispatch
-from fastcone._nmf.entries import Loss
+from fastcone._nmf.entries import Loss, Step
 from fastcone._nmf.problem import (
     Block,
     Factors,
@@ -38,14 +38,20 @@ FIXED_EPOCHS = 8  # over H while W is kept
 
 
 class Descent:
-    """Epochs of coordinate descent on  1/2 x'(G + l2)x - (c - l1)'x,  a row each of C and X."""
+    """Epochs of coordinate descent on  1/2 x'(G + l2)x - (c - l1)'x,  a row each of C and X.
 
-    def __init__(self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int) -> None:
+    The `fixed` leading coordinates stay as they are.
+    """
+
+    def __init__(
+        self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int, fixed: int = 0
+    ) -> None:
         n = blocks(rank)
         G = G[:n, :n].copy()
         G[np.arange(rank), np.arange(rank)] += G.dtype.type(penalty.l2)
         self.weight = G.diagonal().copy()
         used = self.weight > np.finfo(G.dtype).tiny / np.finfo(G.dtype).eps
+        used[:fixed] = False
         self.inv = np.divide(1, self.weight, out=np.zeros_like(self.weight), where=used)
         self.G = pack_symmetric(G)
         self.l1, self.epochs = penalty.l1, epochs
@@ -68,14 +74,16 @@ class Descent:
 class Multiplication:
     """One multiplicative step on the same problem."""
 
-    def __init__(self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int) -> None:
-        self.panels, self.penalty, self.rank = pack(G), penalty, rank
+    def __init__(
+        self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int, fixed: int = 0
+    ) -> None:
+        self.panels, self.step, self.fixed = pack(G), Step(2.0, penalty, rank), fixed
 
     def __call__(self, C: np.ndarray, X: np.ndarray, scratch: Scratch) -> None:
         """Improve the rows of X."""
-        below = product(self.panels, X, scratch, "below")
-        p = self.penalty
-        _dispatch.nmf_mu("square", self.rank, X, C, below, p.l1, p.l2, p.floor)
+        kept = X[:, : self.fixed].copy()
+        self.step(X, C, product(self.panels, X, scratch, "below"))
+        X[:, : self.fixed] = kept
 
 
 STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multiplication}
@@ -86,7 +94,7 @@ class GramFit:
 
     def __init__(self, problem: Problem, start: Factors, solver: str, update_W: bool) -> None:
         self.problem, self.factors, self.update_W = problem, start, update_W
-        self.loss = Loss(problem, "square")
+        self.loss = Loss(problem, 2.0)
         self.step, self.epochs_H = STEPS[solver], EPOCHS_H if update_W else FIXED_EPOCHS
         self.candidate = problem.factors()
         if not update_W:
@@ -164,7 +172,7 @@ class GramFit:
 
     def _update_W(self, HH: np.ndarray) -> None:
         problem, new = self.problem, self.candidate.W
-        step = self.step(HH, problem.W, problem.k, EPOCHS_W)
+        step = self.step(HH, problem.W, problem.k, EPOCHS_W, problem.fixed)
         parts = np.zeros((sum(map(len, problem.features)), 2))
 
         def work(block: Block, scratch: Scratch) -> None:
