@@ -119,7 +119,8 @@ def nmf(
 
     Notes
     -----
-    cd: Cichocki, Phan, IEICE Trans. E92-A, 2009 (hierarchical alternating least squares).
+    cd: Cichocki, Phan, IEICE Trans. E92-A, 2009 (hierarchical alternating least squares), with the
+    extrapolation of Ang, Gillis, Neural Computation 31, 2019, which is undone where it leads up.
     mu: Lee, Seung, NIPS 2000; Fevotte, Idier, Neural Computation 23, 2011; entries of the factors
     it updates are kept above a tiny floor, so that no zero locks (docs/nmf.md).
 
@@ -184,9 +185,12 @@ def _train(scaled: Scaled, options: Options) -> NMFResult:
     try:
         history[0] = fit.first()
         for iteration in range(1, options.max_iter + 1):
-            before = history[-1]
+            before, last = history[-1], iteration == options.max_iter
             fit.advance()
-            value = fit.objective(before, last=iteration == options.max_iter)
+            value = fit.objective(before, last)
+            if not value < before * (1 - options.tol) and fit.retreat():
+                fit.advance()
+                value = fit.objective(before, last)
             converged = not value < before * (1 - options.tol)
             if not value <= before:
                 break

@@ -237,16 +237,20 @@ def nmf_objective(
     return float(loss_value + l1_W * W.sum() + l1_H * H.sum() + squares)
 
 
-def nmf_cd_iteration(
+def nmf_cd(
     X: np.ndarray,
     W: np.ndarray,
     H: np.ndarray,
+    iterations: int,
     penalties: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
     epochs: tuple[int, int] = (1, 1),
+    first: float = 0.3,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return W and H after epochs of coordinate descent on H (the first number), then on W.
+    """Return W and H after iterations of coordinate descent on H, then on W, with extrapolation.
 
-    >>> nmf_cd_iteration(np.array([[2.0]]), np.array([[1.0]]), np.array([[0.0]]))
+    `first` is the weight of the first extrapolation, 0 for none at all.
+
+    >>> nmf_cd(np.array([[2.0]]), np.array([[1.0]]), np.array([[0.0]]), 1)
     (array([[1.]]), array([[2.]]))
     """
     l1_W, l1_H, l2_W, l2_H = penalties
@@ -255,8 +259,23 @@ def nmf_cd_iteration(
     def descend(G: np.ndarray, C: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
         return np.array([nnls_cd(G, c, x, -1.0, count)[0] for c, x in zip(C, rows, strict=True)])
 
-    H = descend(W.T @ W + l2_H * np.eye(k), X.T @ W - l1_H, H.T, epochs[0]).T
-    W = descend(H @ H.T + l2_W * np.eye(k), X @ H.T - l1_W, W, epochs[1])
+    weight, ceiling, now = first, 1.0, 0.0
+    W_before, H_before = W, H
+    for _ in range(iterations):
+        value = nmf_objective(2, X, W, H, penalties=penalties)
+        while True:
+            lean = np.maximum(0, W + now * (W - W_before))
+            new_H = descend(lean.T @ lean + l2_H * np.eye(k), X.T @ lean - l1_H, H.T, epochs[0]).T
+            H_lean = np.maximum(0, new_H + now * (new_H - H_before))
+            H_before = new_H
+            G, C = H_lean @ H_lean.T + l2_W * np.eye(k), X @ H_lean.T - l1_W
+            new_W = descend(G, C, lean, epochs[1])
+            if not now or nmf_objective(2, X, new_W, H_lean, penalties=penalties) < value:
+                break
+            weight, ceiling, now = weight / 1.5, weight, 0.0
+        if now:
+            weight, ceiling = min(ceiling, 1.05 * weight), min(1.0, 1.01 * ceiling)
+        W_before, W, H, now = W, new_W, H_lean, weight
     return W, H
 
 

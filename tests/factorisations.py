@@ -2,7 +2,7 @@
 """What the tests of training share: instances, the twin's iteration, and the losses by name."""
 
 from fastcone import reference
-from fastcone._nmf import gram
+from fastcone._nmf import gram, momentum
 
 SQUARE, KL, IS = "frobenius", "kullback-leibler", "itakura-saito"
 BETA = {SQUARE: 2.0, KL: 1.0, IS: 0.0}
@@ -25,9 +25,11 @@ def objective(loss, X, W, H, known=1.0, penalties=(0, 0, 0, 0)):
     return reference.nmf_objective(BETA.get(loss, loss), X, W, H, known, penalties)
 
 
-def twin(loss, solver, X, W, H, known=1.0, penalties=(0, 0, 0, 0)):
-    """One iteration in plain NumPy."""
+def twin(loss, solver, X, W, H, known=1.0, penalties=(0, 0, 0, 0), iterations=1):
+    """Iterations in plain NumPy."""
     if solver == "cd":
         epochs = (gram.EPOCHS_H, gram.EPOCHS_W)
-        return reference.nmf_cd_iteration(X, W, H, penalties, epochs)
-    return reference.nmf_mu_iteration(BETA.get(loss, loss), X, W, H, known, penalties)
+        return reference.nmf_cd(X, W, H, iterations, penalties, epochs, momentum.FIRST)
+    for _ in range(iterations):
+        W, H = reference.nmf_mu_iteration(BETA.get(loss, loss), X, W, H, known, penalties)
+    return W, H

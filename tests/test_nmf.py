@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastcone
 from fastcone import nmf
-from fastcone._nmf import gram
+from fastcone._nmf import gram, momentum
 from fastcone._nmf.inputs import Options, data, scaled
 from fastcone._nmf.start import leading_pairs
 
@@ -35,8 +35,7 @@ ways = pytest.mark.parametrize("loss, solver", WAYS, ids=lambda value: value[:9]
 def test_an_iteration_is_its_twin(level, dtype, rng, loss, solver, penalties):
     X, W, H = instance(rng, dtype=dtype)
     want = [a.astype(float) for a in (W, H)]
-    for _ in range(3):
-        want = twin(loss, solver, X.astype(float), *want, penalties=penalties)
+    want = twin(loss, solver, X.astype(float), *want, penalties=penalties, iterations=3)
     weights = dict(zip(NAMES, penalties, strict=True))
     fit = nmf(X, 4, loss=loss, solver=solver, W=W, H=H, max_iter=3, tol=0, **weights)
     assert fit.W.dtype == fit.H.dtype == dtype and fit.n_iter == 3
@@ -57,6 +56,39 @@ def test_many_blocks_are_their_twin(rng, loss, solver):
     np.testing.assert_allclose(fit.W, want[0], rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(fit.H, want[1], rtol=1e-10, atol=1e-13)
     assert fit.objective == pytest.approx(objective(loss, X, *want), rel=1e-12)
+
+
+@pytest.mark.parametrize("penalties", PENALTIES)
+def test_extrapolated_descent_is_its_twin(rng, penalties):
+    """Long enough for the weight to grow, and for some iterations to be undone."""
+    X, W, H = instance(rng)
+    want = twin(SQUARE, "cd", X, W, H, penalties=penalties, iterations=25)
+    weights = dict(zip(NAMES, penalties, strict=True))
+    fit = nmf(X, 4, W=W, H=H, max_iter=25, tol=0, **weights)
+    np.testing.assert_allclose(fit.W, want[0], rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(fit.H, want[1], rtol=1e-7, atol=1e-9)
+
+
+def test_an_iteration_that_leads_up_is_undone(monkeypatch, rng):
+    """A weight far too large: every extrapolation is taken back, plain descent remains."""
+    X, W, H = instance(rng)
+    monkeypatch.setattr(momentum, "FIRST", 0.0)
+    plain = nmf(X, 4, W=W, H=H, max_iter=6, tol=0)
+    monkeypatch.setattr(momentum, "FIRST", 1e6)
+    monkeypatch.setattr(momentum, "SHRINK", 1.0)
+    wild = nmf(X, 4, W=W, H=H, max_iter=6, tol=0)
+    assert np.array_equal(wild.W, plain.W) and np.array_equal(wild.history, plain.history)
+
+
+def test_extrapolation_pays(mnist):
+    X = (mnist["x_train"][:1000].reshape(1000, -1) / 255).T
+    fits = []
+    for first in (momentum.FIRST, 0.0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(momentum, "FIRST", first)
+            fits.append(nmf(X, 20, max_iter=60, tol=0))
+    reached = np.argmax(fits[0].history <= fits[1].objective)
+    assert 0 < reached <= 40
 
 
 def sklearn_fit(X, W, H, iterations, **options):
@@ -93,6 +125,7 @@ def test_mu_is_scikit_learns(rng, loss, iterations, l1, l2):
 def test_cd_with_single_epochs_is_scikit_learns(monkeypatch, rng, iterations):
     monkeypatch.setattr(gram, "EPOCHS_H", 1)
     monkeypatch.setattr(gram, "EPOCHS_W", 1)
+    monkeypatch.setattr(momentum, "FIRST", 0.0)
     X, W, H = instance(rng)
     ours = nmf(X, 4, W=W, H=H, max_iter=iterations, tol=0)
     theirs = sklearn_fit(X, W, H, iterations, solver="cd")

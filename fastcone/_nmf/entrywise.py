@@ -57,6 +57,10 @@ class EntryFit:
         """Return the objective of the candidate, preparing the next one unless it is the last."""
         return self._look(self.candidate, None if last else self.ahead.Ht)
 
+    def retreat(self) -> bool:
+        """Propose less: every candidate is a full step already."""
+        return False
+
     def accept(self) -> None:
         """Take the candidate; its predecessor's arrays serve the H after the next."""
         old = self.factors
