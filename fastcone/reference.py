@@ -168,8 +168,6 @@ def nmf_entries(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return w x y^(beta-2), w y^(beta-1), and the loss of each row.
 
-    >>> nmf_entries(2, np.array([[3.0, 9.0]]), np.ones((1, 2)), np.array([[1.0, 0.0]]))
-    (array([[3., 0.]]), array([[1., 0.]]), array([2.]))
     >>> nmf_entries(1, np.array([[0.0, 2.0]]), np.array([[3.0, 2.0]]), np.ones((1, 2)))
     (array([[0., 1.]]), array([[1., 1.]]), array([3.]))
     """
@@ -206,12 +204,7 @@ def nmf_mu(
         top, below = H * num, den + l1
         below = (below + np.sqrt(below**2 + 4 * l2 * top)) / 2
         return np.maximum(floor, np.divide(top, below, out=np.zeros_like(top), where=below > 0))
-    if beta > 2:
-        exponent = 1 / (beta - 1)
-    elif l2:
-        exponent = 1 / (3 - beta)
-    else:
-        exponent = 1 / max(2 - beta, 1)
+    exponent = 1 / (beta - 1 if beta > 2 else 3 - beta if l2 else max(2 - beta, 1))
     below = den + l1 + l2 * H
     ratio = np.divide(num, below, out=np.zeros_like(num), where=below > 0)
     return np.maximum(floor, H * ratio**exponent)
@@ -233,8 +226,8 @@ def nmf_objective(
     l1_W, l1_H, l2_W, l2_H = penalties
     weight = np.broadcast_to(weight, X.shape)
     loss_value = nmf_entries(beta, np.where(weight > 0, X, 0), W @ H, weight)[2].sum()
-    squares = l2_W * np.sum(W**2) / 2 + l2_H * np.sum(H**2) / 2
-    return float(loss_value + l1_W * W.sum() + l1_H * H.sum() + squares)
+    penalty = l1_W * W.sum() + l1_H * H.sum() + (l2_W * np.sum(W**2) + l2_H * np.sum(H**2)) / 2
+    return float(loss_value + penalty)
 
 
 def nmf_cd(
@@ -246,9 +239,7 @@ def nmf_cd(
     epochs: tuple[int, int] = (1, 1),
     first: float = 0.3,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return W and H after iterations of coordinate descent on H, then on W, with extrapolation.
-
-    `first` is the weight of the first extrapolation, 0 for none at all.
+    """Return W and H after iterations of coordinate descent, extrapolation from weight `first`.
 
     >>> nmf_cd(np.array([[2.0]]), np.array([[1.0]]), np.array([[0.0]]), 1)
     (array([[1.]]), array([[2.]]))
@@ -259,8 +250,7 @@ def nmf_cd(
     def descend(G: np.ndarray, C: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
         return np.array([nnls_cd(G, c, x, -1.0, count)[0] for c, x in zip(C, rows, strict=True)])
 
-    weight, ceiling, now = first, 1.0, 0.0
-    W_before, H_before = W, H
+    weight, ceiling, now, W_before, H_before = first, 1.0, 0.0, W, H
     for _ in range(iterations):
         value = nmf_objective(2, X, W, H, penalties=penalties)
         while True:
@@ -297,12 +287,10 @@ def nmf_mu_iteration(
     weight = np.broadcast_to(np.asarray(weight, dtype=float), X.shape)
     X = np.where(weight > 0, X, 0)
 
-    def step(
-        X: np.ndarray, w: np.ndarray, A: np.ndarray, H: np.ndarray, l1: float, l2: float
-    ) -> np.ndarray:
+    def step(X: np.ndarray, w: np.ndarray, A: np.ndarray, H: np.ndarray, *ls: float) -> np.ndarray:
         """One step on H in X ~ A H."""
         num, den, _ = nmf_entries(beta, X, A @ H, w)
-        return nmf_mu(beta, H.T, (A.T @ num).T, (A.T @ den).T, l1, l2, floor).T
+        return nmf_mu(beta, H.T, (A.T @ num).T, (A.T @ den).T, ls[0], ls[1], floor).T
 
     H = step(X, weight, W, H, l1_H, l2_H)
     W = step(X.T, weight.T, H.T, W.T, l1_W, l2_W).T
