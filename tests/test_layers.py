@@ -17,6 +17,7 @@ FLOORS = [  # the first pattern that matches a module's name gives its floor
 ]
 BESIDE = [  # imports allowed on one floor: from, to
     (r"_kernels\..*", r"_kernels\.(lanes|tables|sums|dense|span|vertex|basis|edges|factors)"),
+    (r"_kernels\..*", r"_kernels\.(panels|divergence|steps)"),
     (r"_threads", r"_validation"),
     (r"_config|_panels", r"_threads|_dispatch"),
     (r"cy", r"_dispatch"),

@@ -3,6 +3,8 @@
 
 problem      the data in scaled units, cut into blocks; passes over the blocks
 start        random and SVD-based starts
+momentum     extrapolation of coordinate descent, and taking it back
 gram         iterations that see the data only through W'X and XH' (squared error)
-entrywise    iterations that look at every entry of WH (Kullback-Leibler, masks)
+entries      the losses formed entry by entry, and their multiplicative steps
+entrywise    iterations that look at every entry of WH (other divergences, masks, weights)
 """

@@ -12,6 +12,10 @@ and the objective of the new factors follows from the same sums,
 
 until the fit is so good, or progress so slow, that the rounding errors of this difference could
 hide an increase: from then on the residual is formed entry by entry.
+
+Coordinate descent extrapolates both factors between the half-steps (`momentum`): W before H is
+updated, H before its sums are formed. What it proposes is the new W and the extrapolated H, whose
+objective the sums give.
 """
 
 from __future__ import annotations
@@ -19,7 +23,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastcone import _dispatch
-from fastcone._nmf.entries import Loss
+from fastcone._nmf.entries import Loss, Step
+from fastcone._nmf.momentum import Momentum
 from fastcone._nmf.problem import (
     Block,
     Factors,
@@ -30,22 +35,28 @@ from fastcone._nmf.problem import (
     outer,
 )
 from fastcone._panels import blocks, pack, pack_symmetric, product
-from fastcone._threads import Scratch
+from fastcone._threads import Scratch, aligned
 
 NEAR = 1e-3  # of 1/2 ||X||^2: objectives below are formed entry by entry
-EPOCHS_H, EPOCHS_W = 2, 4  # of coordinate descent per iteration: cheap beside the products
+EPOCHS_H, EPOCHS_W = 5, 5  # of coordinate descent per iteration: cheap beside the products
 FIXED_EPOCHS = 8  # over H while W is kept
 
 
 class Descent:
-    """Epochs of coordinate descent on  1/2 x'(G + l2)x - (c - l1)'x,  a row each of C and X."""
+    """Epochs of coordinate descent on  1/2 x'(G + l2)x - (c - l1)'x,  a row each of C and X.
 
-    def __init__(self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int) -> None:
+    The `fixed` leading coordinates stay as they are.
+    """
+
+    def __init__(
+        self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int, fixed: int = 0
+    ) -> None:
         n = blocks(rank)
         G = G[:n, :n].copy()
         G[np.arange(rank), np.arange(rank)] += G.dtype.type(penalty.l2)
         self.weight = G.diagonal().copy()
         used = self.weight > np.finfo(G.dtype).tiny / np.finfo(G.dtype).eps
+        used[:fixed] = False
         self.inv = np.divide(1, self.weight, out=np.zeros_like(self.weight), where=used)
         self.G = pack_symmetric(G)
         self.l1, self.epochs = penalty.l1, epochs
@@ -68,14 +79,16 @@ class Descent:
 class Multiplication:
     """One multiplicative step on the same problem."""
 
-    def __init__(self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int) -> None:
-        self.panels, self.penalty, self.rank = pack(G), penalty, rank
+    def __init__(
+        self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int, fixed: int = 0
+    ) -> None:
+        self.panels, self.step, self.fixed = pack(G), Step(2.0, penalty, rank), fixed
 
     def __call__(self, C: np.ndarray, X: np.ndarray, scratch: Scratch) -> None:
         """Improve the rows of X."""
-        below = product(self.panels, X, scratch, "below")
-        p = self.penalty
-        _dispatch.nmf_mu("square", self.rank, X, C, below, p.l1, p.l2, p.floor)
+        kept = X[:, : self.fixed].copy()
+        self.step(X, C, product(self.panels, X, scratch, "below"))
+        X[:, : self.fixed] = kept
 
 
 STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multiplication}
@@ -86,11 +99,12 @@ class GramFit:
 
     def __init__(self, problem: Problem, start: Factors, solver: str, update_W: bool) -> None:
         self.problem, self.factors, self.update_W = problem, start, update_W
-        self.loss = Loss(problem, "square")
+        self.loss = Loss(problem, 2.0)
         self.step, self.epochs_H = STEPS[solver], EPOCHS_H if update_W else FIXED_EPOCHS
         self.candidate = problem.factors()
         if not update_W:
             self.candidate.W = start.W
+        self.momentum = Momentum(start) if update_W and solver == "cd" else None
         self.entrywise = False
         kp = problem.kp
         self.HH = problem.sums(problem.samples, kp, kp)
@@ -129,18 +143,24 @@ class GramFit:
         """Make the candidate: one step on H, one on W."""
         problem = self.problem
         self.value = np.zeros(2)  # -<C, H> or -<XH', W>, and the penalties
-        self._update_H(pack(self.factors.W[: problem.m]))
+        W, G = self.factors.W, self.G
+        if self.momentum is not None and self.momentum.now:
+            W = aligned(W.shape, W.dtype)
+            W[...] = self.factors.W
+            self.momentum.lean(W, self.momentum.W)
+            G = self._gram(W)
+        self._update_H(pack(W[: problem.m]), G)
         HH = self.HH.sum(axis=0)
         if self.update_W:
-            self._update_W(HH)
+            self._update_W(HH, W)
             self.next_G = self.WW.sum(axis=0)
         else:
             self.value[1] += problem.W(self.factors.W)
         self.value[0] += dot(self.next_G, HH) / 2
 
-    def _update_H(self, panels: np.ndarray) -> None:
-        problem, new = self.problem, self.candidate.Ht
-        step = self.step(self.G, problem.H, problem.k, self.epochs_H)
+    def _update_H(self, panels: np.ndarray, G: np.ndarray) -> None:
+        problem, new, momentum = self.problem, self.candidate.Ht, self.momentum
+        step = self.step(G, problem.H, problem.k, self.epochs_H)
         parts = np.zeros((sum(map(len, problem.samples)), 2))
 
         def work(block: Block, scratch: Scratch) -> None:
@@ -148,6 +168,8 @@ class GramFit:
             H = problem.coefficients(self.factors.Ht, block.rows, scratch)
             C = product(panels, X, scratch, "C")
             step(C, H, scratch)
+            if momentum is not None:
+                momentum.lean(H[:, : problem.k], momentum.Ht[block.rows])
             new[block.rows] = H[:, : problem.k]
             if block.first:
                 self.HH[g] = 0
@@ -162,15 +184,15 @@ class GramFit:
         problem.sweep(problem.samples, work)
         self.value += parts.sum(axis=0)
 
-    def _update_W(self, HH: np.ndarray) -> None:
+    def _update_W(self, HH: np.ndarray, start: np.ndarray) -> None:
         problem, new = self.problem, self.candidate.W
-        step = self.step(HH, problem.W, problem.k, EPOCHS_W)
+        step = self.step(HH, problem.W, problem.k, EPOCHS_W, problem.fixed)
         parts = np.zeros((sum(map(len, problem.features)), 2))
 
         def work(block: Block, scratch: Scratch) -> None:
             C = add_groups(self.XH, block.rows, scratch, "XH")
             W = new[block.rows]
-            W[...] = self.factors.W[block.rows]
+            W[...] = start[block.rows]
             step(C, W, scratch)
             if block.first:
                 self.WW[block.group] = 0
@@ -184,12 +206,20 @@ class GramFit:
         """Return the objective of the candidate, given the one before."""
         fit = self.half_norm + self.value[0]
         total = fit + self.value[1]
-        if self.entrywise or fit < NEAR * self.half_norm or total > before:
+        bold = self.momentum is not None and self.momentum.now > 0
+        if self.entrywise or fit < NEAR * self.half_norm or (total > before and not bold):
             self.entrywise = True
             return self.loss(self.candidate)
         return float(total)
 
+    def retreat(self) -> bool:
+        """Propose less from now on: True if there is a candidate more cautious than the last."""
+        return self.momentum is not None and self.momentum.retreat()
+
     def accept(self) -> None:
         """Take the candidate; its predecessor's arrays serve the next one."""
+        if self.momentum is not None:
+            self.momentum.W[...] = self.factors.W
+            self.momentum.accept()
         self.factors, self.candidate = self.candidate, self.factors
         self.G = self.next_G

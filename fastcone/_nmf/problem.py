@@ -117,14 +117,16 @@ class Problem:
     ----------
     Xt : ndarray, (N, m), C order
         One sample a row; 0 where not known.
-    known : ndarray of bool, (N, m), or None
-        The mask.
+    known : ndarray, (N, m), or None
+        The mask, or the weights of the entries.
     rank : int
     W, H : Penalty
     units : (float, float)
         Powers of two, the order of magnitude of W and of H.
     watch : Watch
     n_threads : int
+    fixed : int
+        Leading columns of W that are kept.
     """
 
     def __init__(
@@ -137,9 +139,10 @@ class Problem:
         units: tuple[float, float],
         watch: Watch,
         n_threads: int,
+        fixed: int = 0,
     ) -> None:
         self.Xt, self.known, self.k, self.W, self.H = Xt, known, rank, W, H
-        self.units, self.watch, self.n_threads = units, watch, n_threads
+        self.units, self.watch, self.n_threads, self.fixed = units, watch, n_threads, fixed
         (self.N, self.m), self.dtype = Xt.shape, Xt.dtype
         self.panel = _dispatch.panel(self.dtype)
         self.kp, self.mp = self.padded(rank), self.padded(self.m)
@@ -187,7 +190,7 @@ class Problem:
         return H
 
     def weights(self, rows: slice, scratch: Scratch) -> np.ndarray:
-        """Return 1 where a block is known, 0 elsewhere, padded with zeros to `mp`."""
+        """Return the weights of a block, padded with zeros to `mp`."""
         known = self.known[rows]  # type: ignore[index]
         weights = scratch.take("weights", (len(known), self.mp), self.dtype)
         weights[:, : self.m] = known

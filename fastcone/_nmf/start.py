@@ -5,6 +5,8 @@
     nndsvd     pair j of the SVD, u v', s_j: the larger of s_j u+ v+' and s_j u- v-', split evenly
     nndsvda    its zeros filled with mean(X), for X of order 1
     nndsvdar   its zeros filled with |N(0, 1)| mean(X) / 100, likewise
+    exemplars  samples as columns, H = 0: each is drawn with a probability proportional to its
+               squared distance from the rays of those before (k-means++ on directions)
 
 The leading pair is non-negative by itself (Perron): its zeros are the data's and stay.
 
@@ -12,7 +14,7 @@ The SVD comes from a subspace iteration on XX' that reads X once per step, in fi
 a fixed random subspace: `nndsvd` and `nndsvda` do not draw from `random_state`.
 
 Reference: Boutsidis, Gallopoulos, Pattern Recognition 41, 2008; Halko, Martinsson, Tropp, SIAM
-Review 53, 2011.
+Review 53, 2011; Arthur, Vassilvitskii, SODA 2007.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ from fastcone._nmf.problem import Block, Factors, Problem, outer
 from fastcone._panels import pack, product
 from fastcone._threads import Scratch
 
-INITS = ("random", "nndsvd", "nndsvda", "nndsvdar")
+INITS = ("random", "nndsvd", "nndsvda", "nndsvdar", "exemplars")
 EXTRA = 10  # dimensions of the subspace beyond the rank
 STEPS = 4  # of the subspace iteration
 LEAST = 1e-6  # of the largest entry of a factor: what is below counts as zero in nndsvd
 ROWS = 1 << 14  # samples drawn at a time
+POOL = 1024  # samples that exemplars are drawn from, beyond 8 for each
 
 
 def mean(problem: Problem) -> float:
@@ -127,11 +130,35 @@ def nndsvd(problem: Problem) -> Factors:
     return factors
 
 
+def exemplars(problem: Problem, rng: np.random.Generator, size: float) -> Factors:
+    """Return samples as dictionary; random columns where too few samples differ."""
+    count = min(problem.N, 8 * problem.k + POOL)
+    chosen = np.sort(rng.choice(problem.N, count, replace=False))
+    pool = problem.Xt[chosen].astype(np.float64)
+    squares = np.einsum("ij,ij->i", pool, pool)
+    left = squares.copy()
+    factors = random(problem, rng, size)
+    factors.Ht[...] = 0
+    for j in range(problem.k):
+        left[left <= squares * np.finfo(problem.dtype).eps] = 0
+        if not left.any():
+            break
+        i = rng.choice(count, p=left / left.sum())
+        ray = pool[i] / norm(pool[i])
+        along = np.einsum("ij,j->i", pool, ray)
+        left = np.minimum(left, squares - along**2)
+        left[i] = 0
+        factors.W[: problem.m, j] = ray * (problem.units[0] / ray.max())
+    return factors
+
+
 def start(problem: Problem, init: str, rng: np.random.Generator) -> Factors:
     """Return the start of this name."""
     average = mean(problem)
     if init == "random":
         return random(problem, rng, math.sqrt(average / problem.k))
+    if init == "exemplars":
+        return exemplars(problem, rng, math.sqrt(average / problem.k))
     factors = nndsvd(problem)
     if init == "nndsvd":
         return factors
