@@ -15,6 +15,7 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 
 from fastcone._modelfile import read_model, write_model
 from fastcone._rows import Array, Loss, filled, groups, narrowed, row_norms
@@ -113,9 +114,7 @@ class Cone:
         return f"Cone(m={m}, rank={rank}, dtype={self._W.dtype})"
 
     @classmethod
-    def fit(
-        cls, X: npt.ArrayLike, rank: int, *, mask: npt.ArrayLike | None = None, **options: Any
-    ) -> Cone:
+    def fit(cls, X: Any, rank: int, *, mask: npt.ArrayLike | None = None, **options: Any) -> Cone:
         """Train a cone: ``W`` of the factorisation ``X' ~ W H`` found by `fastcone.nmf`.
 
         The columns of ``W`` are kept as `nmf` leaves them, with no normalisation. The cone does
@@ -123,8 +122,8 @@ class Cone:
 
         Parameters
         ----------
-        X : array_like, shape (N, m)
-            Non-negative samples as rows.
+        X : array_like or sparse matrix, shape (N, m)
+            Non-negative samples as rows; a sparse or memory-mapped one is never copied as a whole.
         rank : int
             Number of generators ``d``.
         mask : array_like of bool, shape (N, m), optional
@@ -147,6 +146,8 @@ class Cone:
         >>> cone.W.shape, bool(np.all(cone.distance(X) < 1e-6))
         ((4, 1), True)
         """
+        if mask is None and (issparse(X) or isinstance(X, np.memmap)):
+            return cls(nmf(X.T, rank, **options).W)
         samples = real_array("X", X, ndim=(2,), finite=mask is None)
         if mask is not None:
             known = boolean_array("mask", mask)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Non-negative matrix factorisation: the training of a dictionary.
 
-a) X is brought to one layout (a sample contiguous) and, where its largest entry is far from 1,
-   to a scale at which no product overflows (`_nmf/inputs.py`).
-b) `GramFit` (squared error) or `EntryFit` (Kullback-Leibler, masks) proposes new factors; they
-   are accepted only if the objective has not grown.
+a) X becomes a source of blocks of samples (`_nmf/dense.py`, `_nmf/sparse.py`), where its largest
+   entry is far from 1 at a scale at which no product overflows (`_nmf/inputs.py`).
+b) `GramFit` (squared error), `EntryFit` (Kullback-Leibler, masks) or `SparseKL` proposes new
+   factors; they are accepted only if the objective has not grown.
 c) Time limit, Ctrl-C and the callback act between blocks and iterations; the factors last
    accepted are what is returned.
 """
@@ -19,7 +19,8 @@ import numpy as np
 from fastcone._nmf.entrywise import EntryFit
 from fastcone._nmf.gram import GramFit
 from fastcone._nmf.inputs import Options, Scaled, data, factor, scaled
-from fastcone._nmf.problem import Expired
+from fastcone._nmf.problem import Expired, Source
+from fastcone._nmf.sparse import SparseKL
 from fastcone.result import NMFResult
 
 
@@ -56,9 +57,11 @@ def nmf(
 
     Parameters
     ----------
-    X : array_like, (m, N)
+    X : array_like or sparse matrix, (m, N), or a sequence of arrays (m, N_i)
         Non-negative data, one sample a column. Fortran order (the transpose of a C-order (N, m)
         array) is read in place, any other layout is copied once. float32 is computed in float32.
+        Sparse data are never made dense. A memory-mapped array, and a list or other sequence of
+        arrays, the parts of X side by side, are read block by block and never copied as a whole.
     rank : int
         Columns k of the dictionary, at least 1; may exceed min(m, N).
     loss : {"frobenius", "kullback-leibler"}
@@ -74,7 +77,8 @@ def nmf(
     l1_W, l1_H, l2_W, l2_H : float, default 0
         Penalty weights >= 0, not scaled by any size.
     mask : array_like of bool, (m, N), optional
-        True where X is known. The other entries are never looked at and may be NaN.
+        True where X is known. The other entries are never looked at and may be NaN. Not with
+        sparse data or parts.
     max_iter : int, default 200
         Limit of the iterations; one updates H, then W.
     tol : float, default 1e-4
@@ -123,39 +127,40 @@ def nmf(
         l2_W=l2_W, l2_H=l2_H, max_iter=max_iter, tol=tol, update_W=update_W,
         random_state=random_state, callback=callback, n_threads=n_threads, time_limit=time_limit,
     )  # fmt: skip
-    Xt, known = data(X, mask)
-    W = factor("W", W, (Xt.shape[1], options.rank), Xt.dtype)
-    H = factor("H", H, (options.rank, Xt.shape[0]), Xt.dtype)
+    samples, known = data(X, mask)
+    W = factor("W", W, (samples.m, options.rank), samples.dtype)
+    H = factor("H", H, (options.rank, samples.N), samples.dtype)
     if W is not None and update_W and not W.any():
         raise ValueError("W holds only zeros, want a start that can be improved")
-    if not Xt.any():
-        return _nothing(Xt, W, options)
+    if not samples.largest:
+        return _nothing(samples, W, options)
     try:
-        return _train(scaled(Xt, known, W, H, options), options)
+        return _train(scaled(samples, known, W, H, options), options)
     except BaseException:
         options.watch.cancel()
         raise
 
 
-def _nothing(Xt: np.ndarray, W: np.ndarray | None, options: Options) -> NMFResult:
+def _nothing(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
     """Return the factors of a zero matrix: zero, where they are not fixed."""
-    N, m = Xt.shape
     objective = 0.0
     if options.update_W or W is None:
-        W = np.zeros((m, options.rank), dtype=Xt.dtype)
+        W = np.zeros((X.m, options.rank), dtype=X.dtype)
     else:
         W, weights = W.copy(), options.weights
         total = W.sum(dtype=np.float64), np.einsum("ij,ij->", W, W, dtype=np.float64)
         objective = float(weights["l1_W"] * total[0] + weights["l2_W"] / 2 * total[1])
-    H = np.zeros((N, options.rank), dtype=Xt.dtype).T
+    H = np.zeros((X.N, options.rank), dtype=X.dtype).T
     return NMFResult(W, H, objective, np.array([objective]), 0, True)
 
 
 def _train(scaled: Scaled, options: Options) -> NMFResult:
     """Iterate until a stopping rule is met; see `nmf`."""
-    fit: GramFit | EntryFit
+    fit: GramFit | EntryFit | SparseKL
     if options.loss == "frobenius" and scaled.problem.known is None:
         fit = GramFit(scaled.problem, scaled.start, options.solver, options.update_W)
+    elif scaled.problem.X.sparse:
+        fit = SparseKL(scaled.problem, scaled.start, options.update_W)
     else:
         kind = "square" if options.loss == "frobenius" else "kl"
         fit = EntryFit(scaled.problem, scaled.start, kind, options.update_W)

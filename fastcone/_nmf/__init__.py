@@ -2,6 +2,8 @@
 """The parts of NMF training, each on the ones before it.
 
 problem      the data in scaled units, cut into blocks; passes over the blocks
+dense        X as arrays, in memory, memory-mapped or in parts
+sparse       X as entries; their Kullback-Leibler iterations
 start        random and SVD-based starts
 gram         iterations that see the data only through W'X and XH' (squared error)
 entrywise    iterations that look at every entry of WH (Kullback-Leibler, masks)

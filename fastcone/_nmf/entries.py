@@ -31,7 +31,9 @@ class Loss:
         Y = product(panels, H, scratch, "Y")
         weights = self.ones if problem.known is None else problem.weights(rows, scratch)
         value = scratch.take("value", (len(Y),), problem.dtype)
-        _dispatch.nmf_entries(self.kind, problem.Xt[rows], Y, weights, self.least, Y, value)
+        _dispatch.nmf_entries(
+            self.kind, problem.X.block(rows, scratch), Y, weights, self.least, Y, value
+        )
         return Y, weights, float(value.sum(dtype=np.float64))
 
     def __call__(self, factors: Factors) -> float:

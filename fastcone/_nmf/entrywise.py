@@ -68,7 +68,7 @@ class EntryFit:
         parts = np.zeros(sum(map(len, problem.samples)))
 
         def work(block: Block, scratch: Scratch) -> None:
-            X, rows = problem.Xt[block.rows], block.rows
+            X, rows = problem.X.block(block.rows, scratch), block.rows
             H = problem.coefficients(at.Ht, rows, scratch)
             Y, weights, loss = self.loss.of_block(rows, by_row, H, scratch)
             parts[block.index] = loss + p(H)

@@ -16,6 +16,8 @@ hide an increase: from then on the residual is formed entry by entry.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastcone import _dispatch
@@ -25,10 +27,10 @@ from fastcone._nmf.problem import (
     Factors,
     Penalty,
     Problem,
-    add_groups,
     dot,
     outer,
 )
+from fastcone._nmf.sparse import SparseLoss
 from fastcone._panels import blocks, pack, pack_symmetric, product
 from fastcone._threads import Scratch
 
@@ -86,7 +88,8 @@ class GramFit:
 
     def __init__(self, problem: Problem, start: Factors, solver: str, update_W: bool) -> None:
         self.problem, self.factors, self.update_W = problem, start, update_W
-        self.loss = Loss(problem, "square")
+        self.loss: Loss | SparseLoss
+        self.loss = SparseLoss(problem) if problem.X.sparse else Loss(problem, "square")
         self.step, self.epochs_H = STEPS[solver], EPOCHS_H if update_W else FIXED_EPOCHS
         self.candidate = problem.factors()
         if not update_W:
@@ -95,7 +98,7 @@ class GramFit:
         kp = problem.kp
         self.HH = problem.sums(problem.samples, kp, kp)
         self.WW = problem.sums(problem.features, kp, kp)
-        self.XH = problem.sums(problem.samples, problem.m if update_W else 0, kp)
+        self.XH = problem.X.sums(problem, problem.k)
 
     def first(self) -> float:
         """Return the objective at the start."""
@@ -108,8 +111,8 @@ class GramFit:
         parts = np.zeros(sum(map(len, self.problem.samples)))
 
         def work(block: Block, scratch: Scratch) -> None:
-            X = self.problem.Xt[block.rows]
-            parts[block.index] = dot(X, X) / 2
+            X = self.problem.X
+            parts[block.index] = X.square(X.block(block.rows, scratch)) / 2
 
         self.problem.sweep(self.problem.samples, work)
         return float(parts.sum())
@@ -129,7 +132,7 @@ class GramFit:
         """Make the candidate: one step on H, one on W."""
         problem = self.problem
         self.value = np.zeros(2)  # -<C, H> or -<XH', W>, and the penalties
-        self._update_H(pack(self.factors.W[: problem.m]))
+        self._update_H(problem.X.operand(self.factors.W[: problem.m], problem.k))
         HH = self.HH.sum(axis=0)
         if self.update_W:
             self._update_W(HH)
@@ -138,23 +141,22 @@ class GramFit:
             self.value[1] += problem.W(self.factors.W)
         self.value[0] += dot(self.next_G, HH) / 2
 
-    def _update_H(self, panels: np.ndarray) -> None:
+    def _update_H(self, A: Any) -> None:
         problem, new = self.problem, self.candidate.Ht
         step = self.step(self.G, problem.H, problem.k, self.epochs_H)
         parts = np.zeros((sum(map(len, problem.samples)), 2))
 
         def work(block: Block, scratch: Scratch) -> None:
-            X, g = problem.Xt[block.rows], block.group
+            X, g = problem.X.block(block.rows, scratch), block.group
             H = problem.coefficients(self.factors.Ht, block.rows, scratch)
-            C = product(panels, X, scratch, "C")
+            C = problem.X.product(X, A, scratch, "C")
             step(C, H, scratch)
             new[block.rows] = H[:, : problem.k]
             if block.first:
                 self.HH[g] = 0
-                self.XH[g] = 0
             outer(H, H, self.HH[g], scratch)
             if self.update_W:
-                outer(X, H, self.XH[g], scratch)
+                self.XH.add(block, X, H, scratch)
             else:
                 parts[block.index, 0] = -dot(C, H)
             parts[block.index, 1] = problem.H(H)
@@ -168,7 +170,7 @@ class GramFit:
         parts = np.zeros((sum(map(len, problem.features)), 2))
 
         def work(block: Block, scratch: Scratch) -> None:
-            C = add_groups(self.XH, block.rows, scratch, "XH")
+            C = self.XH.rows(block.rows, scratch)
             W = new[block.rows]
             W[...] = self.factors.W[block.rows]
             step(C, W, scratch)

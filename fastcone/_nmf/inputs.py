@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from fastcone import _threads
-from fastcone._nmf.problem import COMFORT, Expired, Factors, Penalty, Problem, Watch
+from fastcone._nmf.dense import DenseSource, is_parts
+from fastcone._nmf.problem import COMFORT, Expired, Factors, Penalty, Problem, Source, Watch
+from fastcone._nmf.sparse import SparseSource
 from fastcone._nmf.start import INITS, start
 from fastcone._validation import (
     check_finite,
-    check_nonnegative,
     check_shape,
     choice,
     integer,
@@ -109,11 +111,16 @@ def _generator(random_state: Any) -> np.random.Generator:
         ) from None
 
 
-def data(X: Any, mask: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return X' (N, m), 0 where not known, and the mask in the same layout, both C order."""
+def data(X: Any, mask: Any) -> tuple[Source, np.ndarray | None]:
+    """Return the samples, 0 where not known, and the mask (N, m), C order."""
+    if issparse(X):
+        if mask is not None:
+            raise ValueError("mask must be None with a sparse X, whose other entries are zeros")
+        return SparseSource.of(X), None
     if mask is None:
-        X = real_array("X", X, ndim=(2,), nonnegative=True, order="F", min_size=1)
-        return X.T, None
+        return DenseSource.of(X), None
+    if is_parts(X):
+        raise ValueError("mask must be None where X is given in parts")
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
     mask = np.asarray(mask)
     if mask.dtype != np.bool_:
@@ -121,9 +128,7 @@ def data(X: Any, mask: Any) -> tuple[np.ndarray, np.ndarray | None]:
     check_shape("mask", mask, X.shape)
     whole = np.zeros(X.shape, dtype=X.dtype, order="F")
     np.copyto(whole, X, where=mask)
-    check_finite("X", whole)
-    check_nonnegative("X", whole)
-    return whole.T, np.ascontiguousarray(mask.T)
+    return DenseSource.of(whole), np.ascontiguousarray(mask.T)
 
 
 def factor(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray | None:
@@ -138,9 +143,8 @@ def factor(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype) -> np
     return value
 
 
-def exponent(values: np.ndarray) -> int:
-    """Return e with the largest value in [2^e, 2^(e + 1)), 0 if all are zero."""
-    largest = values.max()
+def exponent(largest: float) -> int:
+    """Return e with the largest value in [2^e, 2^(e + 1)), 0 if it is zero."""
     return int(np.frexp(largest)[1]) - 1 if largest > 0 else 0
 
 
@@ -167,21 +171,25 @@ class Scaled:
 
 
 def scaled(
-    Xt: np.ndarray, known: np.ndarray | None, W: np.ndarray | None, H: np.ndarray | None, o: Options
+    X: Source,
+    known: np.ndarray | None,
+    W: np.ndarray | None,
+    H: np.ndarray | None,
+    o: Options,
 ) -> Scaled:
     """Return the problem at a scale where nothing overflows, and where its iteration starts."""
-    e = exponent(Xt)
+    e = exponent(X.largest)
     x = e if abs(e) > COMFORT else 0
-    w = exponent(W) if W is not None else x // 2
+    w = exponent(W.max()) if W is not None else x // 2
     in_W = 0 if W is not None else (e - x) // 2  # orders of magnitude of the scaled factors
     units = math.ldexp(1, in_W), math.ldexp(1, e - x - in_W)
     f = 2 * x if o.loss == "frobenius" else x
     problem = Problem(
-        np.ldexp(Xt, -x) if x else Xt,
+        X.scaled(-x) if x else X,
         known,
         o.rank,
-        _penalty(o, "W", w, f, units[0], Xt.dtype),
-        _penalty(o, "H", x - w, f, units[1], Xt.dtype),
+        _penalty(o, "W", w, f, units[0], X.dtype),
+        _penalty(o, "H", x - w, f, units[1], X.dtype),
         units,
         o.watch,
         o.n_threads,

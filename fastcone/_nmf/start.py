@@ -22,8 +22,7 @@ import math
 import numpy as np
 
 from fastcone import _threads
-from fastcone._nmf.problem import Block, Factors, Problem, outer
-from fastcone._panels import pack, product
+from fastcone._nmf.problem import Block, Factors, Problem
 from fastcone._threads import Scratch
 
 INITS = ("random", "nndsvd", "nndsvda", "nndsvdar")
@@ -39,7 +38,7 @@ def mean(problem: Problem) -> float:
     count = np.zeros(len(total))
 
     def work(block: Block, scratch: Scratch) -> None:
-        total[block.index] = problem.Xt[block.rows].sum(dtype=np.float64)
+        total[block.index] = problem.X.total(problem.X.block(block.rows, scratch))
         if problem.known is not None:
             count[block.index] = np.count_nonzero(problem.known[block.rows])
         else:
@@ -72,10 +71,11 @@ def leading_pairs(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     U = Q @ vectors
     s = np.sqrt(np.maximum(values, 0))
     V = np.empty((problem.N, k), dtype=problem.dtype)
-    panels = pack(widened(problem, U))
+    A = problem.X.operand(widened(problem, U), k)
 
     def work(block: Block, scratch: Scratch) -> None:
-        V[block.rows] = product(panels, problem.Xt[block.rows], scratch, "V")[:, :k]
+        X = problem.X.block(block.rows, scratch)
+        V[block.rows] = problem.X.product(X, A, scratch, "V")[:, :k]
 
     problem.sweep(problem.samples, work)
     return U, s, V
@@ -90,17 +90,19 @@ def widened(problem: Problem, Y: np.ndarray) -> np.ndarray:
 
 def covariance_times(problem: Problem, Y: np.ndarray) -> np.ndarray:
     """Return X X'Y in one pass over the samples."""
-    panels = pack(widened(problem, Y))
-    sums = problem.sums(problem.samples, problem.m, problem.padded(Y.shape[1]))
+    A = problem.X.operand(widened(problem, Y), Y.shape[1])
+    sums, total = problem.X.sums(problem, Y.shape[1]), np.empty(Y.shape)
 
-    def work(block: Block, scratch: Scratch) -> None:
-        if block.first:
-            sums[block.group] = 0
-        X = problem.Xt[block.rows]
-        outer(X, product(panels, X, scratch, "Z"), sums[block.group], scratch)
+    def add(block: Block, scratch: Scratch) -> None:
+        X = problem.X.block(block.rows, scratch)
+        sums.add(block, X, problem.X.product(X, A, scratch, "Z"), scratch)
 
-    problem.sweep(problem.samples, work)
-    return sums.sum(axis=0, dtype=np.float64)[:, : Y.shape[1]]
+    def take(block: Block, scratch: Scratch) -> None:
+        total[block.rows] = sums.rows(block.rows, scratch)[:, : Y.shape[1]]
+
+    problem.sweep(problem.samples, add)
+    problem.sweep(problem.features, take)
+    return total
 
 
 def norm(v: np.ndarray) -> float:
