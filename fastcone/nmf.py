@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from fastcone._nmf.checkpoint import Checkpoint, Keeper, Saved, identity
 from fastcone._nmf.entrywise import EntryFit
 from fastcone._nmf.gram import GramFit
 from fastcone._nmf.inputs import Options, Scaled, data, factor, scaled
-from fastcone._nmf.problem import Expired, Source
+from fastcone._nmf.problem import Expired, Factors, Source
 from fastcone._nmf.sparse import SparseKL
 from fastcone.result import NMFResult
+
+__all__ = ["Checkpoint", "nmf"]
 
 
 def nmf(
@@ -45,6 +48,7 @@ def nmf(
     callback: Callable[[int, float], Any] | None = None,
     n_threads: int | None = None,
     time_limit: float | None = None,
+    checkpoint: Any = None,
 ) -> NMFResult:
     """Factorise non-negative samples into a dictionary and coefficients, X ~ W H.
 
@@ -94,6 +98,10 @@ def nmf(
         Threads; default FASTCONE_NUM_THREADS, else the CPUs available. Never changes a result.
     time_limit : float, optional
         Seconds; the last complete iteration is returned.
+    checkpoint : path or Checkpoint, optional
+        A file that keeps the last iterate, written about once a minute and at the end. If it
+        exists, the run continues from it and ends with the bits it would have had (on the same
+        SIMD level); `max_iter`, `tol`, `time_limit` and `n_threads` may differ.
 
     Returns
     -------
@@ -104,7 +112,10 @@ def nmf(
     Raises
     ------
     ValueError, TypeError
-        A bad argument, named, with what was found and what is wanted.
+        A bad argument, named, with what was found and what is wanted; a checkpoint of other data
+        or options, with the difference.
+    KeyboardInterrupt
+        Ctrl-C during the iterations; its attribute `result` holds the last complete one.
 
     Notes
     -----
@@ -127,6 +138,7 @@ def nmf(
         l2_W=l2_W, l2_H=l2_H, max_iter=max_iter, tol=tol, update_W=update_W,
         random_state=random_state, callback=callback, n_threads=n_threads, time_limit=time_limit,
     )  # fmt: skip
+    kept = Checkpoint.checked(checkpoint)
     samples, known = data(X, mask)
     W = factor("W", W, (samples.m, options.rank), samples.dtype)
     H = factor("H", H, (options.rank, samples.N), samples.dtype)
@@ -135,7 +147,13 @@ def nmf(
     if not samples.largest:
         return _nothing(samples, W, options)
     try:
-        return _train(scaled(samples, known, W, H, options), options)
+        keeper = saved = None
+        if kept is not None:
+            arrays = {"W": W, "H": H, "mask": known}
+            keeper = Keeper(kept, identity(samples, arrays, options, random_state is not None))
+            saved = keeper.load()
+        start = saved.factors if saved else None
+        return _train(scaled(samples, known, W, H, options, start), options, keeper, saved)
     except BaseException:
         options.watch.cancel()
         raise
@@ -154,34 +172,65 @@ def _nothing(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
     return NMFResult(W, H, objective, np.array([objective]), 0, True)
 
 
-def _train(scaled: Scaled, options: Options) -> NMFResult:
+def _fit(scaled: Scaled, options: Options) -> GramFit | EntryFit | SparseKL:
+    """Return the iteration that serves the loss and the data."""
+    problem, start, update_W = scaled.problem, scaled.start, options.update_W
+    if options.loss == "frobenius" and problem.known is None:
+        return GramFit(problem, start, options.solver, update_W)
+    if problem.X.sparse:
+        return SparseKL(problem, start, update_W)
+    kind = "square" if options.loss == "frobenius" else "kl"
+    return EntryFit(problem, start, kind, update_W)
+
+
+def _train(
+    scaled: Scaled, options: Options, keeper: Keeper | None, saved: Saved | None
+) -> NMFResult:
     """Iterate until a stopping rule is met; see `nmf`."""
-    fit: GramFit | EntryFit | SparseKL
-    if options.loss == "frobenius" and scaled.problem.known is None:
-        fit = GramFit(scaled.problem, scaled.start, options.solver, options.update_W)
-    elif scaled.problem.X.sparse:
-        fit = SparseKL(scaled.problem, scaled.start, options.update_W)
-    else:
-        kind = "square" if options.loss == "frobenius" else "kl"
-        fit = EntryFit(scaled.problem, scaled.start, kind, options.update_W)
-    history, converged = [np.inf], False
+    fit = _fit(scaled, options)
+    history, converged = saved.history if saved else [np.inf], False
+    done = fit.factors, len(history)  # one assignment: Ctrl-C finds the two together
+
+    def keep() -> None:
+        if keeper and history[0] < np.inf:
+            keeper.save(scaled.problem, done[0], history[: done[1]], fit.memory())
+
     try:
-        history[0] = fit.first()
-        for iteration in range(1, options.max_iter + 1):
+        value = fit.first()
+        if saved:
+            fit.recall(saved.memory)
+            converged = len(history) > 1 and not history[-1] < history[-2] * (1 - options.tol)
+        else:
+            history[0] = value
+        while not converged and len(history) <= options.max_iter:
             before = history[-1]
             fit.advance()
-            value = fit.objective(before, last=iteration == options.max_iter)
+            value = fit.objective(before, last=len(history) == options.max_iter)
             converged = not value < before * (1 - options.tol)
             if not value <= before:
                 break
             fit.accept()
             history.append(value)
-            if options.callback and options.callback(iteration, scaled.objective(value)):
-                break
-            if converged:
+            done = fit.factors, len(history)
+            if keeper and keeper.due():
+                keep()
+            if options.callback and options.callback(len(history) - 1, scaled.objective(value)):
                 break
     except Expired:
         pass
-    W, H = scaled.factors(fit.factors)
-    values = np.array([scaled.objective(value) for value in history])
-    return NMFResult(W, H, float(values[-1]), values, len(history) - 1, converged)
+    except BaseException as error:
+        keep()
+        if isinstance(error, KeyboardInterrupt):
+            error.result = _result(scaled, *done, history, False)  # type: ignore[attr-defined]
+        raise
+    keep()
+    return _result(scaled, *done, history, converged)
+
+
+def _result(
+    scaled: Scaled, factors: Factors, count: int, history: list[float], converged: bool
+) -> NMFResult:
+    """Return the factors and the first `count` objectives in the caller's units."""
+    W, H = scaled.factors(factors)
+    values = np.array([scaled.objective(value) for value in history[:count]])
+    return NMFResult(W, H, float(values[-1]), values, count - 1, converged)

@@ -7,4 +7,5 @@ sparse       X as entries; their Kullback-Leibler iterations
 start        random and SVD-based starts
 gram         iterations that see the data only through W'X and XH' (squared error)
 entrywise    iterations that look at every entry of WH (Kullback-Leibler, masks)
+checkpoint   the last iterate in a file, and whose run it is of
 """

@@ -54,6 +54,13 @@ class EntryFit:
         """Return the objective of the candidate, preparing the next one unless it is the last."""
         return self.loss(self.candidate) if last else self._look(self.candidate, self.ahead.Ht)
 
+    def memory(self) -> dict[str, np.ndarray]:
+        """Return what a resumed run must know besides the factors: nothing."""
+        return {}
+
+    def recall(self, memory: dict[str, np.ndarray]) -> None:
+        """Continue as the run whose memory this is."""
+
     def accept(self) -> None:
         """Take the candidate; its predecessor's arrays serve the H after the next."""
         old = self.factors

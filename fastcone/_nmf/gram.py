@@ -191,6 +191,14 @@ class GramFit:
             return self.loss(self.candidate)
         return float(total)
 
+    def memory(self) -> dict[str, np.ndarray]:
+        """Return what a resumed run must know besides the factors."""
+        return {"entrywise": np.array([float(self.entrywise)])}
+
+    def recall(self, memory: dict[str, np.ndarray]) -> None:
+        """Continue as the run whose memory this is."""
+        self.entrywise = bool(memory["entrywise"][0])
+
     def accept(self) -> None:
         """Take the candidate; its predecessor's arrays serve the next one."""
         self.factors, self.candidate = self.candidate, self.factors

@@ -176,6 +176,7 @@ def scaled(
     W: np.ndarray | None,
     H: np.ndarray | None,
     o: Options,
+    resumed: Callable[[Problem], Factors] | None = None,
 ) -> Scaled:
     """Return the problem at a scale where nothing overflows, and where its iteration starts."""
     e = exponent(X.largest)
@@ -194,7 +195,8 @@ def scaled(
         o.watch,
         o.n_threads,
     )
-    return Scaled(problem, _start(problem, W, H, w, x - w, o), w, x - w, f)
+    start = resumed(problem) if resumed else _start(problem, W, H, w, x - w, o)
+    return Scaled(problem, start, w, x - w, f)
 
 
 def _penalty(o: Options, name: str, e: int, f: int, unit: float, dtype: np.dtype) -> Penalty:

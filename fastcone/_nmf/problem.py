@@ -203,11 +203,15 @@ class Problem:
         """Return room for one (rows, columns) sum per group."""
         return aligned((len(groups), rows, columns), self.dtype)
 
-    def factors(self) -> Factors:
-        """Return room for a pair of factors, the padding of W zero."""
+    def room_for_W(self) -> np.ndarray:
+        """Return zeros (mp, kp)."""
         W = aligned((self.mp, self.kp), self.dtype)
         W[...] = 0
-        return Factors(W, np.zeros((self.N, self.k), dtype=self.dtype))
+        return W
+
+    def factors(self) -> Factors:
+        """Return room for a pair of factors, the padding of W zero."""
+        return Factors(self.room_for_W(), np.zeros((self.N, self.k), dtype=self.dtype))
 
     def sweep(self, groups: list[list[Block]], work: Callable[[Block, Scratch], None]) -> None:
         """Call work(block, scratch) for every block, the blocks of a group in order."""

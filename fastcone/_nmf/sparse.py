@@ -243,6 +243,13 @@ class SparseKL:
         """Return the objective of the candidate, preparing the next one."""
         return self._look(self.candidate)
 
+    def memory(self) -> dict[str, np.ndarray]:
+        """Return what a resumed run must know besides the factors: nothing."""
+        return {}
+
+    def recall(self, memory: dict[str, np.ndarray]) -> None:
+        """Continue as the run whose memory this is."""
+
     def accept(self) -> None:
         """Take the candidate; its predecessor's arrays serve the next one."""
         self.factors, self.candidate = self.candidate, self.factors
