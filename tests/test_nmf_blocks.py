@@ -193,3 +193,12 @@ def test_the_place_of_a_bad_entry_is_told(tmp_path):
 def test_a_mask_of_parts_is_refused():
     with pytest.raises(ValueError, match=r"^mask\b"):
         nmf([np.ones((3, 4))], 1, solver="mu", mask=np.ones((3, 4), bool))
+
+
+def test_the_benchmark_runs(monkeypatch, capsys, tmp_path):
+    bench = pytest.importorskip("bench.outofcore", reason="no benchmarks beside this checkout")
+    sizes = "--samples 2000 --features 30 --rank 3 --iterations 3"
+    monkeypatch.setattr(sys, "argv", ["outofcore", *sizes.split(), "--out", str(tmp_path)])
+    bench.main()
+    assert "samples_per_second" in capsys.readouterr().out
+    assert (tmp_path / "outofcore.json").exists()

@@ -2,6 +2,7 @@
 """Training on sparse data: the answers of dense data, without their memory."""
 
 import signal
+import sys
 import threading
 import time
 import tracemalloc
@@ -207,3 +208,11 @@ def test_a_cone_of_sparse_samples(rng):
     X = rng.poisson(1, (50, 20)).astype(float)
     dense, sparse = Cone.fit(X, 3), Cone.fit(sp.csr_array(X), 3)
     np.testing.assert_allclose(sparse.W, dense.W, rtol=1e-6, atol=1e-9)
+
+
+def test_the_benchmark_runs(monkeypatch, capsys, tmp_path):
+    bench = pytest.importorskip("bench.sparse", reason="no benchmarks beside this checkout")
+    sizes = "--documents 60 --words 40 --rank 3 --iterations 5"
+    monkeypatch.setattr(sys, "argv", ["sparse", *sizes.split(), "--out", str(tmp_path)])
+    bench.main()
+    assert "times sooner" in capsys.readouterr().out and (tmp_path / "sparse.json").exists()
