@@ -13,6 +13,7 @@ from fastcone.cone import Cone, Projection
 from fastcone.nmf import Checkpoint, nmf
 from fastcone.nnlad import solve_nnlad
 from fastcone.nnls import nnls, nnls_path, solve_nnls, solve_nnls_gram
+from fastcone.online import OnlineNMF
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
 __version__ = "0.1.0"
@@ -22,6 +23,7 @@ __all__ = [
     "Cone",
     "ConvergenceError",
     "NMFResult",
+    "OnlineNMF",
     "Projection",
     "Solution",
     "nmf",

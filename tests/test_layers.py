@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fastcone"
 FLOORS = [  # the first pattern that matches a module's name gives its floor
     (r"_kernels(\..*)?", 1),
     (r"_validation|_threads|_panels|_dispatch|_config|_modelfile|cy", 2),
-    (r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?|nnls|nnlad|nmf", 3),
+    (r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?|nnls|nnlad|nmf|online", 3),
     (r"_stencils|_rows|operators|cone", 4),
     (r"tasks(\..*)?", 5),
     (r"cli|study(\..*)?|sklearn|dask|__main__", 6),
@@ -21,6 +21,7 @@ BESIDE = [  # imports allowed on one floor: from, to
     (r"_config|_panels", r"_threads|_dispatch"),
     (r"cy", r"_dispatch"),
     (r"_(nnls|nnlad|nmf)(\..*)?|nnls|nnlad|nmf", r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?"),
+    (r"online", r"nmf|_nmf\..*"),
     (r"operators|cone", r"_stencils|_rows|operators"),
     (r"tasks\..*", r"tasks\..*"),
     (r"tasks", r"tasks\..*"),
