@@ -20,8 +20,9 @@ import numpy as np
 from scipy.sparse import issparse
 
 from fastcone import _threads
-from fastcone._nmf.gram import BLOCK, Descent
+from fastcone._nmf.gram import Descent
 from fastcone._nmf.problem import Penalty
+from fastcone._panels import blocks
 from fastcone._threads import Scratch
 from fastcone._validation import integer, nonnegative, number
 from fastcone.nmf import nmf
@@ -166,7 +167,7 @@ class OnlineNMF:
 
     def _improved(self, W: np.ndarray) -> np.ndarray:
         """Return W after epochs of descent; its rows are problems that share G."""
-        wide = -(-self.rank // BLOCK) * BLOCK
+        wide = blocks(self.rank)
         G, C, rows = np.zeros((wide, wide)), np.zeros((len(W), wide)), np.zeros((len(W), wide))
         G[: self.rank, : self.rank] = self._G
         C[:, : self.rank], rows[:, : self.rank] = self._C, W
