@@ -3,7 +3,7 @@
 
 from fastcone._kernels.tables cimport (
     ActiveSetTable, KLTable, NMFTable, NNLADProofTable, NNLADTable, NNLSTable, ProductTable,
-    UnitsTable,
+    SparseTable, UnitsTable,
 )
 
 cdef const ProductTable* _product
@@ -14,5 +14,6 @@ cdef const NNLADTable* _nnlad
 cdef const NNLADProofTable* _nnlad_proof
 cdef const NMFTable* _nmf
 cdef const KLTable* _kl
+cdef const SparseTable* _sparse
 
 cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil

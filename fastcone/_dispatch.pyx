@@ -32,7 +32,7 @@ cdef extern from *:
     const char* compiler "__VERSION__"
 
 LEVELS = ("base", "v3", "v4")
-KERNELS = ("product", "units", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf", "kl")
+KERNELS = ("product", "units", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf", "kl", "sparse")
 
 _level = None
 
@@ -61,7 +61,7 @@ def built_levels():
 
 def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
-    global _product, _units, _nnls, _active_set, _nnlad, _nnlad_proof, _nmf, _kl, _level
+    global _product, _units, _nnls, _active_set, _nnlad, _nnlad_proof, _nmf, _kl, _sparse, _level
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
     if level not in built_levels():
@@ -82,6 +82,8 @@ def use(level):
     _nmf = <const NMFTable*> PyCapsule_GetPointer(
         _module("nmf", level).table, "fastcone.NMFTable")
     _kl = <const KLTable*> PyCapsule_GetPointer(_module("kl", level).table, "fastcone.KLTable")
+    _sparse = <const SparseTable*> PyCapsule_GetPointer(
+        _module("sparse", level).table, "fastcone.SparseTable")
     _level = level
 
 

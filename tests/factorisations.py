@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the tests of training share: instances, the twin's iteration, and the losses by name."""
 
-from fastcone import reference
+from fastcone import reference_nmf
 from fastcone._nmf import gram, momentum
 
 SQUARE, KL, IS = "frobenius", "kullback-leibler", "itakura-saito"
@@ -22,14 +22,14 @@ def instance(rng, m=23, N=41, k=4, dtype=float, loss=SQUARE):
 def objective(loss, X, W, H, known=1.0, penalties=(0, 0, 0, 0)):
     """The objective in float64; `known` is the mask or the weights."""
     X, W, H = (a.astype(float) for a in (X, W, H))
-    return reference.nmf_objective(BETA.get(loss, loss), X, W, H, known, penalties)
+    return reference_nmf.nmf_objective(BETA.get(loss, loss), X, W, H, known, penalties)
 
 
 def twin(loss, solver, X, W, H, known=1.0, penalties=(0, 0, 0, 0), iterations=1):
     """Iterations in plain NumPy."""
     if solver == "cd":
         epochs = (gram.EPOCHS_H, gram.EPOCHS_W)
-        return reference.nmf_cd(X, W, H, iterations, penalties, epochs, momentum.FIRST)
+        return reference_nmf.nmf_cd(X, W, H, iterations, penalties, epochs, momentum.FIRST)
     for _ in range(iterations):
-        W, H = reference.nmf_mu_iteration(BETA.get(loss, loss), X, W, H, known, penalties)
+        W, H = reference_nmf.nmf_mu_iteration(BETA.get(loss, loss), X, W, H, known, penalties)
     return W, H

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from fastcone import _dispatch, reference
+from fastcone import _dispatch, reference_nmf
 from fastcone._nmf.entries import Step
 from fastcone._nmf.problem import Penalty
 from fastcone._threads import aligned
@@ -29,7 +29,7 @@ def outer(B, H, C):
 @pytest.mark.parametrize("p, m, n", SIZES)
 def test_outer_is_its_twin(level, dtype, rng, p, m, n):
     B, H, C = (rng.standard_normal(s).astype(dtype) for s in ((p, m), (p, n), (m, n)))
-    want = reference.nmf_outer(B.astype(float), H.astype(float), C.astype(float))
+    want = reference_nmf.nmf_outer(B.astype(float), H.astype(float), C.astype(float))
     size = np.linalg.norm(B, axis=0)[:, None] * np.linalg.norm(H, axis=0) + np.abs(C)
     error = np.abs(outer(B, H, C) - want)
     assert np.all(error <= 4 * (p + 1) * np.finfo(dtype).eps * size)
@@ -75,7 +75,7 @@ def test_entries_are_their_twin(level, dtype, rng, kind, beta, p, m, weights):
     X = X + 0.01 if beta <= 0 and weights != "mask" else np.where((w > 0) & (X == 0), 0.1, X * w)
     X, Y, w = (a.astype(dtype) for a in (X, Y, w))
     found = entries(kind, beta, X, Y, w, extra=3)
-    want = reference.nmf_entries(beta, *(a.astype(float) for a in (X, Y, w)))
+    want = reference_nmf.nmf_entries(beta, *(a.astype(float) for a in (X, Y, w)))
     eps = np.finfo(dtype).eps
     for ours, theirs in zip(found[:2], want[:2], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=16 * eps)
@@ -142,7 +142,7 @@ def test_steps_are_their_twin(level, dtype, rng, beta, l1, l2, shared):
     H, num = (rng.random((6, 20)).astype(dtype) for _ in range(2))
     den = rng.random((1 if shared else 6, 20)).astype(dtype)
     H[0, :4], num[1, :4], den[0, 3] = 0, 0, 0
-    want = reference.nmf_mu(beta, *(a.astype(float) for a in (H, num, den)), l1, l2, 1e-3)
+    want = reference_nmf.nmf_mu(beta, *(a.astype(float) for a in (H, num, den)), l1, l2, 1e-3)
     got = H.copy()
     Step(beta, Penalty(l1, l2, 1e-3), 17)(got, num, den)
     np.testing.assert_allclose(got[:, :17], want[:, :17], rtol=16 * np.finfo(dtype).eps)
@@ -187,13 +187,13 @@ def test_the_kl_pass_is_its_twin(level, dtype, rng, p, m, k, density, l1, l2):
     loss, new, sums = kl(X, W, H, C, 2, l1, l2)
     x, w, h = (a.astype(float) for a in (X, W, H))
     ones = np.ones((1, m))
-    num, _, want = reference.nmf_entries(1, x, h @ w.T, ones)
+    num, _, want = reference_nmf.nmf_entries(1, x, h @ w.T, ones)
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(loss, want, rtol=4 * (m + k + 16) * eps)
-    step = reference.nmf_mu(1, h, num @ w, w.sum(axis=0), l1, l2, 1e-20)
+    step = reference_nmf.nmf_mu(1, h, num @ w, w.sum(axis=0), l1, l2, 1e-20)
     np.testing.assert_allclose(new, step, rtol=4 * (m + k + 16) * eps, atol=1e-20)
-    ratio = reference.nmf_entries(1, x, new.astype(float) @ w.T, ones)[0]
-    want = reference.nmf_outer(ratio, new.astype(float), C.astype(float))
+    ratio = reference_nmf.nmf_entries(1, x, new.astype(float) @ w.T, ones)[0]
+    want = reference_nmf.nmf_outer(ratio, new.astype(float), C.astype(float))
     np.testing.assert_allclose(sums, want, rtol=4 * (p + k + 16) * eps)
 
 

@@ -9,7 +9,7 @@ from factorisations import BETA, KL, LOSSES, NAMES, PENALTIES, SQUARE, instance,
 from sklearn.decomposition import non_negative_factorization
 from sklearn.exceptions import ConvergenceWarning
 
-from fastcone import nmf
+from fastcone import Cone, nmf
 
 losses = pytest.mark.parametrize("loss", LOSSES, ids=str)
 
@@ -222,3 +222,14 @@ def test_weights_with_penalties_descend(rng):
         fit = nmf(X, 4, loss=loss, solver="mu", W=W, H=H, weights=weights, l1_H=0.3, l2_W=0.2,
                   tol=0, max_iter=100)  # fmt: skip
         assert fit.n_iter == 100 and np.all(np.diff(fit.history) <= 0)
+
+
+def test_a_cone_of_weighted_samples(rng):
+    X, weights = instance(rng)[0], rng.random((23, 41))
+    weights[:, :5] = 0
+    want = nmf(X, 4, solver="mu", weights=weights, random_state=0, max_iter=5)
+    X[:, :5] = np.nan
+    cone = Cone.fit(X.T, 4, weights=weights.T, random_state=0, max_iter=5)
+    assert np.array_equal(cone.W, want.W)
+    with pytest.raises(ValueError, match=r"^weights\b"):
+        Cone.fit(X.T, 4, weights=weights)

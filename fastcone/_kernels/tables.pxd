@@ -3,6 +3,8 @@
 
 Every array's length, layout and owner is told in the header comment of the kernel of that name.
 """
+from libc.stdint cimport int32_t
+
 
 ctypedef int (*product_f32)(Py_ssize_t m, Py_ssize_t n, const float* A, Py_ssize_t p,
                             const float* B, Py_ssize_t ldb, float* C, float* norm2) noexcept nogil
@@ -137,3 +139,25 @@ ctypedef int (*kl_f64)(
 ctypedef struct KLTable:
     kl_f32 f32
     kl_f64 f64
+
+
+ctypedef int (*sparse_product_f32)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const float* x, Py_ssize_t n,
+    Py_ssize_t ld, const float* A, float* C) noexcept nogil
+ctypedef int (*sparse_product_f64)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const double* x, Py_ssize_t n,
+    Py_ssize_t ld, const double* A, double* C) noexcept nogil
+ctypedef int (*sparse_kl_f32)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const float* x, Py_ssize_t n,
+    Py_ssize_t ld, const float* A, const float* H, float least, float* C,
+    double* loss) noexcept nogil
+ctypedef int (*sparse_kl_f64)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const double* x, Py_ssize_t n,
+    Py_ssize_t ld, const double* A, const double* H, double least, double* C,
+    double* loss) noexcept nogil
+
+ctypedef struct SparseTable:
+    sparse_product_f32 product_f32
+    sparse_product_f64 product_f64
+    sparse_kl_f32 kl_f32
+    sparse_kl_f64 kl_f64

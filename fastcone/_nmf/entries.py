@@ -40,7 +40,7 @@ class Loss:
     def of_block(self, rows: slice, panels: np.ndarray, H: np.ndarray, scratch: Scratch) -> Entries:
         """Return w x y^(beta-2), w y^(beta-1), and the loss of a block."""
         problem = self.problem
-        X = problem.Xt[rows]
+        X = problem.X.block(rows, scratch)
         Y = product(panels, H, scratch, "Y")
         P = scratch.take("P", Y.shape, problem.dtype)
         P[:, problem.m :] = 0

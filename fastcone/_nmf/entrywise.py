@@ -61,6 +61,13 @@ class EntryFit:
         """Propose less: every candidate is a full step already."""
         return False
 
+    def memory(self) -> dict[str, np.ndarray]:
+        """Return what a resumed run must know besides the factors: nothing."""
+        return {}
+
+    def recall(self, memory: dict[str, np.ndarray]) -> None:
+        """Continue as the run whose memory this is."""
+
     def accept(self) -> None:
         """Take the candidate; its predecessor's arrays serve the H after the next."""
         old = self.factors
@@ -131,13 +138,14 @@ class KLFit(EntryFit):
         size = _dispatch.kl_work(problem.m, problem.kp, problem.dtype.itemsize)
 
         def work(block: Block, scratch: Scratch) -> None:
+            X = problem.X.block(block.rows, scratch)
             H = problem.coefficients(at.Ht, block.rows, scratch)
             parts[block.index] = p(H)
             num, den = self._sums(block) if stages == 2 else (W, W)
             loss = scratch.take("loss", (len(H),), problem.dtype)
             _dispatch.kl(
-                problem.k, problem.Xt[block.rows], W, column_sums, H, num, stages, p.l1, p.l2,
-                p.floor, self.loss.least, loss, scratch.take("work", (size,), problem.dtype),
+                problem.k, X, W, column_sums, H, num, stages, p.l1, p.l2, p.floor, self.loss.least,
+                loss, scratch.take("work", (size,), problem.dtype),
                 scratch.take("index", (problem.m + problem.panel,), np.intp),
             )  # fmt: skip
             parts[block.index] += loss.sum(dtype=np.float64)

@@ -20,6 +20,8 @@ objective the sums give.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastcone import _dispatch
@@ -30,12 +32,12 @@ from fastcone._nmf.problem import (
     Factors,
     Penalty,
     Problem,
-    add_groups,
     dot,
     outer,
 )
+from fastcone._nmf.sparse import SparseLoss
 from fastcone._panels import blocks, pack, pack_symmetric, product
-from fastcone._threads import Scratch, aligned
+from fastcone._threads import Scratch
 
 NEAR = 1e-3  # of 1/2 ||X||^2: objectives below are formed entry by entry
 EPOCHS_H, EPOCHS_W = 5, 5  # of coordinate descent per iteration: cheap beside the products
@@ -97,19 +99,23 @@ STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multipl
 class GramFit:
     """The state between iterations: `factors`, accepted, and `candidate`, their successor."""
 
-    def __init__(self, problem: Problem, start: Factors, solver: str, update_W: bool) -> None:
+    def __init__(
+        self, problem: Problem, start: Factors, solver: str, update_W: bool, kept: bool = False
+    ) -> None:
         self.problem, self.factors, self.update_W = problem, start, update_W
-        self.loss = Loss(problem, 2.0)
+        self.loss: Loss | SparseLoss
+        self.loss = SparseLoss(problem) if problem.X.sparse else Loss(problem, 2.0)
         self.step, self.epochs_H = STEPS[solver], EPOCHS_H if update_W else FIXED_EPOCHS
         self.candidate = problem.factors()
         if not update_W:
             self.candidate.W = start.W
-        self.momentum = Momentum(start) if update_W and solver == "cd" else None
-        self.entrywise = False
+        extrapolates = update_W and solver == "cd"
+        self.momentum = Momentum(problem, start, kept) if extrapolates else None
+        self.entrywise = self.settled = False  # at present; when an iteration was last accepted
         kp = problem.kp
         self.HH = problem.sums(problem.samples, kp, kp)
         self.WW = problem.sums(problem.features, kp, kp)
-        self.XH = problem.sums(problem.samples, problem.m if update_W else 0, kp)
+        self.XH = problem.X.sums(problem, problem.k)
 
     def first(self) -> float:
         """Return the objective at the start."""
@@ -122,8 +128,8 @@ class GramFit:
         parts = np.zeros(sum(map(len, self.problem.samples)))
 
         def work(block: Block, scratch: Scratch) -> None:
-            X = self.problem.Xt[block.rows]
-            parts[block.index] = dot(X, X) / 2
+            X = self.problem.X
+            parts[block.index] = X.square(X.block(block.rows, scratch)) / 2
 
         self.problem.sweep(self.problem.samples, work)
         return float(parts.sum())
@@ -145,11 +151,9 @@ class GramFit:
         self.value = np.zeros(2)  # -<C, H> or -<XH', W>, and the penalties
         W, G = self.factors.W, self.G
         if self.momentum is not None and self.momentum.now:
-            W = aligned(W.shape, W.dtype)
-            W[...] = self.factors.W
-            self.momentum.lean(W, self.momentum.W)
+            W = self.momentum.ahead(W)
             G = self._gram(W)
-        self._update_H(pack(W[: problem.m]), G)
+        self._update_H(problem.X.operand(W[: problem.m], problem.k), G)
         HH = self.HH.sum(axis=0)
         if self.update_W:
             self._update_W(HH, W)
@@ -158,25 +162,24 @@ class GramFit:
             self.value[1] += problem.W(self.factors.W)
         self.value[0] += dot(self.next_G, HH) / 2
 
-    def _update_H(self, panels: np.ndarray, G: np.ndarray) -> None:
+    def _update_H(self, A: Any, G: np.ndarray) -> None:
         problem, new, momentum = self.problem, self.candidate.Ht, self.momentum
         step = self.step(G, problem.H, problem.k, self.epochs_H)
         parts = np.zeros((sum(map(len, problem.samples)), 2))
 
         def work(block: Block, scratch: Scratch) -> None:
-            X, g = problem.Xt[block.rows], block.group
+            X, g = problem.X.block(block.rows, scratch), block.group
             H = problem.coefficients(self.factors.Ht, block.rows, scratch)
-            C = product(panels, X, scratch, "C")
+            C = problem.X.product(X, A, scratch, "C")
             step(C, H, scratch)
             if momentum is not None:
-                momentum.lean(H[:, : problem.k], momentum.Ht[block.rows])
+                momentum.lean(H[:, : problem.k], block.rows, scratch)
             new[block.rows] = H[:, : problem.k]
             if block.first:
                 self.HH[g] = 0
-                self.XH[g] = 0
             outer(H, H, self.HH[g], scratch)
             if self.update_W:
-                outer(X, H, self.XH[g], scratch)
+                self.XH.add(block, X, H, scratch)
             else:
                 parts[block.index, 0] = -dot(C, H)
             parts[block.index, 1] = problem.H(H)
@@ -190,7 +193,7 @@ class GramFit:
         parts = np.zeros((sum(map(len, problem.features)), 2))
 
         def work(block: Block, scratch: Scratch) -> None:
-            C = add_groups(self.XH, block.rows, scratch, "XH")
+            C = self.XH.rows(block.rows, scratch)
             W = new[block.rows]
             W[...] = start[block.rows]
             step(C, W, scratch)
@@ -216,10 +219,20 @@ class GramFit:
         """Propose less from now on: True if there is a candidate more cautious than the last."""
         return self.momentum is not None and self.momentum.retreat()
 
+    def memory(self) -> dict[str, np.ndarray]:
+        """Return what a resumed run must know besides the factors."""
+        known = {"entrywise": np.array([float(self.settled)])}
+        return known | (self.momentum.memory() if self.momentum is not None else {})
+
+    def recall(self, memory: dict[str, np.ndarray]) -> None:
+        """Continue as the run whose memory this is."""
+        self.entrywise = self.settled = bool(memory["entrywise"][0])
+        if self.momentum is not None:
+            self.momentum.recall(memory)
+
     def accept(self) -> None:
         """Take the candidate; its predecessor's arrays serve the next one."""
         if self.momentum is not None:
-            self.momentum.W[...] = self.factors.W
-            self.momentum.accept()
+            self.momentum.accept(self.factors.W)
         self.factors, self.candidate = self.candidate, self.factors
-        self.G = self.next_G
+        self.G, self.settled = self.next_G, self.entrywise

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from fastcone import _threads
-from fastcone._nmf.problem import COMFORT, Expired, Factors, Penalty, Problem, Watch
+from fastcone._nmf.dense import DenseSource, is_parts
+from fastcone._nmf.problem import COMFORT, Expired, Factors, Penalty, Problem, Source, Watch
+from fastcone._nmf.sparse import SparseSource
 from fastcone._nmf.start import INITS, start
 from fastcone._validation import (
     check_finite,
-    check_nonnegative,
     check_shape,
     choice,
     integer,
@@ -134,11 +136,24 @@ def _generator(random_state: Any) -> np.random.Generator:
         ) from None
 
 
-def data(X: Any, mask: Any, weights: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return X' (N, m), 0 where not known, and the mask or weights in the same layout, C order."""
-    if mask is None and weights is None:
-        X = real_array("X", X, ndim=(2,), nonnegative=True, order="F", min_size=1)
-        return X.T, None
+def data(X: Any, mask: Any, weights: Any, beta: float) -> tuple[Source, np.ndarray | None]:
+    """Return the samples, 0 where not known, and the mask or weights (N, m), C order."""
+    given = "mask" if mask is not None else "weights" if weights is not None else None
+    if given and issparse(X):
+        raise ValueError(f"{given} must be None with a sparse X, whose other entries are zeros")
+    if given and is_parts(X):
+        raise ValueError(f"{given} must be None where X is given in parts")
+    if issparse(X) and beta not in (1, 2):
+        raise ValueError(
+            "loss must be 'frobenius' or 'kullback-leibler' with a sparse X, "
+            f"found the beta-divergence of {beta:g}"
+        )
+    if issparse(X):
+        return SparseSource.of(X), None
+    if given is None:
+        samples = DenseSource.of(X)
+        _check_positive(beta, samples.smallest > 0)
+        return samples, None
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
     known = np.ones(1, dtype=bool) if mask is None else np.asarray(mask)
     if known.dtype != np.bool_:
@@ -153,14 +168,14 @@ def data(X: Any, mask: Any, weights: Any) -> tuple[np.ndarray, np.ndarray | None
         known = weights > 0
     whole = np.zeros(X.shape, dtype=X.dtype, order="F")
     np.copyto(whole, X, where=known)
-    check_finite("X", whole)
-    check_nonnegative("X", whole)
-    return whole.T, np.ascontiguousarray((known if weights is None else weights).T)
+    samples = DenseSource.of(whole)
+    _check_positive(beta, bool(np.all(whole, where=known)))
+    return samples, np.ascontiguousarray((known if weights is None else weights).T)
 
 
-def check_positive(beta: float, Xt: np.ndarray, known: np.ndarray | None) -> None:
+def _check_positive(beta: float, positive: bool) -> None:
     """Raise if the divergence of every factorisation from the data would be infinite."""
-    if beta <= 0 and not (Xt.all() if known is None else np.all(Xt, where=known > 0)):
+    if beta <= 0 and not positive:
         raise ValueError("X holds zeros, want entries > 0 for a loss with beta <= 0")
 
 
@@ -176,9 +191,8 @@ def factor(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype) -> np
     return value
 
 
-def exponent(values: np.ndarray) -> int:
-    """Return e with the largest value in [2^e, 2^(e + 1)), 0 if all are zero."""
-    largest = values.max()
+def exponent(largest: float) -> int:
+    """Return e with the largest value in [2^e, 2^(e + 1)), 0 if it is zero."""
     return int(np.frexp(largest)[1]) - 1 if largest > 0 else 0
 
 
@@ -204,31 +218,37 @@ class Scaled:
 
 
 def scaled(
-    Xt: np.ndarray, known: np.ndarray | None, W: np.ndarray | None, H: np.ndarray | None, o: Options
+    X: Source,
+    known: np.ndarray | None,
+    W: np.ndarray | None,
+    H: np.ndarray | None,
+    o: Options,
+    resumed: Callable[[Problem], Factors] | None = None,
 ) -> Scaled:
     """Return the problem at a scale where nothing overflows, and where its iteration starts."""
-    e = exponent(Xt)
+    e = exponent(X.largest)
     x = e if abs(e) > COMFORT else 0
     c = 0
-    if known is not None and known.dtype != np.bool_ and abs(exponent(known)) > COMFORT:
-        c = exponent(known)
+    if known is not None and known.dtype != np.bool_ and abs(exponent(known.max())) > COMFORT:
+        c = exponent(known.max())
         known = np.ldexp(known, -c)
-    w = exponent(W) if W is not None else x // 2
+    w = exponent(W.max()) if W is not None else x // 2
     in_W = 0 if W is not None else (e - x) // 2  # orders of magnitude of the scaled factors
     units = math.ldexp(1, in_W), math.ldexp(1, e - x - in_W)
     f = o.beta * x + c
     problem = Problem(
-        np.ldexp(Xt, -x) if x else Xt,
+        X.scaled(-x) if x else X,
         known,
         o.rank,
-        _penalty(o, "W", w, f, units[0], Xt.dtype),
-        _penalty(o, "H", x - w, f, units[1], Xt.dtype),
+        _penalty(o, "W", w, f, units[0], X.dtype),
+        _penalty(o, "H", x - w, f, units[1], X.dtype),
         units,
         o.watch,
         o.n_threads,
         o.fixed,
     )
-    return Scaled(problem, _start(problem, W, H, w, x - w, o), w, x - w, f)
+    start = resumed(problem) if resumed else _start(problem, W, H, w, x - w, o)
+    return Scaled(problem, start, w, x - w, f)
 
 
 def _times(value: float, e: float) -> float:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcone._nmf.problem import Factors
+from fastcone._nmf.problem import Factors, Problem
+from fastcone._threads import Scratch, aligned
 
 FIRST = 0.3  # weight of the first extrapolation
 GROW, GROW_CEILING = 1.05, 1.01  # of the weight and of its bound, for an iteration accepted
@@ -20,27 +21,48 @@ SHRINK = 1.5  # of the weight, for one undone
 
 
 class Momentum:
-    """The weight `now` of the iteration under way, and where the half-steps ended before."""
+    """The weight `now` of the iteration under way, and where the half-steps ended before.
 
-    def __init__(self, start: Factors) -> None:
+    With `kept`, what the last accepted iteration left stays whole while the next one is under way,
+    as a checkpoint needs it, for one more array of the size of H.
+    """
+
+    def __init__(self, problem: Problem, start: Factors, kept: bool) -> None:
+        self.size = problem.m, problem.k
         self.weight, self.ceiling, self.now = FIRST, 1.0, 0.0
-        self.W, self.Ht = start.W.copy(), start.Ht.copy()
+        self.settled = self.weight, self.ceiling, self.now
+        self.W, self.Ht = start.W, np.zeros_like(start.Ht)
+        self.next_Ht = np.zeros_like(start.Ht) if kept else self.Ht
 
-    def lean(self, new: np.ndarray, before: np.ndarray) -> None:
-        """Extrapolate `new` in place; `before` takes its value from ahead of that."""
-        difference = new - before
-        before[...] = new
-        if self.now:
-            difference *= self.now
-            new += difference
-            np.maximum(new, 0, out=new)
+    def ahead(self, W: np.ndarray) -> np.ndarray:
+        """Return W extrapolated."""
+        new = aligned(W.shape, W.dtype)
+        np.subtract(W, self.W, out=new)
+        new *= W.dtype.type(self.now)
+        new += W
+        return np.maximum(new, 0, out=new)
 
-    def accept(self) -> None:
-        """Choose the weight of the next iteration."""
+    def lean(self, H: np.ndarray, rows: slice, scratch: Scratch) -> None:
+        """Note where these rows of H' ended, and extrapolate them in place."""
+        if not self.now:
+            self.next_Ht[rows] = H
+            return
+        difference = scratch.take("lean", H.shape, H.dtype)
+        np.subtract(H, self.Ht[rows], out=difference)
+        self.next_Ht[rows] = H
+        difference *= H.dtype.type(self.now)
+        H += difference
+        np.maximum(H, 0, out=H)
+
+    def accept(self, W: np.ndarray) -> None:
+        """Choose the weight of the next iteration; W is where it ended before this one."""
         if self.now:
             self.weight = min(self.ceiling, self.weight * GROW)
             self.ceiling = min(1.0, self.ceiling * GROW_CEILING)
         self.now = self.weight
+        self.W = W.copy()
+        self.Ht, self.next_Ht = self.next_Ht, self.Ht
+        self.settled = self.weight, self.ceiling, self.now
 
     def retreat(self) -> bool:
         """Turn extrapolation off for one iteration; False if it was off already."""
@@ -50,3 +72,17 @@ class Momentum:
         self.weight /= SHRINK
         self.now = 0.0
         return True
+
+    def memory(self) -> dict[str, np.ndarray]:
+        """Return the state after the last accepted iteration; its arrays last until the next."""
+        m, k = self.size
+        state = np.array(self.settled)
+        return {"momentum": state, "momentum W": self.W[:m, :k], "momentum Ht": self.Ht}
+
+    def recall(self, memory: dict[str, np.ndarray]) -> None:
+        """Continue from that state."""
+        m, k = self.size
+        self.weight, self.ceiling, self.now = map(float, memory["momentum"])
+        self.settled = self.weight, self.ceiling, self.now
+        self.W = np.zeros_like(self.W)
+        self.W[:m, :k], self.Ht[...] = memory["momentum W"], memory["momentum Ht"]

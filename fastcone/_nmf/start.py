@@ -24,8 +24,7 @@ import math
 import numpy as np
 
 from fastcone import _threads
-from fastcone._nmf.problem import Block, Factors, Problem, outer
-from fastcone._panels import pack, product
+from fastcone._nmf.problem import Block, Factors, Problem
 from fastcone._threads import Scratch
 
 INITS = ("random", "nndsvd", "nndsvda", "nndsvdar", "exemplars")
@@ -42,7 +41,7 @@ def mean(problem: Problem) -> float:
     count = np.zeros(len(total))
 
     def work(block: Block, scratch: Scratch) -> None:
-        total[block.index] = problem.Xt[block.rows].sum(dtype=np.float64)
+        total[block.index] = problem.X.total(problem.X.block(block.rows, scratch))
         if problem.known is not None:
             count[block.index] = np.count_nonzero(problem.known[block.rows])
         else:
@@ -75,10 +74,11 @@ def leading_pairs(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     U = Q @ vectors
     s = np.sqrt(np.maximum(values, 0))
     V = np.empty((problem.N, k), dtype=problem.dtype)
-    panels = pack(widened(problem, U))
+    A = problem.X.operand(widened(problem, U), k)
 
     def work(block: Block, scratch: Scratch) -> None:
-        V[block.rows] = product(panels, problem.Xt[block.rows], scratch, "V")[:, :k]
+        X = problem.X.block(block.rows, scratch)
+        V[block.rows] = problem.X.product(X, A, scratch, "V")[:, :k]
 
     problem.sweep(problem.samples, work)
     return U, s, V
@@ -93,17 +93,19 @@ def widened(problem: Problem, Y: np.ndarray) -> np.ndarray:
 
 def covariance_times(problem: Problem, Y: np.ndarray) -> np.ndarray:
     """Return X X'Y in one pass over the samples."""
-    panels = pack(widened(problem, Y))
-    sums = problem.sums(problem.samples, problem.m, problem.padded(Y.shape[1]))
+    A = problem.X.operand(widened(problem, Y), Y.shape[1])
+    sums, total = problem.X.sums(problem, Y.shape[1]), np.empty(Y.shape)
 
-    def work(block: Block, scratch: Scratch) -> None:
-        if block.first:
-            sums[block.group] = 0
-        X = problem.Xt[block.rows]
-        outer(X, product(panels, X, scratch, "Z"), sums[block.group], scratch)
+    def add(block: Block, scratch: Scratch) -> None:
+        X = problem.X.block(block.rows, scratch)
+        sums.add(block, X, problem.X.product(X, A, scratch, "Z"), scratch)
 
-    problem.sweep(problem.samples, work)
-    return sums.sum(axis=0, dtype=np.float64)[:, : Y.shape[1]]
+    def take(block: Block, scratch: Scratch) -> None:
+        total[block.rows] = sums.rows(block.rows, scratch)[:, : Y.shape[1]]
+
+    problem.sweep(problem.samples, add)
+    problem.sweep(problem.features, take)
+    return total
 
 
 def norm(v: np.ndarray) -> float:
@@ -134,8 +136,8 @@ def exemplars(problem: Problem, rng: np.random.Generator, size: float) -> Factor
     """Return samples as dictionary; random columns where too few samples differ."""
     count = min(problem.N, 8 * problem.k + POOL)
     chosen = np.sort(rng.choice(problem.N, count, replace=False))
-    pool = problem.Xt[chosen].astype(np.float64)
-    squares = np.einsum("ij,ij->i", pool, pool)
+    pool = problem.X.some(chosen)
+    squares = (pool * pool).sum(axis=1)
     left = squares.copy()
     factors = random(problem, rng, size)
     factors.Ht[...] = 0
@@ -144,9 +146,9 @@ def exemplars(problem: Problem, rng: np.random.Generator, size: float) -> Factor
         if not left.any():
             break
         i = rng.choice(count, p=left / left.sum())
-        ray = pool[i] / norm(pool[i])
-        along = np.einsum("ij,j->i", pool, ray)
-        left = np.minimum(left, squares - along**2)
+        ray = (pool[[i]].toarray() if problem.X.sparse else pool[[i]])[0]
+        ray /= norm(ray)
+        left = np.minimum(left, squares - (pool @ ray) ** 2)
         left[i] = 0
         factors.W[: problem.m, j] = ray * (problem.units[0] / ray.max())
     return factors
@@ -158,7 +160,8 @@ def start(problem: Problem, init: str, rng: np.random.Generator) -> Factors:
     if init == "random":
         return random(problem, rng, math.sqrt(average / problem.k))
     if init == "exemplars":
-        return exemplars(problem, rng, math.sqrt(average / problem.k))
+        with _threads.one_blas_thread():
+            return exemplars(problem, rng, math.sqrt(average / problem.k))
     factors = nndsvd(problem)
     if init == "nndsvd":
         return factors
