@@ -87,9 +87,11 @@ def run(digits, columns, *, path=None):
     W = digits.dictionary(RANK)
     A, B = W.astype(DTYPE), digits.targets(largest, DTYPE)
     counts = [max(1, largest // 10**k) for k in range(STEPS, -1, -1)]
-    runs = {p: lambda part=B[:, :p]: solve(A, part) for p in counts}
+    runs = {p: lambda part=B[:, :p]: solve(A, part) for p in (1, *counts)}
     times = rounds(runs, seconds=10.0, turn=0.3)
-    us = {str(p): median(t) / p * 1e6 for p, t in times.items()}
+    once = median(times[1])
+    us = {str(p): median(times[p]) / p * 1e6 for p in counts}
+    apart = {str(p): (median(times[p]) - once) / p * 1e6 for p in counts}
     del B, runs
     try:
         memory, missing = measured_apart(path, W, largest), []
@@ -99,12 +101,15 @@ def run(digits, columns, *, path=None):
         f"{W.shape[0]} x {RANK}, {np.dtype(DTYPE)}, {digits.name}, repeated beyond {{}} digits"
     )
     return {"problem": problem.format(len(digits.unseen)), "us_per_column": us,
+            "us_once": once * 1e6, "us_per_column_apart": apart,
             "memory": memory, "missing": missing}  # fmt: skip
 
 
 def line(record):
     us = ", ".join(f"{int(p):,}: {t:.2f}" for p, t in record["us_per_column"].items())
+    apart = ", ".join(f"{t:.2f}" for t in record["us_per_column_apart"].values())
     text = f"Growth, float32, us per column at so many columns: {us}"
+    text += f"; apart from the {record['us_once']:.0f} us of a call with one column: {apart}"
     for m in record["memory"]:
         if m["certify"]:
             text += f"; peak memory beyond inputs and outputs {m['beyond'] / 2**20:.0f} MiB"
@@ -112,8 +117,11 @@ def line(record):
 
 
 def table(record):
-    lines = [record["problem"] + ", 1 thread.", "", "| columns | us per column |", "|---|---|"]
-    lines += [f"| {int(p):,} | {t:.2f} |" for p, t in record["us_per_column"].items()]
+    apart = record["us_per_column_apart"]
+    lines = [record["problem"] + ", 1 thread.", ""]
+    lines += ["| columns | us per column | apart from a call with one |", "|---|---|---|"]
+    lines += [f"| {int(p):,} | {t:.2f} | {apart[p]:.2f} |"
+              for p, t in record["us_per_column"].items()]  # fmt: skip
     for m in record["memory"]:
         kind = "with" if m["certify"] else "without"
         lines += ["", f"Peak memory at {m['columns']:,} columns {kind} certificates: inputs "

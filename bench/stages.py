@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from bench import data
 from bench.timing import machine, rounds
 from fastcone import _dispatch
-from fastcone._nnls.descent import Descent, first_limit
+from fastcone._nnls.descent import Descent, first_limit, first_pace
 from fastcone._nnls.exact import gram_of
 from fastcone._nnls.gram import Generators
 from fastcone._nnls.targets import F64, DataTargets
@@ -45,6 +45,7 @@ def stages(W, U, dtype):
             linear.C,
             block.X,
             stop,
+            first_pace(p),
             last,
             np.full(p, epochs, np.intc),
             used,

@@ -166,13 +166,14 @@ def units_out(const real[:, ::1] X, const int[::1] e, const int[::1] E, real lar
 
 
 def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, const real[:, ::1] C,
-            real[:, ::1] X, const real[::1] stop, real[::1] last, const int[::1] most,
-            int[::1] epochs, real[::1] work):
+            real[:, ::1] X, const real[::1] stop, double[:, ::1] pace, real[::1] last,
+            const int[::1] most, int[::1] epochs, real[::1] work):
     """Coordinate descent on every row of C; returns the number of problems left unfinished."""
     cdef Py_ssize_t n = inv.shape[0], p = C.shape[0], ld = C.shape[1], left
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
     assert stop.shape[0] == p and last.shape[0] == p and epochs.shape[0] == p
     assert weight.shape[0] == n and most.shape[0] == p
+    assert pace.shape[0] == p and pace.shape[1] == 2
     assert work.shape[0] >= (3 * n + 3) * lanes(sizeof(real))
     if p == 0 or n == 0:
         epochs[:] = 0
@@ -181,10 +182,10 @@ def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, cons
     with nogil:
         if real is float:
             left = _nnls.cd_f32(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
-                                &last[0], &most[0], &epochs[0], &work[0])
+                                &pace[0, 0], &last[0], &most[0], &epochs[0], &work[0])
         else:
             left = _nnls.cd_f64(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
-                                &last[0], &most[0], &epochs[0], &work[0])
+                                &pace[0, 0], &last[0], &most[0], &epochs[0], &work[0])
     return left
 
 

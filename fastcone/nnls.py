@@ -307,7 +307,7 @@ def nnls_path(
         As in `solve_nnls`; the time limit is for the whole path.
     l1 : array_like, (k,)
         Penalty weights >= 0 in any order. They are solved from the largest to the smallest, each
-        from the answer before, with A prepared once.
+        from the answer before, with A prepared and A'B formed once (and kept: n p numbers).
 
     Returns
     -------
@@ -332,8 +332,9 @@ def nnls_path(
     solutions: dict[int, Solution] = {}
     x0 = None
     for k in np.argsort(-steps, kind="stable"):
-        here = targets.with_penalty(np.full(targets.p, steps[k]))
-        solution = _answer(Batch(here, here.gram, dtype, options, x0), n_threads, False, "return")
+        targets = targets.with_penalty(np.full(targets.p, steps[k]))
+        batch = Batch(targets, targets.gram, dtype, options, x0)
+        solution = _answer(batch, n_threads, False, "return")
         x0 = solution.x
         solutions[int(k)] = solution.single() if single else solution
     return [solutions[k] for k in range(len(steps))]

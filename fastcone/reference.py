@@ -71,7 +71,7 @@ def nnls_cd(
         failed, leapt, wait = leapt and moved > before, False, wait - 1
         if wait < 0 and 0 < along < before and along**2 >= 0.9 * moved * before:
             leapt = 2 * moved < launch
-            failed, wait, launch = not leapt, pause, moved
+            failed, wait, launch = not leapt, pause, min(launch, moved)
         if failed:
             wait = pause = 4 * pause
         if leapt and stop > 0:

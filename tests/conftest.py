@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
+import os
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_green_fakes import FakeTree
 
 from fastcone import _dispatch
 
@@ -40,3 +42,17 @@ def level(request):
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
 def dtype(request):
     return np.dtype(request.param)
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A fake tree of power zones, read in place of the machine's."""
+    fake = FakeTree(tmp_path)
+    monkeypatch.setattr(os, "pread", fake.pread)
+    return fake
+
+
+@pytest.fixture
+def package(tree):
+    """Its first package, at 50 W."""
+    return tree.zone("intel-rapl:0", "package-0", watts=50)

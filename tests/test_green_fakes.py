@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from fastcone.green import PowercapMeter, Profiler
+
 COUNTS = 2**32
 
 # The largest microjoules a counter shows, and the unit in nJ it has: Intel as the kernel rounds
@@ -172,6 +174,18 @@ class FakeTree:
 
 
 _pread = os.pread
+
+
+def profiler(tree):
+    return Profiler(PowercapMeter(**tree.meter_options()), clock=tree.clock)
+
+
+def energy(p, name="r"):
+    return p.report().regions[name].energy
+
+
+def probe(tree):
+    return PowercapMeter(**tree.meter_options()).probe()
 
 
 @pytest.mark.parametrize("range_uj", UNITS)

@@ -9,37 +9,11 @@ import tempfile
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_green_fakes import COUNTS, FakeTree
-
-from fastcone.green import PowercapMeter, Profiler
+from test_green_fakes import COUNTS, FakeTree, energy, probe, profiler
 
 SETTINGS = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
-
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    fake = FakeTree(tmp_path)
-    monkeypatch.setattr(os, "pread", fake.pread)
-    return fake
-
-
-@pytest.fixture
-def package(tree):
-    return tree.zone("intel-rapl:0", "package-0", watts=50)
-
-
-def profiler(tree):
-    return Profiler(PowercapMeter(**tree.meter_options()), clock=tree.clock)
-
-
-def energy(p, name="r"):
-    return p.report().regions[name].energy
-
-
-def probe(tree):
-    return PowercapMeter(**tree.meter_options()).probe()
 
 
 # Faults inside a region

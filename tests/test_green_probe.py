@@ -2,36 +2,10 @@
 """A meter that cannot start says why, and gives absent, never zero."""
 
 import errno
-import os
 
-import pytest
-from test_green_fakes import FakeTree
+from test_green_fakes import energy, probe, profiler
 
-from fastcone.green import PowercapMeter, Profiler
-
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    fake = FakeTree(tmp_path)
-    monkeypatch.setattr(os, "pread", fake.pread)
-    return fake
-
-
-@pytest.fixture
-def package(tree):
-    return tree.zone("intel-rapl:0", "package-0", watts=50)
-
-
-def profiler(tree):
-    return Profiler(PowercapMeter(**tree.meter_options()), clock=tree.clock)
-
-
-def energy(p, name="r"):
-    return p.report().regions[name].energy
-
-
-def probe(tree):
-    return PowercapMeter(**tree.meter_options()).probe()
+from fastcone.green import PowercapMeter
 
 
 def test_permission_denied_is_told_with_the_path(tree, package):

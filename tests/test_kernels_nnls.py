@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fastcone import _dispatch, reference
+from fastcone._nnls.descent import first_pace
 from fastcone._nnls.exact import Exact
 from fastcone._nnls.gram import FACTS, Gram, Packed
 from fastcone._threads import Scratch, aligned
@@ -63,9 +64,9 @@ def descend(gram, C, X, stop, max_epochs):
     used = np.zeros(len(C), dtype=np.intc)
     stop = np.full(len(C), stop, dtype=gram.dtype)
     last = np.zeros_like(stop)
-    most = np.full(len(C), max_epochs, dtype=np.intc)
+    most, pace = np.full(len(C), max_epochs, dtype=np.intc), first_pace(len(C))
     left = _dispatch.nnls_cd(
-        gram.G, gram.inv, gram.weight, C, X, stop, last, most, used, work(gram)
+        gram.G, gram.inv, gram.weight, C, X, stop, pace, last, most, used, work(gram)
     )
     assert np.array_equal(last <= stop, used > 0)
     return left, used

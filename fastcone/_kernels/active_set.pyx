@@ -35,14 +35,16 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy
 
+from fastcone._kernels.dense cimport dot
 from fastcone._kernels.factors cimport UNIT, Factors, enter, enter_several, leave, minimise
 from fastcone._kernels.lanes cimport SHARE
-from fastcone._kernels.span cimport aligned, dot, gradient, inner, subtract
+from fastcone._kernels.span cimport aligned, gradient, inner, subtract
 from fastcone._kernels.tables cimport ActiveSetTable
 
 
 cdef enum:
-    BATCH = 8               # generators that may enter in one step
+    BATCH = 16              # generators that may enter in one step
+    PROOF = 2               # entries without a loss before several may
 
 
 cdef double step_length(Factors* f, Py_ssize_t* wall) noexcept nogil:
@@ -297,7 +299,7 @@ cdef Py_ssize_t approach(Factors* f, const double* price, double* open, Py_ssize
             trust[0] = -1
             return steps
         k = f.k
-        tried = 1 if f.m < f.n else max(1, min(BATCH, trust[0] // 2))
+        tried = max(1, min(BATCH, trust[0] - PROOF)) if f.m >= f.n else 1
         tried = enter_best(f, min(tried, max_steps - steps))
         steps += tried
         trust[0] += tried

@@ -8,7 +8,7 @@ stride ldm, its entries beyond k finite.
 
 from libc.string cimport memcpy, memset
 
-from fastcone._kernels.lanes cimport BYTES, lane64, maximum, spread
+from fastcone._kernels.lanes cimport BYTES, lane64, loose64, maximum, spread
 
 cdef extern from *:
     """
@@ -36,10 +36,10 @@ cdef inline double across(lane64 a) noexcept nogil:
 
 
 cdef inline double dot(Py_ssize_t length, const double* a, const double* b) noexcept nogil:
-    """a'b over a padded length"""
+    """a'b over a padded length, at any address"""
     cdef lane64 part[CHAINS]
-    cdef const lane64* x = <const lane64*> a
-    cdef const lane64* y = <const lane64*> b
+    cdef const loose64* x = <const loose64*> a
+    cdef const loose64* y = <const loose64*> b
     cdef Py_ssize_t i, vectors = length * sizeof(double) // BYTES
     cdef int c
     for c in range(CHAINS):

@@ -7,9 +7,9 @@ Inlined into the active-set kernel, whose head tells what the arrays of the call
 from libc.math cimport sqrt
 from libc.string cimport memcpy
 
-from fastcone._kernels.dense cimport axpy
+from fastcone._kernels.dense cimport axpy, dot
 from fastcone._kernels.lanes cimport SHARE
-from fastcone._kernels.span cimport dot, inner, inner_several, subtract, subtract_several
+from fastcone._kernels.span cimport inner, inner_several, subtract, subtract_several
 
 cdef extern from *:
     """

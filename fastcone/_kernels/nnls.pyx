@@ -22,6 +22,8 @@
 #   weight   n: G_jj; read only
 #   C, X     p x ld, problem r in row r.  C read only.  X: start on entry (>= 0), answer on return
 #   stop     p: the limit above; read only. 0: epochs alone, no leaps
+#   pace     p x 2: epochs between leaps (3 at first) and what the epoch before the last leap moved
+#            (infinity at first), both to be handed on to the next call for the same problem
 #   most     p: limit of the epochs of each problem; read only
 #   last     p: what the last epoch moved, or the one before if that was less, written
 #   epochs   p: epochs used, written; negative where `most` came first
@@ -39,7 +41,6 @@
 #            sum_j sqrt(G_jj) x_j; written
 #   work     (2 n + 11) L, as above
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from fastcone._kernels.lanes cimport (
@@ -51,8 +52,7 @@ cdef enum:
     BLOCK = 4           # coordinates per register block
     MOST_LANES = 48     # lanes of the widest tile: V vectors of 16 floats
     FACTS = 8           # numbers per coordinate (coord) and per problem (out)
-    SETTLING = 3        # epochs from a start or a leap to the next leap, at least
-    RARELY = 1 << 28    # the same, after many that failed
+    RARELY = 1 << 28    # epochs between leaps after many that failed
     FARTHEST = 50       # steps of a leap
 
 cdef extern from *:
@@ -140,7 +140,7 @@ cdef inline double reach(Lane* at, double moved, double along) noexcept nogil:
         at.leapt = 2 * moved < at.launch        # or leaps go round in a circle
         failed = not at.leapt
         at.wait = at.pause
-        at.launch = moved
+        at.launch = min(at.launch, moved)
     if failed:
         at.wait = at.pause = min(4 * at.pause, RARELY)
     return min(along / (before - along), FARTHEST) if at.leapt else 0      # rho / (1 - rho)
@@ -175,7 +175,8 @@ cdef void epoch(Py_ssize_t n, const real* G, const real* inv, const real* weight
 
 cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real* weight,
                         Py_ssize_t p, const real* C, real* X, Py_ssize_t ld, const real* stop,
-                        real* last, const int* most, int* epochs, real* work) noexcept nogil:
+                        double* pace, real* last, const int* most, int* epochs,
+                        real* work) noexcept nogil:
     cdef Py_ssize_t L = V * BYTES // sizeof(real)
     cdef Lane lanes[MOST_LANES]
     cdef Lane* at
@@ -194,10 +195,10 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
             at = lanes + q
             if at.problem < 0 and waiting < p:
                 at.problem = waiting
-                at.wait = at.pause = SETTLING
+                at.wait = at.pause = <int> pace[2 * waiting]
+                at.launch = pace[2 * waiting + 1]
                 at.leapt = False
                 at.moved = 0
-                at.launch = INFINITY
                 epochs[waiting] = 0
                 load(n, L, q, C + waiting * ld, c)
                 load(n, L, q, X + waiting * ld, x)
@@ -219,6 +220,8 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
                     epochs[r] = -epochs[r]
                     unfinished += 1
                 last[r] = moved[q] if at.moved == 0 else min(moved[q], <real> at.moved)
+                pace[2 * r] = at.pause
+                pace[2 * r + 1] = at.launch
                 store(n, L, q, x, X + r * ld)
                 at.problem = -1
                 running -= 1

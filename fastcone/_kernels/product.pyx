@@ -20,6 +20,7 @@ from fastcone._kernels.tables cimport ProductTable
 
 cdef enum:
     CHUNK = 512         # rows of A per pass: one panel chunk and ROWS chunks of B stay in cache
+    SLAB = 64           # problems per pass over A: their targets come from memory once
 
 
 cdef void product_lanes(Py_ssize_t m, Py_ssize_t panels, const lane* A, Py_ssize_t p,
@@ -43,16 +44,21 @@ cdef void product_lanes(Py_ssize_t m, Py_ssize_t panels, const lane* A, Py_ssize
 cdef int product(Py_ssize_t m, Py_ssize_t n, const real* A, Py_ssize_t p, const real* B,
                  Py_ssize_t ldb, real* C, real* norm2) noexcept nogil:
     """Fill C and norm2; see the head of the file. Returns 0."""
-    cdef Py_ssize_t r, panels = n * sizeof(real) // (PANEL * BYTES)
-    memset(C, 0, p * n * sizeof(real))
-    for r in range(p):
-        norm2[r] = dot[real](m, B + r * ldb, B + r * ldb)
-    if real is float:
-        product_lanes(m, panels, <const lane32*> A, p, <const lane32*> B, ldb, <lane32*> C,
-                      sizeof(float))
-    else:
-        product_lanes(m, panels, <const lane64*> A, p, <const lane64*> B, ldb, <lane64*> C,
-                      sizeof(double))
+    cdef Py_ssize_t slab, r, count, panels = n * sizeof(real) // (PANEL * BYTES)
+    cdef const real* b
+    cdef real* c
+    for slab in range((p + SLAB - 1) // SLAB):
+        b, c, count = B + slab * SLAB * ldb, C + slab * SLAB * n, min(<Py_ssize_t> SLAB,
+                                                                      p - slab * SLAB)
+        memset(c, 0, count * n * sizeof(real))
+        for r in range(count):
+            norm2[slab * SLAB + r] = dot[real](m, b + r * ldb, b + r * ldb)
+        if real is float:
+            product_lanes(m, panels, <const lane32*> A, count, <const lane32*> b, ldb, <lane32*> c,
+                          sizeof(float))
+        else:
+            product_lanes(m, panels, <const lane64*> A, count, <const lane64*> b, ldb, <lane64*> c,
+                          sizeof(double))
     return 0
 
 

@@ -20,23 +20,6 @@ cdef inline double* aligned(double* p) noexcept nogil:
     return <double*> ((<size_t> p + 63) & ~(<size_t> 63))
 
 
-cdef inline double dot(Py_ssize_t length, const double* a, const double* b) noexcept nogil:
-    """a'b"""
-    cdef lane64 part[NARROW]
-    cdef const loose64* x = <const loose64*> a
-    cdef const loose64* y = <const loose64*> b
-    cdef Py_ssize_t i, vectors = length * sizeof(double) // BYTES
-    cdef int c
-    for c in range(NARROW):
-        part[c] = zero
-    for i in range(vectors // NARROW):
-        for c in range(NARROW):
-            part[c] = part[c] + x[i * NARROW + c] * y[i * NARROW + c]
-    for i in range(vectors - vectors % NARROW, vectors):
-        part[0] = part[0] + x[i] * y[i]
-    return across((part[0] + part[1]) + (part[2] + part[3]))
-
-
 cdef inline void inner(Py_ssize_t length, Py_ssize_t count, const double* A, const double* v,
                        double* out) noexcept nogil:
     """out_i = a_i'v for `count` rows, `length` apart"""

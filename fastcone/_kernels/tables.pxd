@@ -42,12 +42,12 @@ ctypedef struct UnitsTable:
 
 ctypedef Py_ssize_t (*nnls_cd_f32)(
     Py_ssize_t n, const float* G, const float* inv, const float* weight, Py_ssize_t p,
-    const float* C, float* X, Py_ssize_t ld, const float* stop, float* last, const int* most,
-    int* epochs, float* work) noexcept nogil
+    const float* C, float* X, Py_ssize_t ld, const float* stop, double* pace, float* last,
+    const int* most, int* epochs, float* work) noexcept nogil
 ctypedef Py_ssize_t (*nnls_cd_f64)(
     Py_ssize_t n, const double* G, const double* inv, const double* weight, Py_ssize_t p,
-    const double* C, double* X, Py_ssize_t ld, const double* stop, double* last, const int* most,
-    int* epochs, double* work) noexcept nogil
+    const double* C, double* X, Py_ssize_t ld, const double* stop, double* pace, double* last,
+    const int* most, int* epochs, double* work) noexcept nogil
 ctypedef int (*nnls_report_f32)(
     Py_ssize_t n, const float* G, const float* coord, Py_ssize_t p, const float* C,
     const float* X, Py_ssize_t ld, const float* size, float rounding, float* out,

@@ -72,10 +72,12 @@ class Descent:
         stop[...] = 0
         last = scratch.take("last", (p,), dtype)
         used = scratch.take("epochs", (p,), np.intc)
+        pace = scratch.take("pace", (p, 2), np.float64)
+        pace[...] = 1  # without a limit there are no leaps
         most = scratch.take("most", (p,), np.intc)
         most[...] = self.epochs
         work = scratch.take("work", (_dispatch.nnls_work(len(self.inv), dtype),), dtype)
-        _dispatch.nnls_cd(self.G, self.inv, self.weight, C, X, stop, last, most, used, work)
+        _dispatch.nnls_cd(self.G, self.inv, self.weight, C, X, stop, pace, last, most, used, work)
 
 
 class Multiplication:

@@ -28,6 +28,11 @@ def first_limit(gram: Gram, tol: float) -> float:
     return tol * curvature / max(0.25, 0.18 * (gram.top - 1) ** 2)
 
 
+def first_pace(p: int) -> np.ndarray:
+    """Return the state of the leaps of p problems before their first epoch."""
+    return np.tile((3.0, np.inf), (p, 1))
+
+
 class Descent:
     """One block: its linear terms, its coefficients X (p, ld), its proofs.
 
@@ -49,6 +54,7 @@ class Descent:
         self.rounding = gram.rounding if gram.dtype == F64 else 0.0
         p = len(X)
         self.epochs = np.zeros(p, dtype=np.intp)
+        self.pace = first_pace(p)
         self.proof = Proof(np.full(p, np.inf), np.full(p, np.inf), np.full(p, np.inf))
 
     def prove(self, which: np.ndarray, scratch: Scratch) -> None:
@@ -92,16 +98,18 @@ class Descent:
         done, look, before = 0, FIRST_LOOK, 0
         while len(which) and not late():
             every = len(which) == len(self.X)
-            C, X = (self.linear.C, self.X) if every else (self.linear.C[which], self.X[which])
+            C, X, pace = self.linear.C, self.X, self.pace
+            if not every:
+                C, X, pace = C[which], X[which], pace[which]
             left = max_epochs - self.epochs[which]
             step = np.minimum(left, min(look - done, longest)).astype(np.intc)
             used = scratch.take("epochs", (len(which),), np.intc)
             last = scratch.take("last", (len(which),), gram.dtype)
             unfinished = _dispatch.nnls_cd(
-                gram.G, gram.inv, gram.weight, C, X, stop[which], last, step, used, work
+                gram.G, gram.inv, gram.weight, C, X, stop[which], pace, last, step, used, work
             )
             if not every:
-                self.X[which] = X
+                self.X[which], self.pace[which] = X, pace
             self.epochs[which] += np.abs(used)
             if not unfinished:
                 break

@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from fastcone._nnls.certificate import DataProof, Maps, Proof
 from fastcone._nnls.exact import Exact
 from fastcone._nnls.gram import Gram, Packed, exponent, ridge
-from fastcone._nnls.targets import F64, Linear, Targets, safe_range
+from fastcone._nnls.targets import F64, Products, Targets, safe_range
 from fastcone._threads import Scratch
 
 PROOF_BYTES = 1 << 23  # of a matrix of residuals
@@ -65,8 +65,8 @@ class SparseTargets(Targets):
         """Return targets as rows in float64, sparse if B is."""
         return self.Bt[which].astype(F64)
 
-    def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Linear:
-        """Return the scaled linear terms of the problems in `which`."""
+    def products(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Products:
+        """Return A'b and ||b|| of the problems in `which`."""
         rows = self._rows(which)
         largest = dense(abs(rows).max(axis=1)).ravel() if self.m else np.zeros(rows.shape[0])
         norm2 = square_sums(rows)
@@ -80,7 +80,7 @@ class SparseTargets(Targets):
         C = scratch.take(f"C{dtype.itemsize}", (len(norm), ld), dtype)
         C[:, self.n :] = 0
         C[:, : self.n] = dense(rows.astype(dtype) @ self.A[dtype])
-        return self.finish(which, C, norm, exponent(norm), e, self.gram.rootinv)
+        return Products(C, norm, exponent(norm), e)
 
     @functools.cached_property
     def exact_forms(self) -> tuple[Exact, ...]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +24,20 @@ from fastcone._threads import Scratch
 from fastcone._validation import check_finite
 
 F64 = np.dtype(np.float64)
+
+
+@dataclass
+class Products:
+    """What a block of targets gives, whatever the penalty.
+
+    C: (p, ld) A'b.  norm: (p,) ||b||.  e: (p,) 2^-e is taken out of both.  k: (p,) 2^-k is still
+    to be taken out.
+    """
+
+    C: np.ndarray
+    norm: np.ndarray
+    k: np.ndarray
+    e: np.ndarray
 
 
 @dataclass
@@ -51,6 +66,9 @@ class Targets:
     """
 
     known, data = True, True
+    gram: Gram
+    products: Callable[[slice, np.dtype, Scratch], Products]
+    held: dict[tuple[int, np.dtype], Products] | None = None  # products kept for other penalties
 
     def __init__(self, l1: np.ndarray, exponent: np.ndarray) -> None:
         self.l1 = l1
@@ -58,7 +76,9 @@ class Targets:
         self.exponent = exponent
 
     def with_penalty(self, l1: np.ndarray) -> Self:
-        """Return the same targets with other penalties."""
+        """Return the same targets with other penalties; all that is prepared is shared."""
+        if self.held is None:
+            self.held = {}
         other = copy.copy(self)
         other.l1, other.penalised = l1, bool(l1.any())
         return other
@@ -71,23 +91,31 @@ class Targets:
             scaled = np.ldexp(self.l1[which][:, None], self.exponent - e[:, None])
         return np.minimum(scaled, 1e150)
 
-    def finish(
-        self,
-        which: slice,
-        C: np.ndarray,
-        norm: np.ndarray,
-        k: np.ndarray,
-        e: np.ndarray,
-        rootinv: np.ndarray,
-    ) -> Linear:
-        """Return the scaled linear terms: 2^-e is taken out of C and norm before, 2^-k now."""
-        size = np.ldexp(norm, -k).astype(C.dtype, copy=False)
-        allow, e = size.copy(), e + k
+    def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Linear:
+        """Return the scaled linear terms of the problems in `which`."""
+        key = which.start, dtype
+        if self.held is None or key not in self.held:
+            made = self.products(which, dtype, scratch)
+            if self.held is not None:
+                self.held[key] = replace(made, C=made.C.copy())
+        else:
+            made = self.held[key]
+            C = scratch.take(f"C{dtype.itemsize}", made.C.shape, dtype)
+            C[...] = made.C
+            made = replace(made, C=C)
+        return self._finish(which, made)
+
+    def _finish(self, which: slice, made: Products) -> Linear:
+        """Bring products to the scaled units and subtract the penalty, in place."""
+        size = np.ldexp(made.norm, -made.k).astype(made.C.dtype, copy=False)
+        allow, e = size.copy(), made.e + made.k
         l1 = self.l1[which] if self.penalised else None
-        largest = min(1e150, float(np.finfo(C.dtype).max) ** 0.5)
+        largest = min(1e150, float(np.finfo(made.C.dtype).max) ** 0.5)
         scale = np.empty(len(self.exponent))
-        _dispatch.units_in(C, k, e, l1, self.exponent, rootinv, allow, largest, scale)
-        return Linear(C, size, allow, e)
+        _dispatch.units_in(
+            made.C, made.k, e, l1, self.exponent, self.gram.rootinv, allow, largest, scale
+        )
+        return Linear(made.C, size, allow, e)
 
 
 class DataTargets(Targets):
@@ -110,8 +138,8 @@ class DataTargets(Targets):
         copy[...] = rows
         return copy
 
-    def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Linear:
-        """Return the scaled linear terms of the problems in `which`."""
+    def products(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Products:
+        """Return A'b and ||b|| of the problems in `which`."""
         rows = self._rows(which, dtype, scratch)
         packed = self.generators.packed(dtype)
         C, norm2 = packed.product(rows, scratch, f"C{dtype.itemsize}")
@@ -124,7 +152,7 @@ class DataTargets(Targets):
             again = np.ldexp(rows[hard], -e[hard, None])
             C[hard], norm2[hard] = packed.product(again, Scratch(), "C")
         norm = np.sqrt(norm2)
-        return self.finish(which, C, norm, exponent(norm), e, self.gram.rootinv)
+        return Products(C, norm, exponent(norm), e)
 
     def scaled_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return the targets in float64 and scaled units."""
@@ -174,8 +202,8 @@ class GramTargets(Targets):
         self.p, self.terms = C.shape[1], 0
         self.ld = Packed(np.zeros((0, gram.n), dtype=gram.dtype)).ld
 
-    def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Linear:
-        """Return the scaled linear terms of the problems in `which`."""
+    def products(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Products:
+        """Return A'b and ||b|| of the problems in `which`."""
         rows = np.ldexp(self.Ct[which].astype(F64), self.exponent)
         largest = np.abs(rows * self.gram.rootinv).max(axis=1, initial=0)
         size = np.sqrt(self.norm2[which]) if self.norm2 is not None else largest
@@ -183,8 +211,7 @@ class GramTargets(Targets):
         C = scratch.take(f"C{dtype.itemsize}", (len(rows), self.ld), dtype)
         C[:, self.gram.n :] = 0
         C[:, : self.gram.n] = np.ldexp(rows, -e[:, None])
-        size = np.ldexp(size, -e)
-        return self.finish(which, C, size, np.zeros_like(e), e, self.gram.rootinv)
+        return Products(C, np.ldexp(size, -e), np.zeros_like(e), e)
 
     @functools.cached_property
     def exact_forms(self) -> tuple[Exact, ...]:
