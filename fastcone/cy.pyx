@@ -17,6 +17,7 @@ cdef extern from *:
 
 cdef enum:
     CALL_WORK = 100_000_000     # flops between two looks at the signals
+    FAR = 900                   # powers of two between prices: more, and gradients would underflow
 
 
 cdef struct Arrays:
@@ -59,6 +60,18 @@ cdef inline int exponent(double largest) noexcept nogil:
     cdef int e = 0
     frexp(largest, &e)
     return e
+
+
+cdef void set_prices(Py_ssize_t n, const double* norm, const Py_ssize_t* e,
+                     double* price) noexcept nogil:
+    """price_j = 2^e_j up to a common factor: gradients in the caller's units tell who enters."""
+    cdef Py_ssize_t j, top = 0
+    cdef bint any = False
+    for j in range(n):
+        if norm[j] > 0 and (not any or e[j] > top):
+            any, top = True, e[j]
+    for j in range(n):
+        price[j] = ldexp(1, <int> max(min(e[j] - top, <Py_ssize_t> 0), -<Py_ssize_t> FAR))
 
 
 cdef inline double times(double value, double half_unit) noexcept nogil:
@@ -146,8 +159,8 @@ cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssi
     for j in range(n):
         a.norm[j] = sqrt(a.norm[j])
         total += a.norm[j]
-        a.price[j] = ldexp(1, <int> a.e[j])
         a.l1[j] = x[j] = a.fetched[j] = 0
+    set_prices(n, a.norm, a.e, a.price)
     for i in range(m):
         total += a.target[i] - a.target[i]
     return isfinite(total)
@@ -161,14 +174,15 @@ cdef Py_ssize_t descend(Arrays* a, Py_ssize_t m, Py_ssize_t n, double* x, Py_ssi
 
 
 cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, int unit, double* x) noexcept nogil:
-    """Bring x back to the caller's units; returns ||A x - b||."""
-    cdef double total = 0
+    """Bring x back to the caller's units; returns ||A x - b|| of the x that he gets."""
+    cdef double total = 0, held
     cdef Py_ssize_t i, j
     for j in range(n):
-        for i in range(m if x[j] != 0 else 0):
-            a.target[i] -= a.columns[j * padded(m) + i] * x[j]
         x[j] = ldexp(x[j], unit - <int> a.e[j])
         total += x[j] - x[j]                    # not a number where x_j has overflowed
+        held = ldexp(x[j], <int> a.e[j] - unit)  # rounded where x_j is subnormal
+        for i in range(m if held != 0 else 0):
+            a.target[i] -= a.columns[j * padded(m) + i] * held
     for i in range(m):
         total += a.target[i] * a.target[i]
     return ldexp(sqrt(total), unit)

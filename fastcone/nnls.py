@@ -59,6 +59,8 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
         NaN or infinity, A not 2-D, b not 1-D, or sizes that do not match.
     RuntimeError
         `maxiter` steps were not enough.
+    OverflowError
+        A coefficient is beyond the range of float64.
 
     Notes
     -----
@@ -271,8 +273,9 @@ def solve_nnls_gram(
         b_norm2 = real_array("b_norm2", b_norm2, ndim=(0, 1), dtype=F64, nonnegative=True)
         b_norm2 = np.atleast_1d(b_norm2)
         check_shape("b_norm2", b_norm2, columns(C).shape[1:])
+    half = G.astype(F64) / 2
     with _threads.one_blas_thread():
-        gram = Gram.of_matrix(G.astype(F64, copy=False), l2)
+        gram = Gram.of_matrix(half + half.T, l2)  # all of G that x'Gx sees
     if gram.least < -64 * n * np.finfo(dtype).eps or np.any(G[~(G.diagonal() > 0)]):
         raise ValueError("G has a negative eigenvalue, want G = A'A")
     l1 = weights("l1", l1, columns(C).shape[1])

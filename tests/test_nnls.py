@@ -245,6 +245,20 @@ def test_batch_order_layout_and_threads_change_no_bit(level, dtype, rng):
         assert np.array_equal(alone.x, whole.x[:, r]) and alone.gap == whole.gap[r]
 
 
+@pytest.mark.parametrize("kind", ["dense", "sparse A", "sparse B", "both"])
+def test_a_gap_proved_from_the_data_does_not_feel_its_neighbours(rng, kind):
+    A, B = rng.random((21, 38)), rng.random((21, 300))
+    A, B = A * (A < 0.4), B * (B < 0.6)
+    A = scipy.sparse.csr_array(A) if kind in ("sparse A", "both") else A
+    B = scipy.sparse.csc_array(B) if kind in ("sparse B", "both") else B
+    whole = solve_nnls(A, B, tol=1e-16)
+    assert not whole.converged.any()
+    for which in (slice(0, 1), slice(7, 20), slice(100, 300)):
+        some = solve_nnls(A, B[:, which], tol=1e-16)
+        assert np.array_equal(some.x, whole.x[:, which])
+        assert np.array_equal(some.gap, whole.gap[which])
+
+
 KINDS = ["read-only", "strided", "big-endian", "integer", "list", "memmap"]
 
 
@@ -378,6 +392,14 @@ def test_bad_gram_input_is_named(wrong, message):
 # --- what once went wrong --------------------------------------------------------------------
 
 
+def test_only_the_symmetric_part_of_a_gram_matrix_counts():
+    G, c = np.array([[1e8, 60.0], [-40.0, 1.0]]), np.array([1e4, 2.0])
+    for method in ("auto", "cd", "active_set"):
+        solution = solve_nnls_gram(G, c, b_norm2=10.0, method=method)
+        symmetric = solve_nnls_gram((G + G.T) / 2, c, b_norm2=10.0, method=method)
+        assert solution.converged and np.array_equal(solution.x, symmetric.x)
+
+
 def test_gram_says_nothing_it_cannot_know(rng):
     A, b = rng.random((6, 3)), rng.random(6)
     G, c = A.T @ A, A.T @ b
@@ -401,6 +423,16 @@ def test_a_senseless_start_does_no_harm(rng, dtype, start):
     assert solution.converged.all() and np.isfinite(solution.x).all()
     with pytest.raises(ValueError, match="x0 holds inf"):
         solve_nnls(A.astype("f4"), B.astype("f4"), x0=np.full((5, 9), 1e300))
+
+
+@pytest.mark.parametrize("l1", [0.1, 1e300])
+@pytest.mark.parametrize("scale", [1e-160, 1e-250])
+@pytest.mark.parametrize("method", ["auto", "cd"])
+def test_a_start_does_not_hide_in_a_penalty_beyond_the_scaled_range(rng, l1, scale, method):
+    A, b = rng.random((5, 3)) * scale, rng.random(5)
+    solution = solve_nnls(A, b, l1=l1, x0=np.full(3, 60.0), method=method)
+    assert solution.converged and np.all(solution.x == 0)
+    assert solution.objective == pytest.approx(b @ b / 2)
 
 
 def test_what_is_proved_is_what_the_caller_gets(rng):
@@ -456,3 +488,27 @@ def test_limits_beyond_a_c_integer(rng):
         solve_nnls(A * 1e-160, b, l2=1e150)
     with pytest.raises(ValueError, match="B holds inf"):
         solve_nnls(A, b.astype(np.longdouble) * np.longdouble("1e4000"))
+
+
+@pytest.mark.parametrize("seed", [11714, 13041, 13180, 18173, 26382])
+def test_several_generators_at_once_do_not_go_round_in_a_circle(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((22, 14)) @ rng.random((14, 20))
+    b = A @ (rng.random(20) * (rng.random(20) < 0.5))
+    _, rnorm = fastcone.nnls(A, b, maxiter=200)
+    assert rnorm <= 1e-12 * np.linalg.norm(b)
+    assert solve_nnls(A, b, method="active_set").converged
+
+
+def test_rnorm_is_that_of_an_x_rounded_to_subnormal_numbers(rng):
+    A, b = rng.random((8, 4)), rng.random(8)
+    x, rnorm = fastcone.nnls(A * 1e200, b * 1e-123)
+    true = np.sqrt(2 * objective(A, b, x * 1e200 * 1e123))
+    assert 0 < x.max() < 1e-322
+    assert rnorm * 1e123 == pytest.approx(true, rel=1e-12)
+
+
+def test_generators_of_subnormal_numbers_enter_like_others(rng):
+    A, b = rng.integers(0, 30, (8, 4)).astype(float), rng.random(8)
+    x, _ = fastcone.nnls(A * 5e-324, b * 1e-300)
+    assert np.array_equal(x * 5e-324, fastcone.nnls(A, b * 1e-300)[0])

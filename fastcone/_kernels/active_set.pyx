@@ -283,22 +283,34 @@ cdef Py_ssize_t enter_best(Factors* f, Py_ssize_t most) noexcept nogil:
     return tried
 
 
+cdef double height(Factors* f) noexcept nogil:
+    """The objective at the minimiser on P, from r"""
+    cdef double total = dot(f.ld, f.r, f.r) / 2
+    cdef Py_ssize_t i
+    for i in range(f.k if f.penalised else 0):
+        total += f.l1[f.P[i]] * f.x[f.P[i]]
+    return total
+
+
 cdef Py_ssize_t approach(Factors* f, const double* price, double* open, Py_ssize_t* trust,
-                         Py_ssize_t max_steps) noexcept nogil:
+                         double* least, Py_ssize_t max_steps) noexcept nogil:
     """Grow the support by several generators a step; returns the entries tried.
 
-    As many enter at once as have entered before, less three for every one that had to leave
+    As many enter at once as have entered before, less two for every one that had to leave
     (`trust`): where supports only grow, few gradients are needed, and elsewhere none enters in
-    vain. Nothing is proved here, nor undone; trust becomes -1 when there is no more to gain.
+    vain. Nothing is proved here, nor undone; trust becomes -1 when there is no more to gain, or
+    when a step neither lowered the objective below its `least` nor cost trust: in exact arithmetic
+    none does that, and with rounding the steps could go round in a circle.
     """
-    cdef Py_ssize_t k, tried, steps = 0
+    cdef Py_ssize_t k, tried, before, steps = 0
+    cdef double found
     while steps < max_steps:
         reopen(f, open)
         score(f, price, open)
         if largest(f.n, f.w) < 0 or f.k == f.m:
             trust[0] = -1
             return steps
-        k = f.k
+        k, before = f.k, trust[0]
         tried = max(1, min(BATCH, trust[0] - PROOF)) if f.m >= f.n else 1
         tried = enter_best(f, min(tried, max_steps - steps))
         steps += tried
@@ -309,10 +321,16 @@ cdef Py_ssize_t approach(Factors* f, const double* price, double* open, Py_ssize
         minimise(f)
         k = f.k
         settle(f)
-        trust[0] = max(0, trust[0] - 3 * (k - f.k))
+        trust[0] = max(0, trust[0] - 2 * (k - f.k))
         if f.k < k or f.penalised:
             residual(f)
             project(f)
+        found = height(f)
+        if found < least[0]:
+            least[0] = found
+        elif trust[0] >= before:
+            trust[0] = -1
+            return steps
     return steps
 
 
@@ -328,7 +346,8 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, doubl
     cdef Py_ssize_t j, steps = 0
     cdef double* open                           # 1 where a generator may enter, else 0
     cdef double* kept                           # x before a step
-    cdef double* state                          # the objective, in a resumed call too
+    cdef double* state                          # the objective, the least while approaching; kept
+    cdef double objective
     f.m, f.n, f.ld = m, n, (m + 7) // 8 * 8
     f.rows, f.columns, f.fetched, f.norm, f.fuzz = rows, columns, fetched, norm, fuzz
     f.l1, f.x, f.penalised = l1, x, False
@@ -344,11 +363,15 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, doubl
         begin(&f, b, before)
         trust[0] = 0
     if trust[0] >= 0:
-        residual(&f)
+        objective = residual(&f)
+        if not resume:
+            state[0] = objective
         project(&f)
-        steps = approach(&f, price, open, trust, max_steps)
+        steps = approach(&f, price, open, trust, state, max_steps)
         reopen(&f, open)
-        state[0] = residual(&f)
+        objective = residual(&f)
+        if trust[0] < 0:
+            state[0] = objective
     elif resume:
         residual(&f)
     for steps in range(steps, max_steps + 1):
@@ -357,8 +380,7 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, doubl
         score(&f, price, open)
         j = largest(n, f.w)
         if j < 0:
-            residual(&f)
-            refine(&f, state[0])
+            refine(&f, residual(&f))
             return steps
         if steps < max_steps:
             state[0] = advance(&f, j, state[0], open, kept, before)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Products with the rows of a matrix, float64, at any address: the algebra of the exact solver.
 
-as `length` is a multiple of 8. In `gradient` the lanes are columns. Every sum has one order.
-as `length` is a multiple of 8. In `gradient` they are columns. Every sum has one order per level.
+The lanes of a vector are entries of a row, whole vectors of them as `length` is a multiple of 8. In
+`gradient` they are columns. Every sum has one order per level.
 """
 
 from fastcone._kernels.dense cimport across, zero

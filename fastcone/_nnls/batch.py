@@ -14,7 +14,7 @@ from fastcone._nnls.descent import CALL_WORK, FIRST_LOOK, Descent
 from fastcone._nnls.exact import Exact
 from fastcone._nnls.gram import Gram, rescale
 from fastcone._nnls.sparse import SparseTargets
-from fastcone._nnls.targets import F64, DataTargets, GramTargets
+from fastcone._nnls.targets import F64, DataTargets, GramTargets, largest_penalty
 from fastcone._threads import Scratch
 from fastcone.result import Solution
 
@@ -132,6 +132,8 @@ class Batch:
         if started:
             held = self.X[which].astype(gram.dtype, copy=False)
             X[:, : gram.n] = rescale(held, -gram.exponent, -linear.exponent)
+            if self.targets.penalised:  # what the cut takes from a penalty, no start may hide
+                X[linear.C + largest_penalty(gram.dtype) / 2 < 0] = 0
         return Descent(gram, linear, X, self.targets, self.dtype, self.size)
 
     def _descend(self, block: Descent, scratch: Scratch, *, started: bool) -> None:

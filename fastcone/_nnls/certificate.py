@@ -151,7 +151,8 @@ class DataProof:
             low = np.where(gram.used, gram.low, 1.0)
             s = np.where(gram.used, -lo / low, 0).max(axis=1, initial=0)
             gain = np.einsum("ij,ij->i", X, g + in_g)
-            bounds.append(np.maximum(gain, 0) + s * (X @ gram.high) + s**2 * gram.shift2 / 2)
+            mass = np.einsum("ij,j->i", X, gram.high)  # not BLAS: its bits depend on the batch
+            bounds.append(np.maximum(gain, 0) + s * mass + s**2 * gram.shift2 / 2)
         with np.errstate(over="ignore", under="ignore"):
             scale = np.ldexp(1.0, gram.exponent)
             worst = np.maximum(np.minimum(X * scale, g / scale), -g / scale)

@@ -59,6 +59,11 @@ def safe_range(dtype: np.dtype) -> tuple[float, float]:
     return (1e-250, 1e250) if dtype == F64 else (1e-28, 1e28)
 
 
+def largest_penalty(dtype: np.dtype) -> float:
+    """Return the scaled penalty beyond which one is cut: far more than any coefficient can earn."""
+    return min(1e150, float(np.finfo(dtype).max) ** 0.5)
+
+
 class Targets:
     """What all sources share: the penalty in scaled units.
 
@@ -89,7 +94,7 @@ class Targets:
             return np.zeros((len(e), len(self.exponent)))
         with np.errstate(over="ignore", under="ignore"):
             scaled = np.ldexp(self.l1[which][:, None], self.exponent - e[:, None])
-        return np.minimum(scaled, 1e150)
+        return np.minimum(scaled, largest_penalty(F64))
 
     def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Linear:
         """Return the scaled linear terms of the problems in `which`."""
@@ -110,7 +115,7 @@ class Targets:
         size = np.ldexp(made.norm, -made.k).astype(made.C.dtype, copy=False)
         allow, e = size.copy(), made.e + made.k
         l1 = self.l1[which] if self.penalised else None
-        largest = min(1e150, float(np.finfo(made.C.dtype).max) ** 0.5)
+        largest = largest_penalty(made.C.dtype)
         scale = np.empty(len(self.exponent))
         _dispatch.units_in(
             made.C, made.k, e, l1, self.exponent, self.gram.rootinv, allow, largest, scale
