@@ -13,7 +13,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-KERNELS = ("product", "units", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf")
+KERNELS = ("product", "units", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf", "kl", "sparse")
 LEVELS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
 CFLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
 DIRECTIVES = {
@@ -67,7 +67,7 @@ def kernels(level: str) -> list[Extension]:
 
 def plain() -> list[Extension]:
     """The modules compiled once, for the lowest level: the dispatch and the cimport surface."""
-    names = ("fastcone._dispatch", "fastcone.cy")
+    names = ("fastcone._dispatch", "fastcone._dispatch_sparse", "fastcone.cy")
     return cythonize(
         [extension(name, name.replace(".", "/") + ".pyx", []) for name in names],
         build_dir="build/cython/plain",

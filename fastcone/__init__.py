@@ -10,17 +10,20 @@ from typing import Any
 
 from fastcone._config import show_config
 from fastcone.cone import Cone, Projection
-from fastcone.nmf import nmf
+from fastcone.nmf import Checkpoint, nmf
 from fastcone.nnlad import solve_nnlad
 from fastcone.nnls import nnls, nnls_path, solve_nnls, solve_nnls_gram
+from fastcone.online import OnlineNMF
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Checkpoint",
     "Cone",
     "ConvergenceError",
     "NMFResult",
+    "OnlineNMF",
     "Projection",
     "Solution",
     "nmf",

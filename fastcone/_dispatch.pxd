@@ -2,7 +2,8 @@
 """The tables of the level in use, for `fastcone.cy`."""
 
 from fastcone._kernels.tables cimport (
-    ActiveSetTable, NMFTable, NNLADProofTable, NNLADTable, NNLSTable, ProductTable, UnitsTable,
+    ActiveSetTable, KLTable, NMFTable, NNLADProofTable, NNLADTable, NNLSTable, ProductTable,
+    SparseTable, UnitsTable,
 )
 
 cdef const ProductTable* _product
@@ -12,5 +13,7 @@ cdef const ActiveSetTable* _active_set
 cdef const NNLADTable* _nnlad
 cdef const NNLADProofTable* _nnlad_proof
 cdef const NMFTable* _nmf
+cdef const KLTable* _kl
+cdef const SparseTable* _sparse
 
 cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil

@@ -32,7 +32,7 @@ cdef extern from *:
     const char* compiler "__VERSION__"
 
 LEVELS = ("base", "v3", "v4")
-KERNELS = ("product", "units", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf")
+KERNELS = ("product", "units", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf", "kl", "sparse")
 
 _level = None
 
@@ -61,7 +61,7 @@ def built_levels():
 
 def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
-    global _product, _units, _nnls, _active_set, _nnlad, _nnlad_proof, _nmf, _level
+    global _product, _units, _nnls, _active_set, _nnlad, _nnlad_proof, _nmf, _kl, _sparse, _level
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
     if level not in built_levels():
@@ -81,6 +81,9 @@ def use(level):
         _module("nnlad_proof", level).table, "fastcone.NNLADProofTable")
     _nmf = <const NMFTable*> PyCapsule_GetPointer(
         _module("nmf", level).table, "fastcone.NMFTable")
+    _kl = <const KLTable*> PyCapsule_GetPointer(_module("kl", level).table, "fastcone.KLTable")
+    _sparse = <const SparseTable*> PyCapsule_GetPointer(
+        _module("sparse", level).table, "fastcone.SparseTable")
     _level = level
 
 
@@ -317,47 +320,76 @@ def nmf_outer_work(Py_ssize_t p, Py_ssize_t n, dtype):
 
 
 def nmf_entries(str loss, const real[:, ::1] X, const real[:, ::1] Y, const real[:, ::1] weight,
-                real least, real[:, ::1] out, real[::1] value):
-    """The entries of a loss: value_r, and in `out` (which may be Y) w x / y (kl) or w y (square).
+                real least, double beta, real[:, ::1] P, real[:, ::1] Q, real[::1] value):
+    """The entries of a loss: value_r, and P, Q (which may be Y): see the kernel's head.
 
-    X (p, m), Y and out (p, ld >= m), weight (p, >= m), or (1, >= m) for one row that serves all.
+    X (p, m), Y, P, Q (p, ld >= m), weight (p, >= m), or (1, >= m) for one row that serves all.
     """
     cdef Py_ssize_t p = X.shape[0], m = X.shape[1], ldy = Y.shape[1], ldw = weight.shape[1]
-    assert Y.shape[0] == p and m <= ldy and out.shape[0] == p and out.shape[1] == ldy
+    assert Y.shape[0] == p and m <= ldy and Q.shape[0] == p and Q.shape[1] == ldy
+    assert P.shape[0] == p and P.shape[1] == ldy
     assert value.shape[0] == p and m <= ldw and weight.shape[0] in (1, p)
     if p == 0 or m == 0:
         value[:] = 0
         return
     if weight.shape[0] == 1:
         ldw = 0
-    cdef bint kl = loss == "kl"
+    cdef int which = ("square", "kl", "is", "beta").index(loss)
     with nogil:
         if real is float:
-            (_nmf.kl_f32 if kl else _nmf.square_f32)(
-                m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw, least,
-                &out[0, 0], &value[0])
+            _nmf.entries_f32[which](
+                m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw, least, beta, &P[0, 0],
+                &Q[0, 0], &value[0])
         else:
-            (_nmf.kl_f64 if kl else _nmf.square_f64)(
-                m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw, least,
-                &out[0, 0], &value[0])
+            _nmf.entries_f64[which](
+                m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw, least, beta, &P[0, 0],
+                &Q[0, 0], &value[0])
 
 
-def nmf_mu(str loss, Py_ssize_t n, real[:, ::1] H, const real[:, ::1] num,
-           const real[:, ::1] den, real l1, real l2, real floor):
+def nmf_mu(str kind, Py_ssize_t n, real[:, ::1] H, const real[:, ::1] num,
+           const real[:, ::1] den, real l1, real l2, real floor, double gamma=1):
     """One multiplicative step on the first n entries of every row of H; den (p, ld) or (1, ld)."""
     cdef Py_ssize_t p = H.shape[0], ld = H.shape[1], ldd = ld if den.shape[0] == p else 0
     assert n <= ld and num.shape[0] == p and num.shape[1] == ld
     assert den.shape[0] in (1, p) and den.shape[1] == ld
     if p == 0 or n == 0:
         return
-    cdef bint kl = loss == "kl"
+    cdef int which = ("root", "ratio", "power").index(kind)
     with nogil:
         if real is float:
-            (_nmf.mu_kl_f32 if kl else _nmf.mu_square_f32)(
-                n, p, ld, &H[0, 0], &num[0, 0], &den[0, 0], ldd, l1, l2, floor)
+            _nmf.steps_f32[which](
+                n, p, ld, &H[0, 0], &num[0, 0], &den[0, 0], ldd, l1, l2, floor, gamma)
         else:
-            (_nmf.mu_kl_f64 if kl else _nmf.mu_square_f64)(
-                n, p, ld, &H[0, 0], &num[0, 0], &den[0, 0], ldd, l1, l2, floor)
+            _nmf.steps_f64[which](
+                n, p, ld, &H[0, 0], &num[0, 0], &den[0, 0], ldd, l1, l2, floor, gamma)
+
+
+def kl(Py_ssize_t k, const real[:, ::1] X, const real[:, ::1] W, const real[::1] den,
+       real[:, ::1] H, real[:, ::1] C, int stages, real l1, real l2, real floor, real least,
+       real[::1] loss, real[::1] work, Py_ssize_t[::1] index):
+    """The losses of a block at H; stages > 0: H stepped; stages > 1: its sums added to C."""
+    cdef Py_ssize_t p = X.shape[0], m = X.shape[1], n = W.shape[1]
+    assert H.shape[0] == p and H.shape[1] == n and W.shape[0] >= m and k <= n
+    assert n % (2 * _product.bytes // <Py_ssize_t> sizeof(real)) == 0
+    assert den.shape[0] == n and loss.shape[0] == p
+    assert stages < 2 or (C.shape[0] >= m and C.shape[1] == n)
+    assert work.shape[0] >= kl_work(m, n, sizeof(real)) and index.shape[0] >= m + _nmf.rows
+    if p == 0 or m == 0 or n == 0:
+        loss[:] = 0
+        return
+    cdef real* sums = &C[0, 0] if stages > 1 else NULL
+    with nogil:
+        if real is float:
+            _kl.f32(m, n, k, p, &X[0, 0], &W[0, 0], &den[0], &H[0, 0], sums, stages, l1, l2, floor,
+                    least, &loss[0], &work[0], &index[0])
+        else:
+            _kl.f64(m, n, k, p, &X[0, 0], &W[0, 0], &den[0], &H[0, 0], sums, stages, l1, l2, floor,
+                    least, &loss[0], &work[0], &index[0])
+
+
+cpdef Py_ssize_t kl_work(Py_ssize_t m, Py_ssize_t n, Py_ssize_t itemsize):
+    """Numbers of work space `kl` needs; its index needs m + 8."""
+    return (2 * m + 2 * n + 2 * _nmf.rows) * (2 * _product.bytes // itemsize) + n + m
 
 
 use(os.environ.get("FASTCONE_LEVEL") or max(built_levels(), key=LEVELS.index))

@@ -7,7 +7,8 @@ Layout, all integers little-endian::
     4 bytes    version, unsigned; this code writes and reads version 1
     4 bytes    length of the header, unsigned, at most 1 MB
     32 bytes   SHA-256 of the 16 bytes above and of the header
-    header     JSON, UTF-8: {"kind": str, "arrays": [{"name", "dtype", "shape", "sha256"}, ...]}
+    header     JSON, UTF-8: {"kind": str, "arrays": [{"name", "dtype", "shape", "sha256"}, ...]},
+               and "notes", an object of the writer's, if there are any
     arrays     raw, C order, dtype "<f4" or "<f8", one after the other, nothing between or after
 
 Nothing in the file is executed, and no length in it is believed: the sizes that the header states
@@ -45,7 +46,12 @@ _DTYPES = ("<f4", "<f8")
 Array = npt.NDArray[Any]
 
 
-def write_model(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, Array]) -> None:
+def write_model(
+    path: str | os.PathLike[str],
+    kind: str,
+    arrays: Mapping[str, Array],
+    notes: Mapping[str, Any] | None = None,
+) -> None:
     """Write float32 or float64 `arrays` to `path`, which holds the old file or the new one."""
     target = _checked_path(path)
     disk = {name: _as_on_disk(array) for name, array in arrays.items()}
@@ -58,7 +64,8 @@ def write_model(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, Ar
         }
         for name, array in disk.items()
     ]
-    header = json.dumps({"kind": kind, "arrays": entries}).encode()
+    content = {"kind": kind, "arrays": entries} | ({"notes": notes} if notes else {})
+    header = json.dumps(content).encode()
     fixed = _FIXED.pack(MAGIC, VERSION, len(header))
     digest = hashlib.sha256(fixed + header).digest()
     with _atomic_file(target) as file:
@@ -69,6 +76,11 @@ def write_model(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, Ar
 
 def read_model(path: str | os.PathLike[str], kind: str) -> dict[str, Array]:
     """Return the arrays of a model file of that kind, or raise ValueError naming the path."""
+    return read_noted(path, kind)[0]
+
+
+def read_noted(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the arrays of a model file and its notes."""
     source = _checked_path(path)
     if not stat.S_ISREG(os.stat(source).st_mode):
         raise ValueError(f"path must name a regular file, found {source!r}")
@@ -79,8 +91,8 @@ def read_model(path: str | os.PathLike[str], kind: str) -> dict[str, Array]:
             raise ValueError(f"path {source!r} is not a sound model file: {error}") from error
 
 
-def _read(file: BufferedReader, kind: str) -> dict[str, Array]:
-    entries, start = _read_header(file, kind)
+def _read(file: BufferedReader, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    entries, notes, start = _read_header(file, kind)
     wanted = start + sum(int(dtype[-1]) * math.prod(shape) for _, dtype, shape, _ in entries)
     found = os.fstat(file.fileno()).st_size
     if wanted != found:
@@ -92,13 +104,13 @@ def _read(file: BufferedReader, kind: str) -> dict[str, Array]:
         if hashlib.sha256(_raw(array)).hexdigest() != checksum:
             raise ValueError(f"array {name!r} does not match its checksum")
         arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return arrays
+    return arrays, notes
 
 
 def _read_header(
     file: BufferedReader, kind: str
-) -> tuple[list[tuple[str, str, tuple[int, ...], str]], int]:
-    # The entries (name, dtype, shape, checksum) and the position of the first array.
+) -> tuple[list[tuple[str, str, tuple[int, ...], str]], dict[str, Any], int]:
+    # The entries (name, dtype, shape, checksum), the notes, the position of the first array.
     fixed = file.read(_FIXED.size)
     if len(fixed) < _FIXED.size or not fixed.startswith(MAGIC):
         raise ValueError(f"it does not begin with {MAGIC!r}")
@@ -112,7 +124,7 @@ def _read_header(
         raise ValueError("its header does not match its checksum")
     try:
         content = json.loads(header)
-        found = content["kind"]
+        found, notes = content["kind"], dict(content.get("notes", {}))
         entries = [
             (entry["name"], entry["dtype"], tuple(entry["shape"]), entry["sha256"])
             for entry in content["arrays"]
@@ -128,7 +140,7 @@ def _read_header(
         names.add(name)
         if dtype not in _DTYPES or any(type(n) is not int or n < 1 for n in shape):
             raise ValueError(f"array {name!r:.50} has no valid dtype and shape")
-    return entries, _FIXED.size + _DIGEST + length
+    return entries, notes, _FIXED.size + _DIGEST + length
 
 
 def _as_on_disk(array: Array) -> Array:

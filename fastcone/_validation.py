@@ -120,13 +120,14 @@ def check_finite(
         raise ValueError(f"{name} holds {array[first]} at {place}, want {wanted}")
 
 
-def check_nonnegative(name: str, array: np.ndarray) -> None:
-    """Raise ValueError at the first negative entry; NaN passes."""
+def check_nonnegative(name: str, array: np.ndarray, *, origin: tuple[int, ...] = ()) -> None:
+    """Raise ValueError at the first negative entry; NaN passes; `origin` as in `check_finite`."""
     with np.errstate(invalid="ignore"):
         bad = array < 0
     if bad.any():
         first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), array.shape))
-        raise ValueError(f"{name} holds {array[first]} at {first}, want no negative entries")
+        place = tuple(i + o for i, o in zip(first, origin, strict=True)) if origin else first
+        raise ValueError(f"{name} holds {array[first]} at {place}, want no negative entries")
 
 
 def check_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 
 from fastcone._modelfile import read_model, write_model
 from fastcone._rows import Array, Loss, filled, groups, narrowed, row_norms
@@ -114,7 +115,13 @@ class Cone:
 
     @classmethod
     def fit(
-        cls, X: npt.ArrayLike, rank: int, *, mask: npt.ArrayLike | None = None, **options: Any
+        cls,
+        X: Any,
+        rank: int,
+        *,
+        mask: npt.ArrayLike | None = None,
+        weights: npt.ArrayLike | None = None,
+        **options: Any,
     ) -> Cone:
         """Train a cone: ``W`` of the factorisation ``X' ~ W H`` found by `fastcone.nmf`.
 
@@ -123,13 +130,15 @@ class Cone:
 
         Parameters
         ----------
-        X : array_like, shape (N, m)
-            Non-negative samples as rows.
+        X : array_like or sparse matrix, shape (N, m)
+            Non-negative samples as rows; a sparse or memory-mapped one is never copied as a whole.
         rank : int
             Number of generators ``d``.
         mask : array_like of bool, shape (N, m), optional
             True where `X` is known, with samples as rows like `X`; the rest may be NaN. The solver
             is then "mu", the one of `nmf` that takes a mask.
+        weights : array_like, shape (N, m), optional
+            Weight >= 0 of each entry of `X`; where it is 0, `X` may be NaN. The solver as above.
         **options
             The keywords of `fastcone.nmf`: loss, solver, l1_W, l1_H, max_iter, random_state, ...
 
@@ -147,13 +156,24 @@ class Cone:
         >>> cone.W.shape, bool(np.all(cone.distance(X) < 1e-6))
         ((4, 1), True)
         """
-        samples = real_array("X", X, ndim=(2,), finite=mask is None)
+        alike = mask is None and weights is None
+        if alike and (issparse(X) or isinstance(X, np.memmap)):
+            return cls(nmf(X.T, rank, **options).W)
+        samples = real_array("X", X, ndim=(2,), finite=alike)
+        if not alike:
+            options.setdefault("solver", "mu")
         if mask is not None:
             known = boolean_array("mask", mask)
             check_shape("mask", known, samples.shape)
-            options.setdefault("solver", "mu")
-            samples, options["mask"] = filled("X", samples, known), known.T
-        check_nonnegative("X", samples)
+            options["mask"] = known.T
+            if weights is None:
+                samples = filled("X", samples, known)
+        if weights is not None:
+            trust = real_array("weights", weights, ndim=(2,), nonnegative=True)
+            check_shape("weights", trust, samples.shape)
+            options["weights"] = trust.T
+        else:
+            check_nonnegative("X", samples)
         return cls(nmf(samples.T, rank, **options).W)
 
     def project(

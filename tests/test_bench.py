@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The benchmark's own peers and yardsticks are right, and its tables render from a tiny run."""
 
+import itertools
 import json
+import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,7 +13,18 @@ import scipy.optimize
 
 pytest.importorskip("sklearn")
 bench = pytest.importorskip("bench.__main__", reason="the benchmarks are not beside this checkout")
-from bench import contest, data, growth, relaxometry, single, threads, timing  # noqa: E402
+from bench import (  # noqa: E402
+    contest,
+    curves,
+    data,
+    growth,
+    references,
+    relaxometry,
+    single,
+    threads,
+    timing,
+)
+from bench.nmf import error_of  # noqa: E402
 from bench.solvers import certified_, fastcone_, fnnls_, pivoting_  # noqa: E402
 
 
@@ -146,3 +160,22 @@ def test_the_readme_is_renewed_between_its_markers(tmp_path):
     bench.renew(page, "new")
     assert page.read_text() == f"before\n{bench.BEGIN}\nnew\n{bench.END}\nafter\n"
     assert bench.BEGIN in (Path(bench.__file__).parents[1] / "README.md").read_text()
+
+
+@pytest.mark.parametrize("run", [references.hals, references.pivoting])
+def test_a_plain_training_reference_descends_to_a_fit(run, rng):
+    X = rng.random((40, 3)) @ rng.random((3, 20))
+    W, H = rng.random((20, 3)), rng.random((3, 40))
+    errors = [error_of(X, *factors) for factors in itertools.islice(run(X, W, H), 300)]
+    assert np.all(np.diff(errors) <= 1e-12) and errors[-1] < 1e-2
+
+
+def test_curves_of_training_are_drawn(monkeypatch, capsys, tmp_path):
+    figure = tmp_path / "curves.svg"
+    sizes = f"--columns 60 --rank 3 --seconds 0.05 --figure {figure} --out {tmp_path}"
+    monkeypatch.setattr(sys, "argv", ["curves", *sizes.split()])
+    curves.main()
+    assert "scikit-learn cd" in capsys.readouterr().out and (tmp_path / "curves.json").exists()
+    paths = ElementTree.fromstring(figure.read_text()).iter("{http://www.w3.org/2000/svg}path")
+    drawn = [path.get("d") for path in paths if path.get("clip-path")]
+    assert len(drawn) == len(curves.COLOURS) and not any("nan" in d for d in drawn)

@@ -9,23 +9,26 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "fastcone"
 FLOORS = [  # the first pattern that matches a module's name gives its floor
     (r"_kernels(\..*)?", 1),
-    (r"_validation|_threads|_panels|_dispatch|_config|cy", 2),
-    (r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?|nnls|nnlad|nmf", 3),
-    (r"_modelfile|_stencils|_rows|operators|cone", 4),
+    (r"_validation|_threads|_panels|_dispatch|_dispatch_sparse|_config|_modelfile|cy", 2),
+    (r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?|nnls|nnlad|nmf|online", 3),
+    (r"_stencils|_rows|operators|cone", 4),
     (r"tasks(\..*)?", 5),
     (r"cli|study(\..*)?|sklearn|dask|__main__", 6),
 ]
 BESIDE = [  # imports allowed on one floor: from, to
     (r"_kernels\..*", r"_kernels\.(lanes|tables|sums|dense|span|vertex|basis|edges|factors)"),
+    (r"_kernels\..*", r"_kernels\.(panels|divergence|steps)"),
     (r"_threads", r"_validation"),
     (r"_config|_panels", r"_threads|_dispatch"),
-    (r"cy", r"_dispatch"),
+    (r"cy|_dispatch_sparse", r"_dispatch"),
     (r"_(nnls|nnlad|nmf)(\..*)?|nnls|nnlad|nmf", r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?"),
-    (r"operators|cone", r"_modelfile|_stencils|_rows|operators"),
+    (r"online", r"nmf|_nmf\..*"),
+    (r"operators|cone", r"_stencils|_rows|operators"),
     (r"tasks\..*", r"tasks\..*"),
     (r"tasks", r"tasks\..*"),
     (r"cli|study(\..*)?|__main__", r"cli|study(\..*)?"),
 ]
+TWINS = ("reference", "reference_nmf")  # the twins: for tests alone
 IMPORT = re.compile(
     r"^\s*(?:from\s+(fastcone[\w.]*)\s+c?import\s+(\([^)]*\)|.*)|c?import\s+(fastcone[\w.]*))", re.M
 )
@@ -59,12 +62,12 @@ def complaints(sources):
             elif target.startswith("green"):
                 if not re.fullmatch(r"cli|study(\..*)?", name):
                     yield f"{name} imports {target}"
-            elif name in ("", "reference"):
+            elif name in ("", *TWINS):
                 if target.startswith(("study", "cli", "sklearn", "dask")):
                     yield f"the package imports its face {target}"
             elif floor[name] is None:
                 yield f"{name} stands on no floor"
-            elif target == "reference" or floor.get(target) is None:
+            elif target in TWINS or floor.get(target) is None:
                 yield f"{name} imports {target or 'the package'}"
             elif not (floor[target] < floor[name] or same or target == name):
                 yield f"{name} (floor {floor[name]}) imports {target} (floor {floor[target]})"

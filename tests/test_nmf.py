@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Training: equal to its twin, never uphill, right on hard data, the same bits for any threads."""
+"""Training: equal to its twin, never uphill, the same bits for any threads.
+
+Losses beyond the squared error and masks: test_nmf_losses.py; hard data: test_nmf_hard.py.
+"""
 
 import signal
 import threading
@@ -8,6 +11,7 @@ import warnings
 
 import numpy as np
 import pytest
+from factorisations import KL, NAMES, PENALTIES, SQUARE, WAYS, instance, objective, twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import non_negative_factorization
@@ -15,38 +19,12 @@ from sklearn.decomposition._nmf import _initialize_nmf
 from sklearn.exceptions import ConvergenceWarning
 
 import fastcone
-from fastcone import nmf, reference
-from fastcone._nmf import gram
+from fastcone import nmf
+from fastcone._nmf import gram, momentum
 from fastcone._nmf.inputs import Options, data, scaled
 from fastcone._nmf.start import leading_pairs
 
-SQUARE, KL = "frobenius", "kullback-leibler"
-WAYS = [(SQUARE, "cd"), (SQUARE, "mu"), (KL, "mu")]
 ways = pytest.mark.parametrize("loss, solver", WAYS, ids=lambda value: value[:9])
-PENALTIES = [(0, 0, 0, 0), (0.3, 0.2, 0, 0), (0, 0, 0.5, 0.1), (0.1, 0.4, 0.2, 0.3)]
-NAMES = ("l1_W", "l1_H", "l2_W", "l2_H")
-
-
-def instance(rng, m=23, N=41, k=4, dtype=float):
-    """Data with zeros, and a positive start."""
-    X = rng.gamma(0.5, 1, (m, N)) * (rng.random((m, N)) < 0.8)
-    return tuple(a.astype(dtype) for a in (X, rng.random((m, k)) + 0.1, rng.random((k, N)) + 0.1))
-
-
-def objective(loss, X, W, H, known=1.0, penalties=(0, 0, 0, 0)):
-    kind = "kl" if loss == KL else "square"
-    return reference.nmf_objective(
-        kind, X.astype(float), W.astype(float), H.astype(float), known, penalties
-    )
-
-
-def twin(loss, solver, X, W, H, known=1.0, penalties=(0, 0, 0, 0)):
-    """One iteration in plain NumPy."""
-    if solver == "cd":
-        epochs = (gram.EPOCHS_H, gram.EPOCHS_W)
-        return reference.nmf_cd_iteration(X, W, H, penalties, epochs)
-    kind = "kl" if loss == KL else "square"
-    return reference.nmf_mu_iteration(kind, X, W, H, known, penalties)
 
 
 # --- iterations ------------------------------------------------------------------------------
@@ -57,8 +35,7 @@ def twin(loss, solver, X, W, H, known=1.0, penalties=(0, 0, 0, 0)):
 def test_an_iteration_is_its_twin(level, dtype, rng, loss, solver, penalties):
     X, W, H = instance(rng, dtype=dtype)
     want = [a.astype(float) for a in (W, H)]
-    for _ in range(3):
-        want = twin(loss, solver, X.astype(float), *want, penalties=penalties)
+    want = twin(loss, solver, X.astype(float), *want, penalties=penalties, iterations=3)
     weights = dict(zip(NAMES, penalties, strict=True))
     fit = nmf(X, 4, loss=loss, solver=solver, W=W, H=H, max_iter=3, tol=0, **weights)
     assert fit.W.dtype == fit.H.dtype == dtype and fit.n_iter == 3
@@ -79,6 +56,39 @@ def test_many_blocks_are_their_twin(rng, loss, solver):
     np.testing.assert_allclose(fit.W, want[0], rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(fit.H, want[1], rtol=1e-10, atol=1e-13)
     assert fit.objective == pytest.approx(objective(loss, X, *want), rel=1e-12)
+
+
+@pytest.mark.parametrize("penalties", PENALTIES)
+def test_extrapolated_descent_is_its_twin(rng, penalties):
+    """Long enough for the weight to grow, and for some iterations to be undone."""
+    X, W, H = instance(rng)
+    want = twin(SQUARE, "cd", X, W, H, penalties=penalties, iterations=25)
+    weights = dict(zip(NAMES, penalties, strict=True))
+    fit = nmf(X, 4, W=W, H=H, max_iter=25, tol=0, **weights)
+    np.testing.assert_allclose(fit.W, want[0], rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(fit.H, want[1], rtol=1e-7, atol=1e-9)
+
+
+def test_an_iteration_that_leads_up_is_undone(monkeypatch, rng):
+    """A weight far too large: every extrapolation is taken back, plain descent remains."""
+    X, W, H = instance(rng)
+    monkeypatch.setattr(momentum, "FIRST", 0.0)
+    plain = nmf(X, 4, W=W, H=H, max_iter=6, tol=0)
+    monkeypatch.setattr(momentum, "FIRST", 1e6)
+    monkeypatch.setattr(momentum, "SHRINK", 1.0)
+    wild = nmf(X, 4, W=W, H=H, max_iter=6, tol=0)
+    assert np.array_equal(wild.W, plain.W) and np.array_equal(wild.history, plain.history)
+
+
+def test_extrapolation_pays(mnist):
+    X = (mnist["x_train"][:1000].reshape(1000, -1) / 255).T
+    fits = []
+    for first in (momentum.FIRST, 0.0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(momentum, "FIRST", first)
+            fits.append(nmf(X, 20, max_iter=60, tol=0))
+    reached = np.argmax(fits[0].history <= fits[1].objective)
+    assert 0 < reached <= 40
 
 
 def sklearn_fit(X, W, H, iterations, **options):
@@ -115,6 +125,7 @@ def test_mu_is_scikit_learns(rng, loss, iterations, l1, l2):
 def test_cd_with_single_epochs_is_scikit_learns(monkeypatch, rng, iterations):
     monkeypatch.setattr(gram, "EPOCHS_H", 1)
     monkeypatch.setattr(gram, "EPOCHS_W", 1)
+    monkeypatch.setattr(momentum, "FIRST", 0.0)
     X, W, H = instance(rng)
     ours = nmf(X, 4, W=W, H=H, max_iter=iterations, tol=0)
     theirs = sklearn_fit(X, W, H, iterations, solver="cd")
@@ -208,132 +219,6 @@ def test_a_start_of_zeros_does_not_lock_mu(rng):
         assert fit.W[:, 0].max() > 1e-3 and fit.H[1].max() > 1e-3
 
 
-# --- masks -----------------------------------------------------------------------------------
-
-masked_losses = pytest.mark.parametrize("loss", [SQUARE, KL])
-
-
-@masked_losses
-def test_masked_iterations_are_their_twin(level, dtype, rng, loss):
-    X, W, H = instance(rng, dtype=dtype)
-    known = rng.random(X.shape) < 0.6
-    known[3], known[:, 7] = False, False
-    want = [a.astype(float) for a in (W, H)]
-    for _ in range(3):
-        want = twin(loss, "mu", X.astype(float), *want, known=known)
-    fit = nmf(X, 4, loss=loss, solver="mu", W=W, H=H, mask=known, max_iter=3, tol=0)
-    tolerance = 1e-4 if dtype == np.float32 else 1e-11
-    for ours, theirs in zip((fit.W, fit.H), want, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
-    true = objective(loss, X, fit.W, fit.H, known)
-    assert fit.objective == pytest.approx(true, rel=20 * float(np.finfo(dtype).eps))
-
-
-@masked_losses
-def test_a_mask_of_all_entries_changes_nothing(rng, loss):
-    X, W, H = instance(rng)
-    options = {"loss": loss, "solver": "mu", "W": W, "H": H, "max_iter": 20, "tol": 0}
-    plain, masked = nmf(X, 4, **options), nmf(X, 4, mask=np.ones(X.shape, bool), **options)
-    np.testing.assert_allclose(masked.W, plain.W, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(masked.history, plain.history, rtol=1e-12)
-
-
-@masked_losses
-@pytest.mark.parametrize("junk", [np.nan, np.inf, -1.0, 1e300])
-def test_masked_entries_are_never_read(rng, loss, junk):
-    X = instance(rng)[0]
-    known = rng.random(X.shape) < 0.6
-    options = {"loss": loss, "solver": "mu", "mask": known, "random_state": 0, "max_iter": 10}
-    clean, dirty = (nmf(np.where(known, X, fill), 4, **options) for fill in (0.0, junk))
-    assert np.array_equal(clean.W, dirty.W) and np.array_equal(clean.H, dirty.H)
-    assert np.array_equal(clean.history, dirty.history)
-
-
-@masked_losses
-def test_missing_entries_are_recovered(rng, loss):
-    X = (rng.random((30, 2)) + 0.1) @ (rng.random((2, 50)) + 0.1)
-    known = rng.random(X.shape) < 0.7
-    fit = nmf(np.where(known, X, np.nan), 2, loss=loss, solver="mu", mask=known, random_state=0,
-              tol=0, max_iter=5000)  # fmt: skip
-    assert np.max(np.abs(fit.W @ fit.H - X)[~known]) < 1e-2
-
-
-# --- hard data -------------------------------------------------------------------------------
-
-
-def one_entry(rng):
-    X = np.zeros((9, 14))
-    X[3, 7] = 2.5
-    return X
-
-
-def zero_rows_and_columns(rng):
-    X = rng.random((9, 14))
-    X[3], X[:, 5] = 0, 0
-    return X
-
-
-HARD = {
-    "one entry": one_entry,
-    "one huge entry": lambda rng: one_entry(rng) * 1e25,
-    "all zero": lambda rng: np.zeros((9, 14)),
-    "zero rows and columns": zero_rows_and_columns,
-    "wide range": lambda rng: 10.0 ** rng.uniform(-37, 0, (9, 14)),
-    "1e25": lambda rng: rng.random((9, 14)) * 1e25,
-    "1e-25": lambda rng: rng.random((9, 14)) * 1e-25,
-    "subnormal": lambda rng: rng.random((9, 14)) * 1e-40,
-    "counts": lambda rng: rng.poisson(1, (9, 14)).astype(float),
-    "duplicate rows": lambda rng: np.repeat(rng.random((1, 14)), 9, axis=0),
-    "one row": lambda rng: rng.random((1, 14)),
-    "one sample": lambda rng: rng.random((9, 1)),
-    "one number": lambda rng: np.array([[3.0]]),
-}
-
-
-def best_of_rank_one(loss, X):
-    """The least objective of rank 1: the SVD's, or the product of the margins."""
-    if not X.any():
-        return 0.0
-    if loss == SQUARE:
-        return np.sum(np.linalg.svd(X, compute_uv=False)[1:] ** 2) / 2
-    return objective(KL, X, X.sum(axis=1, keepdims=True), X.sum(axis=0)[None] / X.sum())
-
-
-@ways
-@pytest.mark.parametrize("rank", [1, 3, 20])
-@pytest.mark.parametrize("name", HARD)
-def test_hard_data_is_no_worse_than_rank_one(dtype, rng, loss, solver, rank, name):
-    X = HARD[name](rng).astype(dtype)
-    fit = nmf(X, rank, loss=loss, solver=solver, random_state=0)
-    assert np.all(np.isfinite(fit.W)) and np.all(np.isfinite(fit.H))
-    assert np.all(fit.W >= 0) and np.all(fit.H >= 0) and np.all(np.diff(fit.history) <= 0)
-    unit = float(X.max()) or 1.0
-    X, W, H = X.astype(float) / unit, fit.W / np.sqrt(unit), fit.H / np.sqrt(unit)
-    scale = (X.sum() if loss == KL else np.sum(X**2) / 2) or 1.0
-    slack = 1e-6 if solver == "cd" or rank < 20 else 3e-5  # mu creeps where rank > min(m, N)
-    assert objective(loss, X, W, H) <= best_of_rank_one(loss, X) + slack * scale
-
-
-@ways
-@pytest.mark.parametrize("dtype, powers", [(np.float64, (-900, 40, 900)), (np.float32, (-100, 90))])
-def test_a_power_of_two_changes_no_digit(rng, loss, solver, dtype, powers):
-    """Beyond the comfortable range X is scaled: the digits are those of the scaled problem."""
-    X = (rng.random((12, 20)) + 0.1).astype(dtype)
-    fits = [nmf(np.ldexp(X, p), 3, loss=loss, solver=solver, max_iter=5, tol=0) for p in powers]
-    digits = [[np.frexp(a)[0] for a in (fit.W, fit.H)] for fit in fits]
-    for other in digits[1:]:
-        assert np.array_equal(digits[0][0], other[0]) and np.array_equal(digits[0][1], other[1])
-    for p, fit in zip(powers, fits, strict=True):
-        fitted = np.ldexp(fit.W.astype(float) @ fit.H, -p)
-        assert np.linalg.norm(fitted - X) < 0.4 * np.linalg.norm(X)
-
-
-def test_penalties_beyond_all_proportion_end_at_zero(dtype, rng):
-    X = instance(rng, dtype=dtype)[0]
-    fit = nmf(np.ldexp(X, -60), 3, l1_H=1e30, l1_W=1e30, random_state=0)
-    assert np.all(fit.H == 0) and np.all(np.isfinite(fit.W))
-
-
 # --- the same bits ---------------------------------------------------------------------------
 
 
@@ -400,9 +285,17 @@ def prepared(X, rank, **options):
     """The scaled problem and its start."""
     given = dict.fromkeys(NAMES, 0.0)
     given |= dict.fromkeys(("init", "random_state", "callback", "n_threads", "time_limit"))
-    given |= {"loss": SQUARE, "solver": "cd", "max_iter": 1, "tol": 0, "update_W": True}
-    checked = Options.checked(rank, mask=None, W=None, H=None, **(given | options))
-    return scaled(*data(X, None), None, None, checked)
+    given |= {
+        "loss": SQUARE,
+        "solver": "cd",
+        "max_iter": 1,
+        "tol": 0,
+        "update_W": True,
+        "fixed": 0,
+        "n_init": 1,
+    }
+    checked = Options.checked(rank, mask=None, weights=None, W=None, H=None, **(given | options))
+    return scaled(*data(X, None, None, checked.beta), None, None, checked)
 
 
 def test_nndsvd_is_scikit_learns(rng):

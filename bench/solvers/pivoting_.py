@@ -34,7 +34,8 @@ def minimisers(G, C, passive):
     return X
 
 
-def solve(A, B, l1):
+def solve(A, B, l1, support=None):
+    """The minimisers, starting from the passive coordinates `support` (n, p) where given."""
     A, B = np.asarray(A, dtype=float), np.asarray(B, dtype=float)
     G, C = A.T @ A, A.T @ B - l1
     n, p = C.shape
@@ -42,6 +43,10 @@ def solve(A, B, l1):
     diagonal = np.maximum(np.diag(G), np.finfo(float).tiny)[:, None]
     X, gradient = np.zeros_like(C), -C
     passive = np.zeros(C.shape, dtype=bool)
+    if support is not None:
+        passive = support.copy()
+        X = minimisers(G, C, passive)
+        gradient = G @ X - C
     least, full = np.full(p, n + 1), np.full(p, FULL)
     for _ in range(5 * n):
         wrong = np.where(passive, X * diagonal, gradient) < -fuzz

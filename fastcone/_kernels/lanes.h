@@ -8,6 +8,7 @@
  *   FC_SHARE generators per register block of the exact solver
  */
 #pragma once
+#include <string.h>
 #if defined(__AVX512F__)
 #define FC_BYTES 64
 #define FC_ROWS 8
@@ -30,3 +31,29 @@ typedef double loose64 __attribute__((vector_size(FC_BYTES), aligned(8))); /* at
 #define fc_negative(a) fc_keep((a) < (__typeof__(a)){0}, a)              /* min(a, 0) */
 #define fc_max(a, b) (fc_keep((a) > (b), a) + fc_keep((a) <= (b), b))
 #define fc_spread(p, i) (((const __typeof__((*(p))[0])*)(p))[i] - (__typeof__(*(p))){0}) /* p[i] in every lane */
+
+/* the sum of a vector's lanes: halves added until one number is left */
+#define FC_HALVE(half, whole, sum) \
+    half sum, sum##_high; \
+    memcpy(&sum, &whole, sizeof(sum)); \
+    memcpy(&sum##_high, (const char*)&whole + sizeof(sum), sizeof(sum)); \
+    sum += sum##_high;
+typedef float fc_quad32 __attribute__((vector_size(16)));
+typedef double fc_pair64 __attribute__((vector_size(16)));
+#if FC_BYTES == 64
+typedef float fc_half32 __attribute__((vector_size(32)));
+typedef double fc_half64 __attribute__((vector_size(32)));
+#define FC_TO_16(type, half, a, sum) FC_HALVE(half, a, fc_half) FC_HALVE(type, fc_half, sum)
+#elif FC_BYTES == 32
+#define FC_TO_16(type, half, a, sum) FC_HALVE(type, a, sum)
+#else
+#define FC_TO_16(type, half, a, sum) type sum = a;
+#endif
+static inline float fc_total32(lane32 a) {
+    FC_TO_16(fc_quad32, fc_half32, a, q)
+    return (q[0] + q[2]) + (q[1] + q[3]);
+}
+static inline double fc_total64(lane64 a) {
+    FC_TO_16(fc_pair64, fc_half64, a, p)
+    return p[0] + p[1];
+}

@@ -17,6 +17,8 @@ cdef extern from "lanes.h" nogil:
     lane64 _max64 "fc_max"(lane64, lane64)
     lane32 _spread32 "fc_spread"(const lane32*, Py_ssize_t)
     lane64 _spread64 "fc_spread"(const lane64*, Py_ssize_t)
+    float total32 "fc_total32"(lane32)
+    double total64 "fc_total64"(lane64)
 
 ctypedef fused real:
     float

@@ -2,19 +2,23 @@
 # What training a dictionary needs beyond products and coordinate descent, one block of samples at
 # a time: the sums over samples, the entries of the loss, the multiplicative steps.
 #
-# nmf_outer      C_ij += sum_r B_ri H_rj                     r < p samples, i < m, j < n
-# nmf_kl         R = w x / y,   loss_r = sum_i w (x log(x / y) - x + y),   y = max(Y_ri, least)
-# nmf_square     Q = w y,       loss_r = sum_i w (x - y)^2 / 2
-# nmf_mu_square  h <- max(floor, h num / (den + l1 + l2 h))
-# nmf_mu_kl      h <- max(floor, the root z of  (den + l1) z + l2 z^2 = h num)
+# nmf_outer     C_ij += sum_r B_ri H_rj                     r < p samples, i < m, j < n
+# nmf_kl        P = w x / y,         Q = w,             loss_r = sum_i w (x log(x / y) - x + y)
+# nmf_square    P = w x,             Q = w y,           loss_r = sum_i w (x - y)^2 / 2
+# nmf_itakura   P = w x / y^2,       Q = w / y,         loss_r = sum_i w (x / y - log(x / y) - 1)
+# nmf_beta      P = w x y^(beta-2),  Q = w y^(beta-1),  loss_r = sum_i w y^beta phi(x / y),
+#               phi(f) = (f^beta - beta f + beta - 1) / (beta (beta - 1));  y = Y_ri >= least
+# nmf_root      h <- max(floor, the root z of  (den + l1) z + l2 z^2 = h num)
+# nmf_ratio     h <- max(floor, h num / (den + l1 + l2 h))
+# nmf_power     h <- max(floor, h (num / (den + l1 + l2 h))^gamma)
 #
 # Lanes      nmf_outer: coordinates j, as in the product kernel; a register block is ROWS entries i
 #            of a sample x 2 vectors. The others run over contiguous entries.
 # Order      every C_ij adds its samples in their order; a loss adds PARTS interleaved sums
-# Logarithm  x / y = 2^e (1 + q), 1 + q in [sqrt(1/2), sqrt(2)), s = q / (2 + q),
-#            log = e log 2 + 2 (s + s^3 / 3 + s^5 / 5 + ...); for e = 0 the loss is arranged as
-#            y (s q + 2 (x / y) s (s^2 / 3 + ...)): no cancellation where the fit is good
-# Cost       nmf_outer: 2 m n flops per sample; nmf_kl: about 40 per entry
+# Precision  nmf_itakura, nmf_beta and nmf_power compute an entry in float64: 1 / y^2 and x / y
+#            may lie beyond float32 where their products do not. phi near 1 is the series of
+#            (1 + d)^beta: no cancellation where the fit is good
+# Cost       nmf_outer: 2 m n flops per sample; nmf_kl: about 40 per entry; nmf_beta: two pow
 # Reference  Lee, Seung, NIPS 2000; Fevotte, Idier, Neural Computation 23, 2011
 #
 #   B        p rows of m, row stride ldb; read only
@@ -23,38 +27,29 @@
 #   work     p (n + ROWS) + 2 ROWS panel, 64-byte aligned, no meaning on entry or return
 #   X, Y     p rows of m; row strides ldx, ldy; read only, >= 0
 #   least    > 0, so small that X / least is finite; nmf_square does not use it
+#   beta     neither 0 nor 1; only nmf_beta uses it
 #   weight   w >= 0, p rows of m, row stride ldw; 0 for one row that serves every sample; read only
-#   R, Q     p rows of m, row stride ldy, written; may be Y
+#   P, Q     p rows of m, row stride ldy, written; Q may be Y
 #   loss     p, written
 #   h        p rows of n, row stride ld, >= 0 on entry, >= floor on return; read and written
 #   num, den >= 0; num as h, den rows of n, row stride ldd (0: one row for all); read only
 #   floor    >= 0; an entry whose denominator is zero becomes `floor`
+#   gamma    > 0; only nmf_power uses it
 # Allocates nothing. Every function returns 0.
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport sqrt, sqrtf
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.math cimport fabs, pow
 from libc.string cimport memcpy, memset
 
+from fastcone._kernels.divergence cimport kl_entry
 from fastcone._kernels.lanes cimport BYTES, ROWS, lane, lane32, lane64, real, spread
+from fastcone._kernels.panels cimport PANEL
+from fastcone._kernels.steps cimport kl_step
 from fastcone._kernels.tables cimport NMFTable
 
 cdef enum:
-    PANEL = 2           # vectors of coordinates per panel
     PARTS = 16          # partial sums of a loss
-    TERMS32 = 5         # of the logarithm's series beyond the first: 0.1716^12 / 13 < 2^-31
-    TERMS64 = 10        # 0.1716^22 / 23 < 2^-60
-    ONE32 = 0x3F800000              # the words of 1.0, and 1.0 less sqrt(1/2) as words
-    ROOT32 = 0x3F800000 - 0x3F3504F3
-
-cdef extern from *:
-    """
-    #define FC_ONE64 0x3FF0000000000000ULL
-    #define FC_ROOT64 (0x3FF0000000000000ULL - 0x3FE6A09E667F3BCDULL)
-    #define FC_LOG2 0.6931471805599453
-    """
-    const uint64_t ONE64 "FC_ONE64"
-    const uint64_t ROOT64 "FC_ROOT64"
-    const double LOG2 "FC_LOG2"
+    SERIES = 18         # terms of phi near 1: 2^(-3 * 16) / 18^2 < 2^-56
+    SQUARE, KL, ITAKURA, BETA, ROOT, RATIO, POWER       # resolved when compiled
 
 
 cdef inline void gather(Py_ssize_t p, const lane* B, Py_ssize_t step, const lane* H,
@@ -124,155 +119,153 @@ cdef int nmf_outer(Py_ssize_t m, Py_ssize_t n, Py_ssize_t p, const real* B, Py_s
     return 0
 
 
-cdef inline real odd_series(real s2) noexcept nogil:
-    """s^2 / 3 + s^4 / 5 + s^6 / 7 + ..."""
-    cdef real total = 0
+cdef inline double phi(double beta, double f) noexcept nogil:
+    """(f^beta - beta f + beta - 1) / (beta (beta - 1))"""
+    cdef double d = f - 1, total = 0
     cdef int i
-    if real is float:
-        for i in range(TERMS32, 0, -1):
-            total = s2 * (total + <float> 1 / (2 * i + 1))
-    else:
-        for i in range(TERMS64, 0, -1):
-            total = s2 * (total + <double> 1 / (2 * i + 1))
-    return total
+    if fabs(d) > 0.125:
+        return (pow(f, beta) - beta * f + (beta - 1)) / (beta * (beta - 1))
+    # d^2 / 2 (1 + (beta - 2) d / 3 (1 + (beta - 3) d / 4 (...)))
+    for i in range(SERIES, 2, -1):
+        total = (beta - i + 1) * d / i * (1 + total)
+    return d * d / 2 * (1 + total)
 
 
-cdef inline real kl_entry(real f, real y) noexcept nogil:
-    """y (f log f - f + 1) = x log(x / y) - x + y for f = x / y."""
-    cdef real e, q, s, tail, one = 1, two = 2, log2 = LOG2
-    cdef uint32_t bits32, exponent32
-    cdef uint64_t bits64, exponent64
-    # f = 2^e (1 + q): ROOT moves the step of the exponent from 1 down to sqrt(1/2)
-    if real is float:
-        memcpy(&bits32, &f, sizeof(f))
-        exponent32 = (bits32 + ROOT32) >> 23
-        bits32 = bits32 - (exponent32 << 23) + ONE32
-        memcpy(&q, &bits32, sizeof(q))
-        e = <float> (<int32_t> exponent32 - 127)
-    else:
-        memcpy(&bits64, &f, sizeof(f))
-        exponent64 = (bits64 + ROOT64) >> 52
-        bits64 = bits64 - (exponent64 << 52) + ONE64
-        memcpy(&q, &bits64, sizeof(q))
-        e = <double> (<int32_t> exponent64 - 1023)
-    q = q - one
-    s = q / (two + q)
-    tail = two * f * s * odd_series(s * s)
-    if e == 0:
-        return y * (s * q + tail)
-    return y * (f * (e * log2 + two * s) - f + one + tail)
+cdef inline real entry(int loss, real x, real y, real w, real least, double beta, real* num,
+                       real* den) noexcept nogil:
+    """One entry of P, of Q, and of the loss; `loss` is a constant of the caller's."""
+    cdef real f, half = 0.5
+    cdef double model, ratio, unit
+    if loss == SQUARE:
+        num[0], den[0] = w * x, w * y
+        return half * w * (x - y) * (x - y)
+    y = y if y > least else least
+    if loss == KL:
+        f = x / y
+        num[0], den[0] = w * f, w
+        return w * kl_entry[real](f, y)
+    model = y
+    ratio = x / model
+    if loss == ITAKURA:
+        num[0], den[0] = <real> (w / model * ratio), <real> (w / model)
+        ratio = ratio if ratio > 0 else 1           # x = 0 only where w = 0
+        return <real> (w * kl_entry[double](1 / ratio, ratio))
+    unit = w * pow(model, beta - 1)
+    num[0], den[0] = <real> (unit * ratio), <real> unit
+    if beta < 0 and ratio == 0:
+        return 0                                    # likewise
+    return <real> (unit * model * phi(beta, ratio))
 
 
-cdef int nmf_kl(Py_ssize_t m, Py_ssize_t p, const real* X, Py_ssize_t ldx, const real* Y,
-                Py_ssize_t ldy, const real* weight, Py_ssize_t ldw, real least, real* R,
-                real* loss) noexcept nogil:
+cdef inline int entries(int kind, Py_ssize_t m, Py_ssize_t p, const real* X, Py_ssize_t ldx,
+                        const real* Y, Py_ssize_t ldy, const real* weight, Py_ssize_t ldw,
+                        real least, double beta, real* P, real* Q, real* loss) noexcept nogil:
     cdef real part[PARTS]
-    cdef real ratio[PARTS]
-    cdef real model
+    cdef real num[PARTS]
+    cdef real den[PARTS]
     cdef const real* x
     cdef const real* y
     cdef const real* w
-    cdef real* out
     cdef Py_ssize_t r, block, i
     cdef int q
     for r in range(p):
+        x, y, w = X + r * ldx, Y + r * ldy, weight + r * ldw
         memset(part, 0, sizeof(part))
         for block in range(m // PARTS):
             i = block * PARTS
-            x, y, w, out = X + r * ldx + i, Y + r * ldy + i, weight + r * ldw + i, R + r * ldy + i
             for q in range(PARTS):
-                model = y[q] if y[q] > least else least
-                ratio[q] = x[q] / model
-                part[q] += w[q] * kl_entry(ratio[q], model)
-                ratio[q] = w[q] * ratio[q]
-            memcpy(out, ratio, sizeof(ratio))
-        x, y, w, out = X + r * ldx, Y + r * ldy, weight + r * ldw, R + r * ldy
+                part[q] += entry[real](kind, x[i + q], y[i + q], w[i + q], least, beta, num + q,
+                                       den + q)
+            memcpy(P + r * ldy + i, num, sizeof(num))
+            memcpy(Q + r * ldy + i, den, sizeof(den))
         for i in range(m - m % PARTS, m):
-            model = y[i] if y[i] > least else least
-            ratio[0] = x[i] / model
-            part[0] += w[i] * kl_entry(ratio[0], model)
-            out[i] = w[i] * ratio[0]
+            part[0] += entry[real](kind, x[i], y[i], w[i], least, beta, num, den)
+            P[r * ldy + i], Q[r * ldy + i] = num[0], den[0]
         loss[r] = 0
         for q in range(PARTS):
             loss[r] += part[q]
     return 0
 
 
-cdef int nmf_square(Py_ssize_t m, Py_ssize_t p, const real* X, Py_ssize_t ldx, const real* Y,
-                    Py_ssize_t ldy, const real* weight, Py_ssize_t ldw, real least, real* Q,
-                    real* loss) noexcept nogil:
-    cdef real part[PARTS]
-    cdef real model[PARTS]
-    cdef real d
-    cdef const real* x
-    cdef const real* y
-    cdef const real* w
-    cdef real* out
-    cdef Py_ssize_t r, block, i
-    cdef int q
-    for r in range(p):
-        memset(part, 0, sizeof(part))
-        for block in range(m // PARTS):
-            i = block * PARTS
-            x, y, w, out = X + r * ldx + i, Y + r * ldy + i, weight + r * ldw + i, Q + r * ldy + i
-            for q in range(PARTS):
-                d = x[q] - y[q]
-                part[q] += w[q] * d * d
-                model[q] = w[q] * y[q]
-            memcpy(out, model, sizeof(model))
-        x, y, w, out = X + r * ldx, Y + r * ldy, weight + r * ldw, Q + r * ldy
-        for i in range(m - m % PARTS, m):
-            d = x[i] - y[i]
-            part[0] += w[i] * d * d
-            out[i] = w[i] * y[i]
-        loss[r] = 0
-        for q in range(PARTS):
-            loss[r] += part[q]
-        loss[r] /= 2
-    return 0
-
-
-cdef int nmf_mu_square(Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, real* h, const real* num,
-                       const real* den, Py_ssize_t ldd, real l1, real l2,
-                       real floor) noexcept nogil:
+cdef inline int steps(int kind, Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, real* h,
+                      const real* num, const real* den, Py_ssize_t ldd, real l1, real l2,
+                      real floor, double gamma) noexcept nogil:
     cdef real below, to
     cdef Py_ssize_t r, j
     for r in range(p):
         for j in range(n):
+            if kind == ROOT:
+                h[r * ld + j] = kl_step[real](h[r * ld + j], num[r * ld + j], den[r * ldd + j],
+                                              l1, l2, floor)
+                continue
             below = den[r * ldd + j] + l1 + l2 * h[r * ld + j]
-            to = h[r * ld + j] * num[r * ld + j] / below if below > 0 else 0
-            h[r * ld + j] = to if to > floor else floor
-    return 0
-
-
-cdef int nmf_mu_kl(Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, real* h, const real* num,
-                   const real* den, Py_ssize_t ldd, real l1, real l2, real floor) noexcept nogil:
-    cdef real b, below, to, four = 4, half = 0.5
-    cdef Py_ssize_t r, j
-    for r in range(p):
-        for j in range(n):
-            # z = 2 b / (a + sqrt(a^2 + 4 l2 b)),  a = den + l1,  b = h num
-            b = h[r * ld + j] * num[r * ld + j]
-            below = den[r * ldd + j] + l1
-            if real is float:
-                below = half * (below + sqrtf(below * below + four * l2 * b))
+            if kind == RATIO:
+                to = h[r * ld + j] * num[r * ld + j] / below if below > 0 else 0
             else:
-                below = half * (below + sqrt(below * below + four * l2 * b))
-            to = b / below if below > 0 else 0
+                to = <real> (h[r * ld + j] * pow(<double> num[r * ld + j] / below, gamma)
+                             if below > 0 else 0)
             h[r * ld + j] = to if to > floor else floor
     return 0
+
+
+cdef int nmf_square(Py_ssize_t m, Py_ssize_t p, const real* X, Py_ssize_t ldx, const real* Y,
+                    Py_ssize_t ldy, const real* weight, Py_ssize_t ldw, real least, double beta,
+                    real* P, real* Q, real* loss) noexcept nogil:
+    return entries[real](SQUARE, m, p, X, ldx, Y, ldy, weight, ldw, least, beta, P, Q, loss)
+
+
+cdef int nmf_kl(Py_ssize_t m, Py_ssize_t p, const real* X, Py_ssize_t ldx, const real* Y,
+                Py_ssize_t ldy, const real* weight, Py_ssize_t ldw, real least, double beta,
+                real* P, real* Q, real* loss) noexcept nogil:
+    return entries[real](KL, m, p, X, ldx, Y, ldy, weight, ldw, least, beta, P, Q, loss)
+
+
+cdef int nmf_itakura(Py_ssize_t m, Py_ssize_t p, const real* X, Py_ssize_t ldx, const real* Y,
+                     Py_ssize_t ldy, const real* weight, Py_ssize_t ldw, real least, double beta,
+                     real* P, real* Q, real* loss) noexcept nogil:
+    return entries[real](ITAKURA, m, p, X, ldx, Y, ldy, weight, ldw, least, beta, P, Q, loss)
+
+
+cdef int nmf_beta(Py_ssize_t m, Py_ssize_t p, const real* X, Py_ssize_t ldx, const real* Y,
+                  Py_ssize_t ldy, const real* weight, Py_ssize_t ldw, real least, double beta,
+                  real* P, real* Q, real* loss) noexcept nogil:
+    return entries[real](BETA, m, p, X, ldx, Y, ldy, weight, ldw, least, beta, P, Q, loss)
+
+
+cdef int nmf_root(Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, real* h, const real* num,
+                  const real* den, Py_ssize_t ldd, real l1, real l2, real floor,
+                  double gamma) noexcept nogil:
+    return steps[real](ROOT, n, p, ld, h, num, den, ldd, l1, l2, floor, gamma)
+
+
+cdef int nmf_ratio(Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, real* h, const real* num,
+                   const real* den, Py_ssize_t ldd, real l1, real l2, real floor,
+                   double gamma) noexcept nogil:
+    return steps[real](RATIO, n, p, ld, h, num, den, ldd, l1, l2, floor, gamma)
+
+
+cdef int nmf_power(Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, real* h, const real* num,
+                   const real* den, Py_ssize_t ldd, real l1, real l2, real floor,
+                   double gamma) noexcept nogil:
+    return steps[real](POWER, n, p, ld, h, num, den, ldd, l1, l2, floor, gamma)
 
 
 cdef NMFTable TABLE
 TABLE.outer_f32 = nmf_outer[float]
 TABLE.outer_f64 = nmf_outer[double]
-TABLE.kl_f32 = nmf_kl[float]
-TABLE.kl_f64 = nmf_kl[double]
-TABLE.square_f32 = nmf_square[float]
-TABLE.square_f64 = nmf_square[double]
-TABLE.mu_square_f32 = nmf_mu_square[float]
-TABLE.mu_square_f64 = nmf_mu_square[double]
-TABLE.mu_kl_f32 = nmf_mu_kl[float]
-TABLE.mu_kl_f64 = nmf_mu_kl[double]
+TABLE.entries_f32[0] = nmf_square[float]
+TABLE.entries_f64[0] = nmf_square[double]
+TABLE.entries_f32[1] = nmf_kl[float]
+TABLE.entries_f64[1] = nmf_kl[double]
+TABLE.entries_f32[2] = nmf_itakura[float]
+TABLE.entries_f64[2] = nmf_itakura[double]
+TABLE.entries_f32[3] = nmf_beta[float]
+TABLE.entries_f64[3] = nmf_beta[double]
+TABLE.steps_f32[0] = nmf_root[float]
+TABLE.steps_f64[0] = nmf_root[double]
+TABLE.steps_f32[1] = nmf_ratio[float]
+TABLE.steps_f64[1] = nmf_ratio[double]
+TABLE.steps_f32[2] = nmf_power[float]
+TABLE.steps_f64[2] = nmf_power[double]
 TABLE.rows = ROWS
 table = PyCapsule_New(&TABLE, "fastcone.NMFTable", NULL)

@@ -14,36 +14,14 @@
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 
-from fastcone._kernels.lanes cimport BYTES, ROWS, lane, lane32, lane64, real, spread
+from fastcone._kernels.lanes cimport BYTES, ROWS, lane, lane32, lane64, real
+from fastcone._kernels.panels cimport PANEL, rank_chunk
 from fastcone._kernels.sums cimport dot
 from fastcone._kernels.tables cimport ProductTable
 
 cdef enum:
     CHUNK = 512         # rows of A per pass: one panel chunk and ROWS chunks of B stay in cache
     SLAB = 64           # problems per pass over A: their targets come from memory once
-    PANEL = 2           # vectors of generators per panel
-
-
-cdef inline void rank_chunk(Py_ssize_t m, const lane* A, const lane** b,
-                            lane** c) noexcept nogil:
-    """c_r += sum_i b_r[i] A[i]: ROWS problems against one panel of 2 vectors."""
-    cdef lane acc[ROWS * PANEL]
-    cdef lane a0, a1, t
-    cdef Py_ssize_t i
-    cdef int r
-    for r in range(ROWS):
-        acc[2 * r] = c[r][0]
-        acc[2 * r + 1] = c[r][1]
-    for i in range(m):
-        a0 = A[2 * i]
-        a1 = A[2 * i + 1]
-        for r in range(ROWS):
-            t = spread(b[r], i)
-            acc[2 * r] = acc[2 * r] + a0 * t
-            acc[2 * r + 1] = acc[2 * r + 1] + a1 * t
-    for r in range(ROWS):
-        c[r][0] = acc[2 * r]
-        c[r][1] = acc[2 * r + 1]
 
 
 cdef void product_lanes(Py_ssize_t m, Py_ssize_t panels, const lane* A, Py_ssize_t p,
@@ -61,7 +39,7 @@ cdef void product_lanes(Py_ssize_t m, Py_ssize_t panels, const lane* A, Py_ssize
                     row = min(group * ROWS + r, p - 1)
                     b[r] = <const lane*> (<const char*> B + (row * ldb + i) * width)
                     c[r] = C + (row * panels + j) * PANEL
-                rank_chunk(min(<Py_ssize_t> CHUNK, m - i), A + (j * m + i) * PANEL, b, c)
+                rank_chunk(min(<Py_ssize_t> CHUNK, m - i), A + (j * m + i) * PANEL, PANEL, b, c)
 
 
 cdef int product(Py_ssize_t m, Py_ssize_t n, const real* A, Py_ssize_t p, const real* B,

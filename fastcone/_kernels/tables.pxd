@@ -3,6 +3,8 @@
 
 Every array's length, layout and owner is told in the header comment of the kernel of that name.
 """
+from libc.stdint cimport int32_t
+
 
 ctypedef int (*product_f32)(Py_ssize_t m, Py_ssize_t n, const float* A, Py_ssize_t p,
                             const float* B, Py_ssize_t ldb, float* C, float* norm2) noexcept nogil
@@ -102,26 +104,60 @@ ctypedef int (*nmf_outer_f64)(
     double* C, double* work) noexcept nogil
 ctypedef int (*nmf_entries_f32)(
     Py_ssize_t m, Py_ssize_t p, const float* X, Py_ssize_t ldx, const float* Y, Py_ssize_t ldy,
-    const float* weight, Py_ssize_t ldw, float least, float* out, float* loss) noexcept nogil
+    const float* weight, Py_ssize_t ldw, float least, double beta, float* P, float* Q,
+    float* loss) noexcept nogil
 ctypedef int (*nmf_entries_f64)(
     Py_ssize_t m, Py_ssize_t p, const double* X, Py_ssize_t ldx, const double* Y, Py_ssize_t ldy,
-    const double* weight, Py_ssize_t ldw, double least, double* out, double* loss) noexcept nogil
+    const double* weight, Py_ssize_t ldw, double least, double beta, double* P, double* Q,
+    double* loss) noexcept nogil
 ctypedef int (*nmf_mu_f32)(
     Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, float* h, const float* num, const float* den,
-    Py_ssize_t ldd, float l1, float l2, float floor) noexcept nogil
+    Py_ssize_t ldd, float l1, float l2, float floor, double gamma) noexcept nogil
 ctypedef int (*nmf_mu_f64)(
     Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, double* h, const double* num, const double* den,
-    Py_ssize_t ldd, double l1, double l2, double floor) noexcept nogil
+    Py_ssize_t ldd, double l1, double l2, double floor, double gamma) noexcept nogil
 
 ctypedef struct NMFTable:
     nmf_outer_f32 outer_f32
     nmf_outer_f64 outer_f64
-    nmf_entries_f32 kl_f32
-    nmf_entries_f64 kl_f64
-    nmf_entries_f32 square_f32
-    nmf_entries_f64 square_f64
-    nmf_mu_f32 mu_square_f32
-    nmf_mu_f64 mu_square_f64
-    nmf_mu_f32 mu_kl_f32
-    nmf_mu_f64 mu_kl_f64
+    nmf_entries_f32[4] entries_f32      # square, kl, itakura, beta
+    nmf_entries_f64[4] entries_f64
+    nmf_mu_f32[3] steps_f32             # root, ratio, power
+    nmf_mu_f64[3] steps_f64
     int rows            # entries of a sample per register block of nmf_outer
+
+
+ctypedef int (*kl_f32)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t p, const float* X, const float* W,
+    const float* den, float* H, float* C, int stages, float l1, float l2, float floor, float least,
+    float* loss, float* work, Py_ssize_t* index) noexcept nogil
+ctypedef int (*kl_f64)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t p, const double* X, const double* W,
+    const double* den, double* H, double* C, int stages, double l1, double l2, double floor,
+    double least, double* loss, double* work, Py_ssize_t* index) noexcept nogil
+
+ctypedef struct KLTable:
+    kl_f32 f32
+    kl_f64 f64
+
+
+ctypedef int (*sparse_product_f32)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const float* x, Py_ssize_t n,
+    Py_ssize_t ld, const float* A, float* C) noexcept nogil
+ctypedef int (*sparse_product_f64)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const double* x, Py_ssize_t n,
+    Py_ssize_t ld, const double* A, double* C) noexcept nogil
+ctypedef int (*sparse_kl_f32)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const float* x, Py_ssize_t n,
+    Py_ssize_t ld, const float* A, const float* H, float least, float* C,
+    double* loss) noexcept nogil
+ctypedef int (*sparse_kl_f64)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const double* x, Py_ssize_t n,
+    Py_ssize_t ld, const double* A, const double* H, double least, double* C,
+    double* loss) noexcept nogil
+
+ctypedef struct SparseTable:
+    sparse_product_f32 product_f32
+    sparse_product_f64 product_f64
+    sparse_kl_f32 kl_f32
+    sparse_kl_f64 kl_f64

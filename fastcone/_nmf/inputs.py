@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The arguments of `nmf`, checked, and the scaled problem made of them.
 
-X = 2^x X', W = 2^w W', H = 2^h H' with x = w + h, hence objective = 2^f objective' with f = 2 x
-(frobenius) or x (kullback-leibler), and l1_W' = 2^(w - f) l1_W, l2_W' = 2^(2 w - f) l2_W, ...
+X = 2^x X', W = 2^w W', H = 2^h H' with x = w + h, hence objective = 2^f objective' with
+f = beta x, and l1_W' = 2^(w - f) l1_W, l2_W' = 2^(2 w - f) l2_W, ... Weights of 2^c have f + c.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from fastcone import _threads
-from fastcone._nmf.problem import COMFORT, Expired, Factors, Penalty, Problem, Watch
+from fastcone._nmf.dense import DenseSource, is_parts
+from fastcone._nmf.problem import COMFORT, Expired, Factors, Penalty, Problem, Source, Watch
+from fastcone._nmf.sparse import SparseSource
 from fastcone._nmf.start import INITS, start
 from fastcone._validation import (
     check_finite,
-    check_nonnegative,
     check_shape,
     choice,
     integer,
@@ -28,9 +30,10 @@ from fastcone._validation import (
     real_array,
 )
 
-LOSSES = ("frobenius", "kullback-leibler")
+LOSSES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
+BETAS = -4.0, 6.0  # beyond these the powers of float32 data leave its range
 SOLVERS = ("cd", "mu")
-FLOOR = 2.0**-52  # least entry that `mu` gives a factor, in units of the factor
+FLOOR = 52  # the least entry that `mu` gives a factor is 2^-FLOOR units of the factor, or more
 LIFT = 2.0**-13  # what `mu` starts from in place of an entry below that
 
 
@@ -39,27 +42,31 @@ class Options:
     """The scalar arguments, checked."""
 
     rank: int
-    loss: str
+    beta: float
     solver: str
     init: str | None
     weights: dict[str, float]
     max_iter: int
     tol: float
     update_W: bool
+    fixed: int
+    n_init: int
     rng: np.random.Generator
     callback: Callable[[int, float], Any] | None
     n_threads: int
     watch: Watch
 
     @classmethod
-    def checked(cls, rank: Any, *, mask: Any, W: Any, H: Any, **given: Any) -> Options:
+    def checked(
+        cls, rank: Any, *, mask: Any, weights: Any, W: Any, H: Any, **given: Any
+    ) -> Options:
         """Return the options, or raise for the first bad one."""
         limit = given["time_limit"]
         if limit is not None:
             limit = number("time_limit", limit, positive=True)
         options = cls(
             rank=integer("rank", rank, minimum=1),
-            loss=choice("loss", given["loss"], LOSSES),
+            beta=_beta(given["loss"]),
             solver=choice("solver", given["solver"], SOLVERS),
             init=None if given["init"] is None else choice("init", given["init"], INITS),
             weights={
@@ -68,6 +75,8 @@ class Options:
             max_iter=integer("max_iter", given["max_iter"], minimum=1),
             tol=nonnegative("tol", given["tol"]),
             update_W=_flag("update_W", given["update_W"]),
+            fixed=integer("fixed", given["fixed"], minimum=0),
+            n_init=integer("n_init", given["n_init"], minimum=1),
             rng=_generator(given["random_state"]),
             callback=given["callback"],
             n_threads=_threads.thread_count(given["n_threads"]),
@@ -75,20 +84,38 @@ class Options:
         )
         if options.callback is not None and not callable(options.callback):
             raise TypeError(f"callback must be callable, found {options.callback!r}")
-        options._check_together(mask, W, H)
+        options._check_solver(mask, weights)
+        options._check_start(W, H)
         return options
 
-    def _check_together(self, mask: Any, W: Any, H: Any) -> None:
-        if self.solver == "cd" and self.loss != "frobenius":
-            raise ValueError(f"solver must be 'mu' for loss={self.loss!r}, found 'cd'")
-        if self.solver == "cd" and mask is not None:
-            raise ValueError("solver must be 'mu' with a mask, found 'cd'")
+    def _check_solver(self, mask: Any, weights: Any) -> None:
+        if self.solver == "cd" and self.beta != 2:
+            raise ValueError("solver must be 'mu' for a loss that is not 'frobenius', found 'cd'")
+        if self.solver == "cd" and not (mask is None and weights is None):
+            raise ValueError("solver must be 'mu' with a mask or weights, found 'cd'")
+
+    def _check_start(self, W: Any, H: Any) -> None:
         if W is None and H is not None:
             raise ValueError("W must be given with H, found None")
         if W is None and not self.update_W:
             raise ValueError("W must be given with update_W=False, found None")
-        if W is not None and self.init is not None:
+        if self.fixed > (0 if W is None else self.rank):
+            raise ValueError(f"fixed must count columns of a given W, found {self.fixed}")
+        if W is not None and self.init is not None and np.shape(W)[1:] != (self.fixed,):
             raise ValueError(f"init must be None where W is given, found {self.init!r}")
+        drawn = W is None or np.shape(W)[1:] == (self.fixed,) != (self.rank,)
+        if self.n_init > 1 and (not drawn or self.init in ("nndsvd", "nndsvda")):
+            raise ValueError(f"n_init must be 1 where the start is not random, found {self.n_init}")
+
+
+def _beta(loss: Any) -> float:
+    """Return the exponent of a divergence told by its name or by itself."""
+    if isinstance(loss, str):
+        return LOSSES[choice("loss", loss, tuple(LOSSES))]
+    beta = number("loss", loss)
+    if not BETAS[0] <= beta <= BETAS[1]:
+        raise ValueError(f"loss must be within {BETAS[0]:g} and {BETAS[1]:g}, found {beta:g}")
+    return beta
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -109,21 +136,47 @@ def _generator(random_state: Any) -> np.random.Generator:
         ) from None
 
 
-def data(X: Any, mask: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return X' (N, m), 0 where not known, and the mask in the same layout, both C order."""
-    if mask is None:
-        X = real_array("X", X, ndim=(2,), nonnegative=True, order="F", min_size=1)
-        return X.T, None
+def data(X: Any, mask: Any, weights: Any, beta: float) -> tuple[Source, np.ndarray | None]:
+    """Return the samples, 0 where not known, and the mask or weights (N, m), C order."""
+    given = "mask" if mask is not None else "weights" if weights is not None else None
+    if given and issparse(X):
+        raise ValueError(f"{given} must be None with a sparse X, whose other entries are zeros")
+    if given and is_parts(X):
+        raise ValueError(f"{given} must be None where X is given in parts")
+    if issparse(X) and beta not in (1, 2):
+        raise ValueError(
+            "loss must be 'frobenius' or 'kullback-leibler' with a sparse X, "
+            f"found the beta-divergence of {beta:g}"
+        )
+    if issparse(X):
+        return SparseSource.of(X), None
+    if given is None:
+        samples = DenseSource.of(X)
+        _check_positive(beta, samples.smallest > 0)
+        return samples, None
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
-    mask = np.asarray(mask)
-    if mask.dtype != np.bool_:
-        raise TypeError(f"mask has dtype {mask.dtype}, want bool")
-    check_shape("mask", mask, X.shape)
+    known = np.ones(1, dtype=bool) if mask is None else np.asarray(mask)
+    if known.dtype != np.bool_:
+        raise TypeError(f"mask has dtype {known.dtype}, want bool")
+    if mask is not None:
+        check_shape("mask", known, X.shape)
+    if weights is not None:
+        weights = real_array("weights", weights, ndim=(2,), nonnegative=True)
+        check_shape("weights", weights, X.shape)
+        weights = np.where(known, weights, 0).astype(X.dtype, order="F", copy=False)
+        check_finite("weights", weights)
+        known = weights > 0
     whole = np.zeros(X.shape, dtype=X.dtype, order="F")
-    np.copyto(whole, X, where=mask)
-    check_finite("X", whole)
-    check_nonnegative("X", whole)
-    return whole.T, np.ascontiguousarray(mask.T)
+    np.copyto(whole, X, where=known)
+    samples = DenseSource.of(whole)
+    _check_positive(beta, bool(np.all(whole, where=known)))
+    return samples, np.ascontiguousarray((known if weights is None else weights).T)
+
+
+def _check_positive(beta: float, positive: bool) -> None:
+    """Raise if the divergence of every factorisation from the data would be infinite."""
+    if beta <= 0 and not positive:
+        raise ValueError("X holds zeros, want entries > 0 for a loss with beta <= 0")
 
 
 def factor(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray | None:
@@ -138,9 +191,8 @@ def factor(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype) -> np
     return value
 
 
-def exponent(values: np.ndarray) -> int:
-    """Return e with the largest value in [2^e, 2^(e + 1)), 0 if all are zero."""
-    largest = values.max()
+def exponent(largest: float) -> int:
+    """Return e with the largest value in [2^e, 2^(e + 1)), 0 if it is zero."""
     return int(np.frexp(largest)[1]) - 1 if largest > 0 else 0
 
 
@@ -152,12 +204,11 @@ class Scaled:
     start: Factors
     w: int
     h: int
-    f: int
+    f: float
 
     def objective(self, value: float) -> float:
         """Return an objective in the caller's units."""
-        with np.errstate(over="ignore", under="ignore"):
-            return float(np.ldexp(value, self.f))
+        return _times(value, self.f)
 
     def factors(self, found: Factors) -> tuple[np.ndarray, np.ndarray]:
         """Return W (m, k) and H (k, N) in the caller's units."""
@@ -167,35 +218,56 @@ class Scaled:
 
 
 def scaled(
-    Xt: np.ndarray, known: np.ndarray | None, W: np.ndarray | None, H: np.ndarray | None, o: Options
+    X: Source,
+    known: np.ndarray | None,
+    W: np.ndarray | None,
+    H: np.ndarray | None,
+    o: Options,
+    resumed: Callable[[Problem], Factors] | None = None,
 ) -> Scaled:
     """Return the problem at a scale where nothing overflows, and where its iteration starts."""
-    e = exponent(Xt)
+    e = exponent(X.largest)
     x = e if abs(e) > COMFORT else 0
-    w = exponent(W) if W is not None else x // 2
+    c = 0
+    if known is not None and known.dtype != np.bool_ and abs(exponent(known.max())) > COMFORT:
+        c = exponent(known.max())
+        known = np.ldexp(known, -c)
+    w = exponent(W.max()) if W is not None else x // 2
     in_W = 0 if W is not None else (e - x) // 2  # orders of magnitude of the scaled factors
     units = math.ldexp(1, in_W), math.ldexp(1, e - x - in_W)
-    f = 2 * x if o.loss == "frobenius" else x
+    f = o.beta * x + c
     problem = Problem(
-        np.ldexp(Xt, -x) if x else Xt,
+        X.scaled(-x) if x else X,
         known,
         o.rank,
-        _penalty(o, "W", w, f, units[0], Xt.dtype),
-        _penalty(o, "H", x - w, f, units[1], Xt.dtype),
+        _penalty(o, "W", w, f, units[0], X.dtype),
+        _penalty(o, "H", x - w, f, units[1], X.dtype),
         units,
         o.watch,
         o.n_threads,
+        o.fixed,
     )
-    return Scaled(problem, _start(problem, W, H, w, x - w, o), w, x - w, f)
+    start = resumed(problem) if resumed else _start(problem, W, H, w, x - w, o)
+    return Scaled(problem, start, w, x - w, f)
 
 
-def _penalty(o: Options, name: str, e: int, f: int, unit: float, dtype: np.dtype) -> Penalty:
-    """Return the penalty on a factor of exponent e; at most the root of what the dtype can hold."""
-    most = math.sqrt(np.finfo(dtype).max)
+def _times(value: float, e: float) -> float:
+    """Return 2^e value, exact where e is an integer."""
+    whole = math.floor(e)
     with np.errstate(over="ignore", under="ignore"):
-        l1 = min(float(np.ldexp(o.weights["l1_" + name], e - f)), most)
-        l2 = min(float(np.ldexp(o.weights["l2_" + name], 2 * e - f)), most)
-    return Penalty(l1, l2, FLOOR * unit)
+        return float(np.ldexp(value * 2.0 ** (e - whole), whole))
+
+
+def _penalty(o: Options, name: str, e: int, f: float, unit: float, dtype: np.dtype) -> Penalty:
+    """Return the penalty on a factor of exponent e; at most the root of what the dtype can hold.
+
+    The floor is such that x y^(beta - 2) stays in the dtype's range for the least y = WH.
+    """
+    most = math.sqrt(np.finfo(dtype).max)
+    room = FLOOR if dtype == np.float32 else 8 * FLOOR
+    l1 = min(_times(o.weights["l1_" + name], e - f), most)
+    l2 = min(_times(o.weights["l2_" + name], 2 * e - f), most)
+    return Penalty(l1, l2, unit * 2.0 ** -min(FLOOR, int(room / max(2 - o.beta, 1))))
 
 
 def _start(
@@ -203,15 +275,10 @@ def _start(
 ) -> Factors:
     """Return the start the caller gave or named; for `mu`, without zeros in what it updates."""
     m, k = problem.m, problem.k
-    if W is None:
-        possible = k <= min(m, problem.N)
-        if o.init not in (None, "random") and not possible:
-            raise ValueError(f"init must be 'random' for rank > min(m, N), found {o.init!r}")
-        name = "nndsvda" if possible and problem.known is None else "random"
-        try:
-            factors = start(problem, o.init or name, o.rng)
-        except Expired:
-            factors = problem.factors()
+    if W is None or W.shape[1] < k:
+        factors = _made(problem, o, o.init or ("random" if W is not None or o.n_init > 1 else None))
+        if W is not None:
+            factors.W[:m, : o.fixed] = np.ldexp(W, -w)
     else:
         factors = problem.factors()
         factors.W[:m, :k] = np.ldexp(W, -w)
@@ -220,15 +287,27 @@ def _start(
         elif o.solver == "mu":
             factors.Ht[...] = problem.units[1]
     if o.solver == "mu":
-        _lift(factors.Ht, problem.units[1])
+        _lift(factors.Ht, problem.units[1], problem.H.floor)
         if o.update_W:
-            _lift(factors.W[:m, :k], problem.units[0])
+            _lift(factors.W[:m, o.fixed : k], problem.units[0], problem.W.floor)
     return factors
 
 
-def _lift(values: np.ndarray, unit: float) -> None:
+def _made(problem: Problem, o: Options, init: str | None) -> Factors:
+    """Return the start of this name, None for the one that suits the data."""
+    possible = problem.k <= min(problem.m, problem.N)
+    if init is not None and init.startswith("nndsvd") and not possible:
+        raise ValueError(f"init must be 'random' for rank > min(m, N), found {init!r}")
+    try:
+        default = "nndsvda" if possible and problem.known is None else "random"
+        return start(problem, init or default, o.rng)
+    except Expired:
+        return problem.factors()
+
+
+def _lift(values: np.ndarray, unit: float, floor: float) -> None:
     """Replace what multiplication could not bring back."""
-    values[values < FLOOR * unit] = LIFT * unit
+    values[values < floor] = max(LIFT * unit, floor)
 
 
 def _rescaled(Ht: np.ndarray, e: int, unit: float) -> np.ndarray:

@@ -18,6 +18,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -110,26 +111,78 @@ def dot(A: np.ndarray, B: np.ndarray) -> float:
     return float(np.einsum("ij,ij->", A, B, dtype=np.float64))
 
 
+class Sums(Protocol):
+    """X H', formed while the blocks of H come in, read by features when all are there."""
+
+    def add(self, block: Block, X: Any, H: np.ndarray, scratch: Scratch) -> None:
+        """Take a block of samples and its coefficients H' (p, kp)."""
+
+    def rows(self, rows: slice, scratch: Scratch) -> np.ndarray:
+        """Return X H' of some features, in `scratch`."""
+
+
+class Source(Protocol):
+    """Where samples come from: `DenseSource` or `SparseSource`; 0 where not known."""
+
+    sparse: bool
+    N: int
+    m: int
+    dtype: np.dtype
+    largest: float  # entry, in absolute value
+
+    def scaled(self, e: int) -> Source:
+        """Return 2^e X."""
+
+    def digest(self) -> str:
+        """Return a fingerprint of the data."""
+
+    def cut(self, width: int, groups: int) -> tuple[list[list[Block]], list[list[Block]]]:
+        """Return the blocks of samples and of features, in groups, for factors `width` wide."""
+
+    def block(self, rows: slice, scratch: Scratch) -> Any:
+        """Return some samples; what they are is known to the methods below alone."""
+
+    def some(self, chosen: np.ndarray) -> Any:
+        """Return these samples in float64, a matrix of the source's kind with one a row."""
+
+    def operand(self, A: np.ndarray, n: int) -> Any:
+        """Return A (m, n), its columns padded with zeros to whole panels, as `product` wants it."""
+
+    def product(self, X: Any, A: Any, scratch: Scratch, name: str) -> np.ndarray:
+        """Return X'A for a block of samples, in `scratch`."""
+
+    def square(self, X: Any) -> float:
+        """Return the sum of the squared entries of a block."""
+
+    def total(self, X: Any) -> float:
+        """Return the sum of the entries of a block."""
+
+    def sums(self, problem: Problem, n: int) -> Sums:
+        """Return what forms X H' (m, n)."""
+
+
 class Problem:
     """The scaled data and everything that does not change from one iteration to the next.
 
     Parameters
     ----------
-    Xt : ndarray, (N, m), C order
-        One sample a row; 0 where not known.
-    known : ndarray of bool, (N, m), or None
-        The mask.
+    X : Source
+        The samples; 0 where not known.
+    known : ndarray, (N, m), or None
+        The mask, or the weights of the entries.
     rank : int
     W, H : Penalty
     units : (float, float)
         Powers of two, the order of magnitude of W and of H.
     watch : Watch
     n_threads : int
+    fixed : int
+        Leading columns of W that are kept.
     """
 
     def __init__(
         self,
-        Xt: np.ndarray,
+        X: Source,
         known: np.ndarray | None,
         rank: int,
         W: Penalty,
@@ -137,16 +190,16 @@ class Problem:
         units: tuple[float, float],
         watch: Watch,
         n_threads: int,
+        fixed: int = 0,
     ) -> None:
-        self.Xt, self.known, self.k, self.W, self.H = Xt, known, rank, W, H
-        self.units, self.watch, self.n_threads = units, watch, n_threads
-        (self.N, self.m), self.dtype = Xt.shape, Xt.dtype
+        self.X, self.known, self.k, self.W, self.H = X, known, rank, W, H
+        self.units, self.watch, self.n_threads, self.fixed = units, watch, n_threads, fixed
+        self.N, self.m, self.dtype = X.N, X.m, X.dtype
         self.panel = _dispatch.panel(self.dtype)
         self.kp, self.mp = self.padded(rank), self.padded(self.m)
         itemsize = self.dtype.itemsize
         groups = int(np.clip(GROUP_BYTES / (self.mp * self.kp * itemsize), 4, GROUPS))
-        self.samples = cut(self.N, self.m, self.kp, itemsize, groups)
-        self.features = cut(self.m, self.kp, self.kp, itemsize, groups)
+        self.samples, self.features = X.cut(self.kp, groups)
 
     def padded(self, count: int) -> int:
         """Return `count` rounded up to whole panels."""
@@ -156,11 +209,15 @@ class Problem:
         """Return room for one (rows, columns) sum per group."""
         return aligned((len(groups), rows, columns), self.dtype)
 
-    def factors(self) -> Factors:
-        """Return room for a pair of factors, the padding of W zero."""
+    def room_for_W(self) -> np.ndarray:
+        """Return zeros (mp, kp)."""
         W = aligned((self.mp, self.kp), self.dtype)
         W[...] = 0
-        return Factors(W, np.zeros((self.N, self.k), dtype=self.dtype))
+        return W
+
+    def factors(self) -> Factors:
+        """Return room for a pair of factors, the padding of W zero."""
+        return Factors(self.room_for_W(), np.zeros((self.N, self.k), dtype=self.dtype))
 
     def sweep(self, groups: list[list[Block]], work: Callable[[Block, Scratch], None]) -> None:
         """Call work(block, scratch) for every block, the blocks of a group in order."""
@@ -187,7 +244,7 @@ class Problem:
         return H
 
     def weights(self, rows: slice, scratch: Scratch) -> np.ndarray:
-        """Return 1 where a block is known, 0 elsewhere, padded with zeros to `mp`."""
+        """Return the weights of a block, padded with zeros to `mp`."""
         known = self.known[rows]  # type: ignore[index]
         weights = scratch.take("weights", (len(known), self.mp), self.dtype)
         weights[:, : self.m] = known

@@ -5,6 +5,8 @@
     nndsvd     pair j of the SVD, u v', s_j: the larger of s_j u+ v+' and s_j u- v-', split evenly
     nndsvda    its zeros filled with mean(X), for X of order 1
     nndsvdar   its zeros filled with |N(0, 1)| mean(X) / 100, likewise
+    exemplars  samples as columns, H = 0: each is drawn with a probability proportional to its
+               squared distance from the rays of those before (k-means++ on directions)
 
 The leading pair is non-negative by itself (Perron): its zeros are the data's and stay.
 
@@ -12,7 +14,7 @@ The SVD comes from a subspace iteration on XX' that reads X once per step, in fi
 a fixed random subspace: `nndsvd` and `nndsvda` do not draw from `random_state`.
 
 Reference: Boutsidis, Gallopoulos, Pattern Recognition 41, 2008; Halko, Martinsson, Tropp, SIAM
-Review 53, 2011.
+Review 53, 2011; Arthur, Vassilvitskii, SODA 2007.
 """
 
 from __future__ import annotations
@@ -22,15 +24,15 @@ import math
 import numpy as np
 
 from fastcone import _threads
-from fastcone._nmf.problem import Block, Factors, Problem, outer
-from fastcone._panels import pack, product
+from fastcone._nmf.problem import Block, Factors, Problem
 from fastcone._threads import Scratch
 
-INITS = ("random", "nndsvd", "nndsvda", "nndsvdar")
+INITS = ("random", "nndsvd", "nndsvda", "nndsvdar", "exemplars")
 EXTRA = 10  # dimensions of the subspace beyond the rank
 STEPS = 4  # of the subspace iteration
 LEAST = 1e-6  # of the largest entry of a factor: what is below counts as zero in nndsvd
 ROWS = 1 << 14  # samples drawn at a time
+POOL = 1024  # samples that exemplars are drawn from, beyond 8 for each
 
 
 def mean(problem: Problem) -> float:
@@ -39,7 +41,7 @@ def mean(problem: Problem) -> float:
     count = np.zeros(len(total))
 
     def work(block: Block, scratch: Scratch) -> None:
-        total[block.index] = problem.Xt[block.rows].sum(dtype=np.float64)
+        total[block.index] = problem.X.total(problem.X.block(block.rows, scratch))
         if problem.known is not None:
             count[block.index] = np.count_nonzero(problem.known[block.rows])
         else:
@@ -72,10 +74,11 @@ def leading_pairs(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     U = Q @ vectors
     s = np.sqrt(np.maximum(values, 0))
     V = np.empty((problem.N, k), dtype=problem.dtype)
-    panels = pack(widened(problem, U))
+    A = problem.X.operand(widened(problem, U), k)
 
     def work(block: Block, scratch: Scratch) -> None:
-        V[block.rows] = product(panels, problem.Xt[block.rows], scratch, "V")[:, :k]
+        X = problem.X.block(block.rows, scratch)
+        V[block.rows] = problem.X.product(X, A, scratch, "V")[:, :k]
 
     problem.sweep(problem.samples, work)
     return U, s, V
@@ -90,17 +93,19 @@ def widened(problem: Problem, Y: np.ndarray) -> np.ndarray:
 
 def covariance_times(problem: Problem, Y: np.ndarray) -> np.ndarray:
     """Return X X'Y in one pass over the samples."""
-    panels = pack(widened(problem, Y))
-    sums = problem.sums(problem.samples, problem.m, problem.padded(Y.shape[1]))
+    A = problem.X.operand(widened(problem, Y), Y.shape[1])
+    sums, total = problem.X.sums(problem, Y.shape[1]), np.empty(Y.shape)
 
-    def work(block: Block, scratch: Scratch) -> None:
-        if block.first:
-            sums[block.group] = 0
-        X = problem.Xt[block.rows]
-        outer(X, product(panels, X, scratch, "Z"), sums[block.group], scratch)
+    def add(block: Block, scratch: Scratch) -> None:
+        X = problem.X.block(block.rows, scratch)
+        sums.add(block, X, problem.X.product(X, A, scratch, "Z"), scratch)
 
-    problem.sweep(problem.samples, work)
-    return sums.sum(axis=0, dtype=np.float64)[:, : Y.shape[1]]
+    def take(block: Block, scratch: Scratch) -> None:
+        total[block.rows] = sums.rows(block.rows, scratch)[:, : Y.shape[1]]
+
+    problem.sweep(problem.samples, add)
+    problem.sweep(problem.features, take)
+    return total
 
 
 def norm(v: np.ndarray) -> float:
@@ -127,11 +132,36 @@ def nndsvd(problem: Problem) -> Factors:
     return factors
 
 
+def exemplars(problem: Problem, rng: np.random.Generator, size: float) -> Factors:
+    """Return samples as dictionary; random columns where too few samples differ."""
+    count = min(problem.N, 8 * problem.k + POOL)
+    chosen = np.sort(rng.choice(problem.N, count, replace=False))
+    pool = problem.X.some(chosen)
+    squares = (pool * pool).sum(axis=1)
+    left = squares.copy()
+    factors = random(problem, rng, size)
+    factors.Ht[...] = 0
+    for j in range(problem.k):
+        left[left <= squares * np.finfo(problem.dtype).eps] = 0
+        if not left.any():
+            break
+        i = rng.choice(count, p=left / left.sum())
+        ray = (pool[[i]].toarray() if problem.X.sparse else pool[[i]])[0]
+        ray /= norm(ray)
+        left = np.minimum(left, squares - (pool @ ray) ** 2)
+        left[i] = 0
+        factors.W[: problem.m, j] = ray * (problem.units[0] / ray.max())
+    return factors
+
+
 def start(problem: Problem, init: str, rng: np.random.Generator) -> Factors:
     """Return the start of this name."""
     average = mean(problem)
     if init == "random":
         return random(problem, rng, math.sqrt(average / problem.k))
+    if init == "exemplars":
+        with _threads.one_blas_thread():
+            return exemplars(problem, rng, math.sqrt(average / problem.k))
     factors = nndsvd(problem)
     if init == "nndsvd":
         return factors

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Dictionaries kept in part, starts from exemplars, the best of several starts."""
+
+import numpy as np
+import pytest
+from factorisations import KL, SQUARE, WAYS, instance, objective
+
+from fastcone import nmf
+
+ways = pytest.mark.parametrize("loss, solver", [*WAYS, (1.5, "mu")], ids=str)
+
+# --- fixed columns ---------------------------------------------------------------------------
+
+
+@ways
+@pytest.mark.parametrize("l1, l2", [(0, 0), (0.1, 0.2)])
+def test_fixed_columns_are_kept_to_the_bit(dtype, rng, loss, solver, l1, l2):
+    X, W, H = instance(rng, dtype=dtype)
+    W[3:9, 0], W[:, 1] = 0, 0
+    fit = nmf(X, 4, loss=loss, solver=solver, W=W, H=H, fixed=2, l1_W=l1, l2_W=l2, tol=0,
+              max_iter=30)  # fmt: skip
+    assert np.array_equal(fit.W[:, :2], W[:, :2]) and not np.any(fit.W[:, 2:] == W[:, 2:])
+    assert fit.n_iter == 30 or fit.converged
+    penalties = (l1, 0, l2, 0)
+    true = objective(loss, X, fit.W, fit.H, penalties=penalties)
+    assert fit.objective == pytest.approx(true, rel=50 * float(np.finfo(dtype).eps))
+
+
+@ways
+def test_all_columns_fixed_is_a_kept_dictionary(rng, loss, solver):
+    X, W, H = instance(rng)
+    options = {"loss": loss, "solver": solver, "W": W, "H": H, "tol": 0, "max_iter": 400}
+    fixed, kept = nmf(X, 4, fixed=4, **options), nmf(X, 4, update_W=False, **options)
+    assert np.array_equal(fixed.W, W)
+    assert fixed.objective == pytest.approx(kept.objective, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss, solver", WAYS)
+def test_the_free_columns_solve_their_own_problem(rng, loss, solver):
+    """With one column free a masked-out part of the data can be explained by it alone."""
+    X, W, _ = instance(rng, 12, 60, 3)
+    truth = rng.random((12, 1)) + 0.1
+    X = W[:, :2] @ rng.random((2, 60)) + truth @ rng.random((1, 60))
+    fit = nmf(X, 3, loss=loss, solver=solver, W=W[:, :2], fixed=2, random_state=0, tol=0,
+              max_iter=3000)  # fmt: skip
+    assert np.array_equal(fit.W[:, :2], W[:, :2])
+    assert np.linalg.norm(X - fit.W @ fit.H) < 1e-2 * np.linalg.norm(X)
+
+
+@pytest.mark.parametrize("init", [None, "random", "exemplars", "nndsvda"])
+def test_a_fixed_part_alone_is_given_company(rng, init):
+    X, W, _ = instance(rng)
+    fit = nmf(X, 5, W=W[:, :2], fixed=2, init=init, random_state=0, max_iter=5)
+    assert fit.W.shape == (23, 5) and np.array_equal(fit.W[:, :2], W[:, :2])
+    assert np.all(fit.W[:, 2:].max(axis=0) > 0)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_fixed_columns_and_threads(rng, n_threads):
+    X, W, H = instance(rng, 300, 900, 5)
+    one, many = (nmf(X, 5, W=W, H=H, fixed=2, max_iter=4, n_threads=n) for n in (1, n_threads))
+    assert np.array_equal(one.W, many.W) and np.array_equal(one.H, many.H)
+
+
+# --- exemplars -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss, solver", WAYS)
+@pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
+def test_exemplars_find_pure_samples(dtype, rng, loss, solver, scale):
+    """Where every direction of the cone is a sample, the start is nearly the answer."""
+    X = np.zeros((6, 40))
+    X[np.arange(40) % 6, np.arange(40)] = rng.random(40) + 0.5
+    X = (scale * X).astype(dtype)
+    fit = nmf(X, 6, loss=loss, solver=solver, init="exemplars", random_state=0, max_iter=5)
+    assert np.linalg.norm((X - fit.W @ fit.H) / scale) < 1e-3
+
+
+def test_fewer_samples_than_exemplars(dtype, rng):
+    X = np.repeat(rng.random((9, 3)), 2, axis=1).astype(dtype)
+    X[:, 4] = 0
+    fit = nmf(X, 7, init="exemplars", random_state=0)
+    assert np.all(np.isfinite(fit.W)) and np.all(fit.W.max(axis=0) > 0)
+    assert np.linalg.norm(X - fit.W @ fit.H) < 1e-2 * np.linalg.norm(X)
+
+
+# --- several starts --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss, solver", WAYS)
+def test_the_best_of_several_starts_is_returned(rng, loss, solver):
+    X, seen = instance(rng)[0], []
+    options = {"loss": loss, "solver": solver, "max_iter": 8, "tol": 0}
+    generator = np.random.default_rng(3)
+    single = [nmf(X, 4, init="random", random_state=generator, **options) for _ in range(4)]
+    best = nmf(
+        X, 4, n_init=4, random_state=3, callback=lambda *a: seen.append(a) and None, **options
+    )
+    assert best.objective == min(fit.objective for fit in single)
+    winner = min(single, key=lambda fit: fit.objective)
+    assert np.array_equal(best.W, winner.W) and len(seen) == 32
+
+
+BAD = [
+    ("fixed", {"fixed": 1}),
+    ("fixed", {"fixed": 3, "W": np.ones((4, 2))}),
+    ("fixed", {"fixed": -1}),
+    ("W", {"fixed": 1, "W": np.ones((4, 3))}),
+    ("n_init", {"n_init": 0}),
+    ("n_init", {"n_init": 2, "init": "nndsvda"}),
+    ("n_init", {"n_init": 2, "W": np.ones((4, 2))}),
+    ("loss", {"loss": 7.0, "solver": "mu"}),
+    ("loss", {"loss": np.nan, "solver": "mu"}),
+    ("X", {"X": np.eye(4, 5), "loss": 0.0, "solver": "mu"}),
+    ("X", {"X": np.eye(4, 5), "loss": -1.0, "solver": "mu", "mask": np.ones((4, 5), bool)}),
+    ("solver", {"weights": np.ones((4, 5))}),
+    ("solver", {"loss": 1.5}),
+    ("weights", {"weights": np.ones((5, 4)), "solver": "mu"}),
+    ("weights", {"weights": -np.ones((4, 5)), "solver": "mu"}),
+    ("weights", {"weights": np.full((4, 5), np.nan), "solver": "mu"}),
+    ("X", {"X": np.full((4, 5), np.nan), "weights": np.eye(4, 5), "solver": "mu"}),
+]
+
+
+@pytest.mark.parametrize("name, change", BAD, ids=lambda value: str(value)[:40])
+def test_bad_arguments_are_named(name, change):
+    options = {"X": np.ones((4, 5)), "rank": 2} | change
+    with pytest.raises(ValueError, match=rf"^{name}\b"):
+        nmf(options.pop("X"), options.pop("rank"), **options)
+
+
+def test_a_dictionary_of_zeros_beside_fixed_columns_is_refused(rng):
+    with pytest.raises(ValueError, match=r"^W holds"):
+        nmf(rng.random((4, 5)), 2, W=np.zeros((4, 2)), fixed=1)
+    assert nmf(rng.random((4, 5)), 2, loss=KL, solver="mu", W=np.ones((4, 1)), fixed=1).n_iter
+    assert objective(SQUARE, np.ones((2, 2)), np.ones((2, 1)), np.ones((1, 2))) == 0
