@@ -143,7 +143,7 @@ def test_every_case_renders_and_is_recorded(tiny, tmp_path, capsys):
     assert "Not measured: other: not asked" in report
     for number in ("nan", "inf", "DIFFERENT"):
         assert number not in report
-    assert "Growth, float32" in capsys.readouterr().out
+    assert "Growth, us per column" in capsys.readouterr().out
     worst = json.loads((tmp_path / "nnls-n2.json").read_text())["cases"][0]["rows"]
     assert contest.by_name(worst)["fastcone"]["largest_excess"] < 1e-9
 
