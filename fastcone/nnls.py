@@ -2,9 +2,10 @@
 """Sparse non-negative least squares, one problem or millions that share their generators.
 
 a) `solve_nnls` cuts the targets into blocks. Per block: the products A'b, coordinate descent
-   with one problem per SIMD lane, and a report from which the certificates are formed.
-b) A problem whose certificate does not prove `tol` is descended further; in float32 it goes on
-   in float64; what coordinate descent cannot finish goes to the exact solver.
+   with one problem per SIMD lane, in float32 as far as that tells, and a report from which the
+   certificates are formed.
+b) A problem whose certificate does not prove `tol` is descended further in float64; what
+   coordinate descent cannot finish goes to the exact solver.
 c) Everything a problem meets depends on its own numbers and on A alone: no neighbour, no batch
    and no number of threads changes a bit of its answer.
 d) `nnls` is scipy's contract on the exact solver.

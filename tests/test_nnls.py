@@ -294,11 +294,13 @@ def test_a_warm_start_pays(rng):
 @pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e200])
 def test_extreme_units(scale, rng):
     A, B = rng.random((10, 4)), rng.random((10, 6))
-    want = solve_nnls(A, B).x
-    got = solve_nnls(A, B * scale)
-    assert got.converged.all()
-    np.testing.assert_allclose(got.x / scale, want, rtol=1e-9)
-    np.testing.assert_allclose(solve_nnls(A * scale, B).x * scale, want, rtol=1e-9)
+    exactly = {"method": "active_set"}
+    want = solve_nnls(A, B, **exactly).x
+    np.testing.assert_allclose(solve_nnls(A, B * scale, **exactly).x / scale, want, rtol=1e-9)
+    np.testing.assert_allclose(solve_nnls(A * scale, B, **exactly).x * scale, want, rtol=1e-9)
+    for x in (solve_nnls(A, B * scale).x / scale, solve_nnls(A * scale, B).x * scale):
+        excess = objective(A, B, x) - objective(A, B, want)
+        assert np.all(excess <= 1e-9 * (B * B).sum(axis=0) / 2)
 
 
 # --- what does not converge, and what is refused ---------------------------------------------

@@ -24,6 +24,19 @@ def test_only_the_symmetric_part_of_a_gram_matrix_counts():
         assert solution.converged and np.array_equal(solution.x, symmetric.x)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("l1", [0.0, 1e30, 1e120])
+@pytest.mark.parametrize("l2", [0.0, 1e30, 1e120])
+def test_penalties_beyond_the_range_of_the_first_epochs(rng, l1, l2):
+    A, B = rng.random((20, 6)), rng.random((20, 5))
+    solution = solve_nnls(A, B, l1=l1, l2=l2)
+    assert solution.converged.all()
+    if l1:
+        assert not solution.x.any()
+    elif l2:
+        np.testing.assert_allclose(solution.x, A.T @ B / l2, rtol=1e-4)
+
+
 def test_gram_says_nothing_it_cannot_know(rng):
     A, b = rng.random((6, 3)), rng.random(6)
     G, c = A.T @ A, A.T @ b

@@ -12,9 +12,9 @@ import numpy as np
 from fastcone import _dispatch, _threads
 from fastcone._nnls.descent import CALL_WORK, FIRST_LOOK, Descent
 from fastcone._nnls.exact import Exact
-from fastcone._nnls.gram import Gram, rescale
+from fastcone._nnls.gram import Gram, rescale, unit
 from fastcone._nnls.sparse import SparseTargets
-from fastcone._nnls.targets import F64, DataTargets, GramTargets, largest_penalty
+from fastcone._nnls.targets import F32, F64, DataTargets, GramTargets, largest_penalty
 from fastcone._threads import Scratch
 from fastcone.result import Solution
 
@@ -60,7 +60,8 @@ class Batch:
     ) -> None:
         self.targets, self.gram, self.dtype, self.options = targets, gram, dtype, options
         p, n = targets.p, gram.n
-        self.working = gram if dtype == F64 else gram.narrow(dtype)
+        self.working = gram if dtype == F64 or options.certify else gram.narrow(F32)
+        self.ahead = gram.narrow(F32) if self._fits_ahead() else None
         self.X = np.zeros((p, n), dtype=dtype)
         self.exactly = options.method == "active_set" or (
             options.method == "auto" and x0 is None and self._descent_is_slow()
@@ -83,8 +84,14 @@ class Batch:
         """
         n = self.gram.n
         work = 2 * n * (self.targets.terms + 16 * n) + 1
-        full = min(FULL_TILES * _dispatch.tile(F64), CALL_WORK / (2 * FIRST_LOOK * n**2 + 1))
+        full = min(FULL_TILES * _dispatch.tile(F32), CALL_WORK / (2 * FIRST_LOOK * n**2 + 1))
         return int(np.clip(max(BLOCK_WORK / work, full), 1, 4096))
+
+    def _fits_ahead(self) -> bool:
+        """Return whether the first epochs can be float32's: G is in range and regular there."""
+        gram, largest = self.gram, largest_penalty(F32)
+        fits = gram.lam > gram.n * unit(F32) and gram.diagonal.max(initial=0) < largest
+        return bool(fits and self.working.dtype == F64)
 
     def _descent_is_slow(self) -> bool:
         """Return whether the exact solver's steps cost less than the epochs that they replace.
@@ -109,41 +116,38 @@ class Batch:
 
     def _block(self, which: slice, scratch: Scratch) -> None:
         """Solve one block of problems, from the fastest way to the last resort."""
-        options, exactly = self.options, self.exactly
-        block = self._start(which, self.gram if exactly else self.working, scratch, self.started)
-        if not exactly:
-            self._descend(block, scratch, started=self.started)
-            if self.dtype != F64 and options.certify:
-                self._keep(which, block)
-                block = self._start(which, self.gram, scratch, started=True)
-                self._descend(block, scratch, started=True)
-        if options.method == "cd":
+        block = self._start(which, scratch)
+        if not self.exactly:
+            self._descend(block, scratch)
+        if self.options.method == "cd":
             self._prove_from_data(which, block)
         else:
             self._solve_exactly(which, block, scratch)
         self._fit_units(which, block, scratch)
         self._keep(which, block)
 
-    def _start(self, which: slice, gram: Gram, scratch: Scratch, started: bool) -> Descent:
-        """Return a block in the dtype of `gram` with the coefficients held so far."""
+    def _start(self, which: slice, scratch: Scratch) -> Descent:
+        """Return a block with the coefficients that the caller starts from."""
+        gram = self.gram if self.exactly else self.working
         linear = self.targets.linear(which, gram.dtype, scratch)
         X = scratch.take(f"X{gram.dtype.itemsize}", linear.C.shape, gram.dtype)
         X[...] = 0
-        if started:
+        if self.started:
             held = self.X[which].astype(gram.dtype, copy=False)
             X[:, : gram.n] = rescale(held, -gram.exponent, -linear.exponent)
             if self.targets.penalised:  # what the cut takes from a penalty, no start may hide
                 X[linear.C + largest_penalty(gram.dtype) / 2 < 0] = 0
         return Descent(gram, linear, X, self.targets, self.dtype, self.size)
 
-    def _descend(self, block: Descent, scratch: Scratch, *, started: bool) -> None:
+    def _descend(self, block: Descent, scratch: Scratch) -> None:
         options = self.options
         block.run(
             options.tol,
             options.epochs(min(self.targets.terms or self.gram.n, self.gram.n)),
             functools.partial(self._late, scratch),
             scratch,
-            started=started,
+            ahead=self.ahead,
+            started=self.started,
             persist=options.method == "cd",
         )
 

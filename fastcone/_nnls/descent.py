@@ -4,21 +4,27 @@
 A lane stops when an epoch has moved it by less than a limit; whether that was enough the report
 says. The limit is the one for which the convex bound would give `tol` (docs/nnls.md), and where the
 report finds the gap still larger, the limit is lowered and the descent goes on.
+
+In float64 the way there leads through float32: the gap is second order in the error of x, so six
+right digits make a gap near 1e-12, and an epoch costs half.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from fastcone import _dispatch
 from fastcone._nnls.certificate import Proof, from_facts
 from fastcone._nnls.gram import FACTS, Gram, unit
-from fastcone._nnls.targets import F64, Linear, Targets
+from fastcone._nnls.targets import F64, Linear, Targets, largest_penalty
 from fastcone._threads import Scratch
 
 FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
+AHEAD = 400  # epochs in float32 at most, whatever the limit of all
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms between looks at the clock
 
 
@@ -138,6 +144,46 @@ class Descent:
             self.X[bad] = 0
             self.prove(bad, scratch)
 
+    def _descend_ahead(
+        self,
+        gram: Gram,
+        which: np.ndarray,
+        stop: np.ndarray,
+        max_epochs: int,
+        late: Callable[[], bool],
+        scratch: Scratch,
+    ) -> np.ndarray:
+        """Epochs in the narrower dtype of `gram`, as far as it resolves them.
+
+        What is beyond its range is cut: the answer is a start here. Returns the problems that have
+        stopped at the limit `stop`.
+        """
+        largest, dtype = largest_penalty(gram.dtype), gram.dtype
+        C = scratch.take(f"C{dtype.itemsize}", self.X.shape, dtype)
+        X = scratch.take(f"X{dtype.itemsize}", self.X.shape, dtype)
+        with np.errstate(over="ignore"):
+            limit = np.maximum(stop, self._least_limit(gram)).astype(dtype)
+            C[...], X[...] = self.linear.C, self.X
+        np.maximum(C, -largest, out=C)
+        np.minimum(X, largest, out=X)
+        other, most = copy.copy(self), min(max_epochs, AHEAD)
+        other.gram, other.linear, other.X = gram, replace(self.linear, C=C), X
+        other.epochs, other.pace = np.zeros_like(self.epochs), first_pace(len(X))
+        given_up = other._descend(which, limit, most, False, late, scratch)
+        self.X[which] = X[which]
+        self.epochs += other.epochs
+        stopped = (limit <= stop) & (other.epochs < most)
+        stopped[given_up] = False
+        return stopped
+
+    def _least_limit(self, gram: Gram) -> np.ndarray:
+        """Return the movement of an epoch below which this dtype tells nothing."""
+        return (8 * unit(gram.dtype)) ** 2 * gram.n * self._size2()
+
+    def _size2(self) -> np.ndarray:
+        """Return the unit of those movements, ||b||^2, or more where l1 is far more."""
+        return np.maximum(self.linear.size, self.linear.allow / 8) ** 2
+
     def run(
         self,
         tol: float,
@@ -145,26 +191,35 @@ class Descent:
         late: Callable[[], bool],
         scratch: Scratch,
         *,
+        ahead: Gram | None,
         started: bool,
         persist: bool,
     ) -> None:
-        """Descend until every gap is proved to be at most `tol`, or nothing more can be gained."""
-        gram, size2 = self.gram, np.maximum(self.linear.size, self.linear.allow / 8) ** 2
-        stop = (first_limit(gram, tol) * size2).astype(gram.dtype)
-        floor = (8 * unit(gram.dtype)) ** 2 * gram.n * size2
+        """Descend until every gap is proved to be at most `tol`, or nothing more can be gained.
+
+        ahead: the same quadratic in a narrower dtype, for the first epochs.  started: whether X is
+        the caller's.  persist: whether to go on at any rate.
+        """
+        gram = self.gram
+        stop = (first_limit(gram, tol) * self._size2()).astype(gram.dtype)
+        floor = self._least_limit(gram)
         todo = np.arange(len(self.X))
         if started:
             self._start(scratch)
             todo = todo[~(self.proof.gap <= tol)]
         while len(todo):
-            given_up = self._descend(todo, stop, max_epochs, persist, late, scratch)
+            stopped = np.ones(len(self.X), dtype=bool)
+            more = stopped.copy()
+            if ahead is not None:
+                stopped = self._descend_ahead(ahead, todo, stop, max_epochs, late, scratch)
+                ahead = None
+            else:
+                more[self._descend(todo, stop, max_epochs, persist, late, scratch)] = False
             self.prove(todo, scratch)
-            more = ~(self.proof.gap <= tol) & (stop > floor) & (self.epochs < max_epochs)
-            more[given_up] = False
+            more &= ~(self.proof.gap <= tol) & (stop > floor) & (self.epochs < max_epochs)
             todo = todo[more[todo]]
-            if not len(todo):
-                return
-            ratio = (tol / self.proof.gap[todo]) ** (1 if gram.lam > 1e-6 else 2)
-            stop[todo] = np.maximum(stop[todo] * np.clip(ratio / 4, 1e-6, 0.1), floor[todo] / 2)
+            low = todo[stopped[todo]]
+            ratio = (tol / self.proof.gap[low]) ** (1 if gram.lam > 1e-6 else 2)
+            stop[low] = np.maximum(stop[low] * np.clip(ratio / 4, 1e-6, 0.1), floor[low] / 2)
             if late():
                 return

@@ -23,7 +23,7 @@ from fastcone._nnls.gram import Generators, Gram, Packed, exponent, rescale, rid
 from fastcone._threads import Scratch
 from fastcone._validation import check_finite
 
-F64 = np.dtype(np.float64)
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 @dataclass
