@@ -170,7 +170,8 @@ class Descent:
         other.gram, other.linear, other.X = gram, replace(self.linear, C=C), X
         other.epochs, other.pace = np.zeros_like(self.epochs), first_pace(len(X))
         given_up = other._descend(which, limit, most, False, late, scratch)
-        self.X[which] = X[which]
+        part = slice(None) if len(which) == len(X) else which
+        self.X[part] = X[part]
         self.epochs += other.epochs
         stopped = (limit <= stop) & (other.epochs < most)
         stopped[given_up] = False
