@@ -13,7 +13,8 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-KERNELS = ("product", "units", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf", "kl", "sparse")
+KERNELS = ("product", "units", "nnls", "pivot", "active_set", "nnlad", "nnlad_proof", "nmf", "kl",
+           "sparse")
 LEVELS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
 CFLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
 DIRECTIVES = {

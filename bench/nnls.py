@@ -12,7 +12,7 @@ RANKS = (16, 128, 256)
 SIDES = (10, 64)  # 100 and 4,096 rows
 HEIGHT = 100  # of generated data: digits of so few pixels have empty rows and are ill-conditioned
 DTYPES = (np.float64, np.float32)
-COLUMNS, PEERS, FEW = 2000, 500, 50  # at other ranks and heights; fewer hide a peer's rare errors
+PEERS, FEW = 500, 50  # columns for peers at other shapes; fewer hide their rare errors
 
 
 def run(digits, columns):
@@ -33,7 +33,7 @@ def run(digits, columns):
 
 def shapes(digits, columns):
     """Other ranks at the digits' height, other heights at rank 64."""
-    columns, found, cases = min(columns, COLUMNS), solvers.available()[0], []
+    found, cases = solvers.available()[0], []
     problems = [(digits, rank) for rank in RANKS]
     problems += [(digits.resampled(side, 2000, columns), RANK) for side in SIDES]
     problems.append((data.generated(HEIGHT, RANK, columns), RANK))

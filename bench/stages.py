@@ -45,7 +45,7 @@ def stages(W, U, dtype):
     def descent():
         block.X[...], block.epochs[...], block.pace[...] = 0, 0, first_pace(p)
         block.run(1e-9 if dtype == F64 else 1e-6, 400, lambda: False, scratch,
-                  ahead=ahead, started=False, persist=False)  # fmt: skip
+                  ahead=ahead, wide=None, started=False, persist=False)  # fmt: skip
 
     times = rounds(
         {

@@ -2,13 +2,14 @@
 """The tables of the level in use, for `fastcone.cy`."""
 
 from fastcone._kernels.tables cimport (
-    ActiveSetTable, KLTable, NMFTable, NNLADProofTable, NNLADTable, NNLSTable, ProductTable,
-    SparseTable, UnitsTable,
+    ActiveSetTable, KLTable, NMFTable, NNLADProofTable, NNLADTable, NNLSTable, PivotTable,
+    ProductTable, SparseTable, UnitsTable,
 )
 
 cdef const ProductTable* _product
 cdef const UnitsTable* _units
 cdef const NNLSTable* _nnls
+cdef const PivotTable* _pivot
 cdef const ActiveSetTable* _active_set
 cdef const NNLADTable* _nnlad
 cdef const NNLADProofTable* _nnlad_proof

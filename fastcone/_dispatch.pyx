@@ -32,7 +32,8 @@ cdef extern from *:
     const char* compiler "__VERSION__"
 
 LEVELS = ("base", "v3", "v4")
-KERNELS = ("product", "units", "nnls", "active_set", "nnlad", "nnlad_proof", "nmf", "kl", "sparse")
+KERNELS = ("product", "units", "nnls", "pivot", "active_set", "nnlad", "nnlad_proof", "nmf", "kl",
+           "sparse")
 
 _level = None
 
@@ -61,7 +62,8 @@ def built_levels():
 
 def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
-    global _product, _units, _nnls, _active_set, _nnlad, _nnlad_proof, _nmf, _kl, _sparse, _level
+    global _product, _units, _nnls, _pivot, _active_set, _nnlad, _nnlad_proof, _nmf, _kl, _sparse
+    global _level
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
     if level not in built_levels():
@@ -73,6 +75,8 @@ def use(level):
         _module("units", level).table, "fastcone.UnitsTable")
     _nnls = <const NNLSTable*> PyCapsule_GetPointer(
         _module("nnls", level).table, "fastcone.NNLSTable")
+    _pivot = <const PivotTable*> PyCapsule_GetPointer(
+        _module("pivot", level).table, "fastcone.PivotTable")
     _active_set = <const ActiveSetTable*> PyCapsule_GetPointer(
         _module("active_set", level).table, "fastcone.ActiveSetTable")
     _nnlad = <const NNLADTable*> PyCapsule_GetPointer(
@@ -207,6 +211,27 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
         else:
             _nnls.report_f64(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &size[0], rounding,
                              &out[0, 0], &work[0])
+
+
+def pivot_work(Py_ssize_t n):
+    """Numbers of work space `pivot` needs."""
+    return (n * n + 5 * n) * _product.bytes // sizeof(double)
+
+
+def pivot(const double[::1] G, const double[::1] slack, const double[:, ::1] C, double[:, ::1] X,
+          const int[::1] most, int[::1] steps, double[::1] work):
+    """Block principal pivoting from the support of X; returns the number of problems given up."""
+    cdef Py_ssize_t n = slack.shape[0], p = C.shape[0], ld = C.shape[1], given_up
+    assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
+    assert most.shape[0] == p and steps.shape[0] == p
+    assert work.shape[0] >= (n * n + 5 * n) * _product.bytes // <Py_ssize_t> sizeof(double)
+    if p == 0 or n == 0:
+        steps[:] = 0
+        return 0
+    with nogil:
+        given_up = _pivot.f64(n, &G[0], &slack[0], p, &C[0, 0], &X[0, 0], ld, &most[0], &steps[0],
+                              &work[0])
+    return given_up
 
 
 cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:

@@ -80,6 +80,32 @@ def nnls_cd(
     return x, -max_epochs
 
 
+def nnls_pivot(
+    G: np.ndarray, c: np.ndarray, x: np.ndarray, slack: np.ndarray, max_steps: int
+) -> tuple[np.ndarray, int]:
+    """Return x and the steps used, negative and x unchanged where pivoting gave up.
+
+    minimise 1/2 x'Gx - c'x over x >= 0, from the support of x: solve on it, exchange what is wrong.
+
+    >>> nnls_pivot(np.eye(2), np.array([1.0, -1.0]), np.ones(2), np.zeros(2), 10)
+    (array([1., 0.]), 2)
+    """
+    support, least, patience = x > 0, len(x) + 1, 3
+    for step in range(1, max_steps + 1):
+        z = np.zeros(len(x))
+        z[support] = np.linalg.solve(G[np.ix_(support, support)], c[support])
+        wrong = np.where(support, z < 0, G @ z - c < -slack)
+        count = np.count_nonzero(wrong)
+        patience = 3 if count < least else patience - 1
+        least = min(least, count)
+        if not count:
+            return z, step
+        if not patience:
+            return x, -step
+        support = support ^ wrong
+    return x, -max_steps
+
+
 def nnls_report(
     G: np.ndarray,
     c: np.ndarray,

@@ -65,6 +65,14 @@ ctypedef struct NNLSTable:
     int vectors         # lane vectors per tile
 
 
+ctypedef Py_ssize_t (*pivot_f64)(
+    Py_ssize_t n, const double* G, const double* slack, Py_ssize_t p, const double* C, double* X,
+    Py_ssize_t ld, const int* most, int* steps, double* work) noexcept nogil
+
+ctypedef struct PivotTable:
+    pivot_f64 f64
+
+
 ctypedef Py_ssize_t (*active_set_f64)(
     Py_ssize_t m, Py_ssize_t n, const double* rows, double* columns, Py_ssize_t* fetched,
     const double* b, const double* norm, const double* price, const double* l1, double fuzz,

@@ -21,6 +21,7 @@ from fastcone.result import Solution
 # epochs of coordinate descent before "auto" calls the exact solver: about as many as that one costs
 FEWEST, PER_RANK, PATIENCE = 48, 4, 400
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
+PIVOT_RANK = 256  # generators beyond which a factor of G leaves the cache
 BLOCK_WORK = 2.4e8  # flops of a block: a few milliseconds
 FULL_TILES = 8  # tiles of a block at least: the last lanes to finish leave the others idle
 ROOM = {np.dtype(np.float32): 60, np.dtype(np.float64): 500}  # powers of two that lose nothing
@@ -66,6 +67,8 @@ class Batch:
         self.exactly = options.method == "active_set" or (
             options.method == "auto" and x0 is None and self._descent_is_slow()
         )
+        regular = gram.lam > SINGULAR and n <= PIVOT_RANK
+        self.wide = gram if options.method == "auto" and regular else None
         self.started = x0 is not None
         if x0 is not None:
             self.X[:, gram.used] = x0.T[:, gram.used]
@@ -147,6 +150,7 @@ class Batch:
             functools.partial(self._late, scratch),
             scratch,
             ahead=self.ahead,
+            wide=self.wide,
             started=self.started,
             persist=options.method == "cd",
         )

@@ -25,6 +25,9 @@ from fastcone._threads import Scratch
 
 FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
 AHEAD = 400  # epochs in float32 at most, whatever the limit of all
+PATIENCE = 48  # epochs that pivoting costs, and 2 more per generator
+PIVOTS = 30  # steps of pivoting at most
+SLACK = 1e-11  # of ||a_j|| ||b||: a gradient entry that may be rounding
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms between looks at the clock
 
 
@@ -152,11 +155,11 @@ class Descent:
         max_epochs: int,
         late: Callable[[], bool],
         scratch: Scratch,
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Epochs in the narrower dtype of `gram`, as far as it resolves them.
 
-        What is beyond its range is cut: the answer is a start here. Returns the problems that have
-        stopped at the limit `stop`.
+        What is beyond its range is cut: the answer is a start here. Returns which problems have
+        stopped at their limit `stop`, and those given up.
         """
         largest, dtype = largest_penalty(gram.dtype), gram.dtype
         C = scratch.take(f"C{dtype.itemsize}", self.X.shape, dtype)
@@ -173,9 +176,35 @@ class Descent:
         part = slice(None) if len(which) == len(X) else which
         self.X[part] = X[part]
         self.epochs += other.epochs
-        stopped = (limit <= stop) & (other.epochs < most)
+        given_up = np.union1d(given_up, which[other.epochs[which] >= most])
+        stopped = limit <= stop
         stopped[given_up] = False
-        return stopped
+        return stopped, given_up
+
+    def _pivot(
+        self,
+        gram: Gram,
+        which: np.ndarray,
+        max_epochs: int,
+        late: Callable[[], bool],
+        scratch: Scratch,
+    ) -> None:
+        """Solve some problems on their support, in float64, and exchange what is wrong with it."""
+        work = scratch.take("pivot", (_dispatch.pivot_work(gram.rows),), F64)
+        slack = np.full(gram.rows, np.inf)
+        slack[: gram.n][gram.used] = SLACK * np.sqrt(gram.diagonal[gram.used])
+        most = np.minimum(PIVOTS, max_epochs - self.epochs[which]).astype(np.intc)
+        which, most = which[most > 0], most[most > 0]
+        size = int(max(1, CALL_WORK / (3 * gram.rows**3)))
+        for start in range(0, len(which), size):
+            if late():
+                return
+            part = which[start : start + size]
+            C, X = (rows[part].astype(F64, copy=False) for rows in (self.linear.C, self.X))
+            used = np.empty(len(part), dtype=np.intc)
+            _dispatch.pivot(gram.G, slack, C, X, most[start : start + size], used, work)
+            self.X[part] = X
+            self.epochs[part] += np.abs(used)
 
     def _least_limit(self, gram: Gram) -> np.ndarray:
         """Return the movement of an epoch below which this dtype tells nothing."""
@@ -193,13 +222,15 @@ class Descent:
         scratch: Scratch,
         *,
         ahead: Gram | None,
+        wide: Gram | None,
         started: bool,
         persist: bool,
     ) -> None:
         """Descend until every gap is proved to be at most `tol`, or nothing more can be gained.
 
-        ahead: the same quadratic in a narrower dtype, for the first epochs.  started: whether X is
-        the caller's.  persist: whether to go on at any rate.
+        ahead: the same quadratic in a narrower dtype, for the first epochs.  wide: in float64, for
+        pivoting where too many epochs are needed.  started: whether X is the caller's.  persist:
+        whether to go on at any rate.
         """
         gram = self.gram
         stop = (first_limit(gram, tol) * self._size2()).astype(gram.dtype)
@@ -210,14 +241,17 @@ class Descent:
             todo = todo[~(self.proof.gap <= tol)]
         while len(todo):
             stopped = np.ones(len(self.X), dtype=bool)
-            more = stopped.copy()
             if ahead is not None:
-                stopped = self._descend_ahead(ahead, todo, stop, max_epochs, late, scratch)
+                most = min(max_epochs, PATIENCE + 2 * gram.n) if wide is not None else max_epochs
+                stopped, slow = self._descend_ahead(ahead, todo, stop, most, late, scratch)
                 ahead = None
             else:
-                more[self._descend(todo, stop, max_epochs, persist, late, scratch)] = False
+                slow = self._descend(todo, stop, max_epochs, persist, late, scratch)
+            if wide is not None and len(slow):
+                self._pivot(wide, slow, max_epochs, late, scratch)
             self.prove(todo, scratch)
-            more &= ~(self.proof.gap <= tol) & (stop > floor) & (self.epochs < max_epochs)
+            more = ~(self.proof.gap <= tol) & (stop > floor) & (self.epochs < max_epochs)
+            more[slow] &= persist
             todo = todo[more[todo]]
             low = todo[stopped[todo]]
             ratio = (tol / self.proof.gap[low]) ** (1 if gram.lam > 1e-6 else 2)
