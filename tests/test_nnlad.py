@@ -148,7 +148,7 @@ def test_the_mass_of_an_optimum_is_bounded(source, rng):
             continue
         g = Generators(A, None, forever)
         columns = g.R[:, : g.n]
-        w = source(columns, g.norm, forever)
+        w = source(columns, g.norm, g.given(g.norm > 0), forever)
         known += w.min() > 0
         b = rng.standard_normal(g.m)
         x = solve_nnlad(columns, b).x  # a vertex
@@ -158,14 +158,16 @@ def test_the_mass_of_an_optimum_is_bounded(source, rng):
 
 def test_weights_of_non_negative_generators_are_their_norms(rng):
     g = Generators(rng.random((9, 4)), None, forever)
-    np.testing.assert_allclose(weights(g.R[:, :4], g.norm, forever), g.norm, rtol=1e-12)
+    w = weights(g.R[:, :4], g.norm, g.given(g.norm > 0), forever)
+    np.testing.assert_allclose(w, g.norm, rtol=1e-12)
 
 
 def test_generators_with_their_negatives_are_proved(rng):
     A, b = plus_and_minus(rng)
     g = Generators(A, None, forever)
-    assert _hull(g.R[:, : g.n], g.norm, forever).max() == 0
-    assert weights(g.R[:, : g.n], g.norm, forever).min() > 0
+    columns, given = g.R[:, : g.n], g.given(g.norm > 0)
+    assert _hull(columns, g.norm, given, forever).max() == 0
+    assert weights(columns, g.norm, given, forever).min() > 0
     assert solve_nnlad(A, b, tol=1e-9).converged
 
 
