@@ -3,6 +3,7 @@
 
 import exact
 import numpy as np
+import pytest
 
 from fastcone.nnlad import solve_nnlad
 
@@ -63,3 +64,39 @@ def test_an_entry_that_underflows_beside_a_large_one_can_matter():
     A, b = np.array([[1.0, -1.0], [5e-324, 0.0]]), np.array([0.0, 1e-20])
     assert excess(A, b, [2e303, 2e303])[0] < excess(A, b, [0, 0])[0]
     assert_honest(A, b, solve_nnlad(A, b))
+
+
+@pytest.mark.parametrize("weights", [None, np.full(23, 1e200)], ids=["plain", "weighted"])
+def test_rows_without_entries_may_sum_to_more_than_the_range(weights, rng):
+    A = np.vstack([rng.random((20, 5)), np.zeros((3, 5))])
+    b = np.append(rng.random(20) * 1e307, np.full(3, 1.7e308))
+    solution = solve_nnlad(A, b, max_epochs=1, weights=weights)
+    inner = solve_nnlad(A[:20], b[:20], max_epochs=1)
+    size = (b[:20] / 1e308).sum()
+    assert solution.gap == pytest.approx(inner.gap * size / (size + 5.1))
+    assert not solution.converged
+
+
+def test_rows_without_entries_keep_their_digits_among_subnormal_numbers():
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        A = np.vstack([rng.integers(0, 4, (3, 3)), np.zeros((1, 3))])
+        b, w = rng.integers(-3, 4, 4) * 5e-324, rng.random(4)
+        assert_honest(A, b, solve_nnlad(A, b, weights=w, max_epochs=1), w)
+
+
+# --- answers that depended on their neighbours -----------------------------------------------
+
+
+def test_a_target_alone_is_a_target_among_others_where_rows_have_no_entries(rng):
+    for _ in range(40):
+        m = int(rng.integers(5, 200))
+        A = rng.random((m, 4))
+        A[rng.random(m) < 0.5] = 0
+        B = np.round(rng.random((m, 5)), 1)
+        together = solve_nnlad(A, B)
+        for c in range(5):
+            alone = solve_nnlad(A, B[:, c])
+            assert np.array_equal(alone.x, together.x[:, c])
+            for name in ("objective", "gap", "violation", "epochs"):
+                assert getattr(alone, name) == getattr(together, name)[c], name
