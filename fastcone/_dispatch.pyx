@@ -270,8 +270,8 @@ def nnlad(const double[:, ::1] A, const double[:, ::1] R, const double[:, ::1] G
     assert size.shape[0] == ld and tilt.shape[0] == ld and B.shape[1] == ld
     assert l1.shape[0] == p and l1.shape[1] == ldn
     assert X.shape[0] == p and X.shape[1] == n and Y.shape[0] == p and Y.shape[1] == ld
-    assert steps.shape[0] == p and work.shape[0] >= 5 * ld + ld // 8 + (10 + ldn) * ldn
-    assert index.shape[0] >= 16 + 7 * n + NNLAD_PASSES
+    assert steps.shape[0] == p and index.shape[0] >= 16 + 7 * n + NNLAD_PASSES
+    assert work.shape[0] >= 5 * ld + ld // 8 + (10 + min(m, ldn)) * ldn
     with nogil:
         done = _nnlad.solve(m, n, ld, ldn, &A[0, 0], &R[0, 0], &G[0, 0], &size[0], &length[0],
                             &tilt[0], p, &B[0, 0], &l1[0, 0], &X[0, 0], &Y[0, 0],

@@ -31,7 +31,7 @@ class Run:
         self.tilt = g.tilt(tilt)
         self.l1 = g.penalties(np.full(p, l1))
         self.used = self.l1[:, : g.n] < g.norm
-        self.work = aligned((5 * g.ld + g.ld // 8 + (10 + g.ldn) * g.ldn,), float)
+        self.work = aligned((5 * g.ld + g.ld // 8 + (10 + min(g.m, g.ldn)) * g.ldn,), float)
         self.index = np.zeros(16 + 7 * g.n + _dispatch.NNLAD_PASSES, dtype=np.intp)
         self.index[:3] = 0, 0, -1
 
@@ -110,6 +110,18 @@ def test_a_basis_can_be_renewed_in_pieces(level, rng):
         pass
     assert np.array_equal(whole.X, pieces.X) and np.array_equal(whole.Y, pieces.Y)
     assert np.array_equal(whole.steps, pieces.steps)
+
+
+@pytest.mark.parametrize("m, n", [*SIZES, (3, 200)])
+def test_no_write_lands_beyond_the_work_arrays(level, rng, m, n):
+    run = Run(rng.standard_normal((m, n)), rng.standard_normal((3, m)), tilt=1e-10)
+    numbers, integers = len(run.work), len(run.index)
+    work, index = aligned((numbers + 64,), float), np.full(integers + 64, -7)
+    work[...], index[:integers] = np.nan, run.index
+    run.work, run.index = work[:numbers], index[:integers]
+    assert run.call() == 3
+    assert np.isnan(work[numbers:]).all() and np.all(index[integers:] == -7)
+    assert np.isfinite(run.X).all() and np.isfinite(run.Y).all()
 
 
 def test_a_problem_does_not_depend_on_its_neighbours(level, rng):

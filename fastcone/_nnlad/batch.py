@@ -172,7 +172,8 @@ class Block:
         self.l1 = g.penalties(batch.problems.l1[which])
         self.used = self.l1[:, : g.n] < g.norm
         self.X = scratch.take("X", (p, g.n), F64)
-        self.work = scratch.take("work", (5 * g.ld + g.ld // 8 + (10 + g.ldn) * g.ldn,), F64)
+        size = 5 * g.ld + g.ld // 8 + (10 + min(g.m, g.ldn)) * g.ldn
+        self.work = scratch.take("work", (size,), F64)
         self.index = scratch.take(
             "index", (16 + 7 * g.n + _dispatch.NNLAD_PASSES,), np.dtype(np.intp)
         )
