@@ -31,8 +31,8 @@ class Run:
         self.tilt = g.tilt(tilt)
         self.l1 = g.penalties(np.full(p, l1))
         self.used = self.l1[:, : g.n] < g.norm
-        self.work = aligned((5 * g.ld + g.ld // 8 + (10 + min(g.m, g.ldn)) * g.ldn,), float)
-        self.index = np.zeros(16 + 7 * g.n + _dispatch.NNLAD_PASSES, dtype=np.intp)
+        doubles, integers = _dispatch.nnlad_room(g.m, g.n)
+        self.work, self.index = aligned((doubles,), float), np.zeros(integers, dtype=np.intp)
         self.index[:3] = 0, 0, -1
 
     def call(self, most=10**6, budget=10**6):

@@ -172,11 +172,9 @@ class Block:
         self.l1 = g.penalties(batch.problems.l1[which])
         self.used = self.l1[:, : g.n] < g.norm
         self.X = scratch.take("X", (p, g.n), F64)
-        size = 5 * g.ld + g.ld // 8 + (10 + min(g.m, g.ldn)) * g.ldn
-        self.work = scratch.take("work", (size,), F64)
-        self.index = scratch.take(
-            "index", (16 + 7 * g.n + _dispatch.NNLAD_PASSES,), np.dtype(np.intp)
-        )
+        doubles, integers = _dispatch.nnlad_room(g.m, g.n)
+        self.work = scratch.take("work", (doubles,), F64)
+        self.index = scratch.take("index", (integers,), np.dtype(np.intp))
 
     def solve(self) -> None:
         """Solve the problems, prove the answers and hand them over."""
