@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from problems import row_scales
 
 from fastcone import _dispatch, reference
 from fastcone._nnlad.generators import Generators, exponent
@@ -101,13 +102,16 @@ def test_a_call_can_be_resumed_within_a_problem(level, rng):
     assert np.array_equal(whole.steps, pieces.steps)
 
 
-def test_a_basis_can_be_renewed_in_pieces(level, rng):
-    A = rng.standard_normal((300, 120))
-    targets = rng.standard_normal((2, 300))
-    whole, pieces = Run(A, targets, tilt=1e-10), Run(A, targets, tilt=1e-10)
-    whole.call()
-    while pieces.call(budget=7) < 2:
-        pass
+@pytest.mark.parametrize("budget", [1, 2, 7])
+def test_a_basis_can_be_renewed_in_pieces(level, budget):
+    A, b = row_scales(np.random.default_rng(1))
+    whole, pieces = Run(A, b[None], tilt=1e-10), Run(A, b[None], tilt=1e-10)
+    assert whole.call() == 1
+    calls = 1
+    while pieces.call(budget=budget) < 1:
+        calls += 1
+        assert calls < 10_000
+    assert calls * budget > whole.steps[0] + whole.g.n / 2  # M was computed anew
     assert np.array_equal(whole.X, pieces.X) and np.array_equal(whole.Y, pieces.Y)
     assert np.array_equal(whole.steps, pieces.steps)
 

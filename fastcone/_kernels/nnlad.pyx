@@ -172,8 +172,8 @@ cdef int descend(Problem* f, Py_ssize_t most, Py_ssize_t* budget) noexcept nogil
     cdef Py_ssize_t* state = f.state
     cdef int outcome
     while budget[0] > 0:
-        budget[0] -= 1
         if state[BUILT] < 0:
+            budget[0] -= 1
             outcome = step(f, most)
             if outcome == 0:
                 continue
