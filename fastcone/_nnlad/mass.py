@@ -157,8 +157,9 @@ def _triangular(A: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
 def _inverse(A: np.ndarray, norm: np.ndarray, given: Given, look: Look) -> np.ndarray:
     """Return the weights from a left inverse of the generators with distinct lines."""
     m, n = A.shape
-    first = given.lines(look)
-    lines = A if len(first) == n else A[:, first]
+    lines = A
+    if len(np.unique(norm)) < n:  # generators on one line have equal norms
+        lines = A[:, given.lines(look)]
     k = lines.shape[1]
     if k > m:
         return np.zeros(n)
