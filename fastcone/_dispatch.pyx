@@ -11,6 +11,7 @@ import os
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from fastcone._kernels.lanes cimport real
+from fastcone._kernels.vertex cimport PASSES
 
 cdef extern from *:
     """
@@ -279,7 +280,10 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
     return first
 
 
-NNLAD_PASSES = 8192     # integers of the index array that list the sign changes of a step
+def nnlad_room(Py_ssize_t m, Py_ssize_t n):
+    """Least lengths of `work` and `index` for m rows and n generators."""
+    cdef Py_ssize_t ld = (m + 63) // 64 * 64, ldn = (n + 7) // 8 * 8
+    return 5 * ld + ld // 8 + (10 + min(m, ldn)) * ldn, 16 + 7 * n + PASSES
 
 
 def nnlad(const double[:, ::1] A, const double[:, ::1] R, const double[:, ::1] G,
@@ -289,14 +293,15 @@ def nnlad(const double[:, ::1] A, const double[:, ::1] R, const double[:, ::1] G
           double[::1] work, Py_ssize_t[::1] index):
     """Least absolute deviations, at most `budget` steps; returns the problems finished so far."""
     cdef Py_ssize_t n = A.shape[0], ld = A.shape[1], m = R.shape[0], ldn = R.shape[1], done
-    cdef Py_ssize_t p = B.shape[0]
-    assert 0 < m <= ld and ld % 64 == 0 and 0 < n <= ldn and ldn % 8 == 0 and p > 0
+    cdef Py_ssize_t p = B.shape[0], doubles, integers
+    doubles, integers = nnlad_room(m, n)
+    assert work.shape[0] >= doubles and index.shape[0] >= integers and p > 0
+    assert 0 < m <= ld < m + 64 and ld % 64 == 0 and 0 < n <= ldn < n + 8 and ldn % 8 == 0
     assert G.shape[0] == n and G.shape[1] == ldn and length.shape[0] == n
     assert size.shape[0] == ld and tilt.shape[0] == ld and B.shape[1] == ld
     assert l1.shape[0] == p and l1.shape[1] == ldn
     assert X.shape[0] == p and X.shape[1] == n and Y.shape[0] == p and Y.shape[1] == ld
-    assert steps.shape[0] == p and work.shape[0] >= 5 * ld + ld // 8 + (10 + ldn) * ldn
-    assert index.shape[0] >= 16 + 7 * n + NNLAD_PASSES
+    assert steps.shape[0] == p
     with nogil:
         done = _nnlad.solve(m, n, ld, ldn, &A[0, 0], &R[0, 0], &G[0, 0], &size[0], &length[0],
                             &tilt[0], p, &B[0, 0], &l1[0, 0], &X[0, 0], &Y[0, 0],

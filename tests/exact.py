@@ -132,7 +132,7 @@ def nnlad(A, b):
                     r = (b[i] * d - sum(A[i][j] * v for j, v in zip(P, x, strict=True))
                          for i in range(m))  # fmt: skip
                     best = min(best, Fraction(sum(abs(v) for v in r), abs(d)))
-    return best / power
+    return Fraction(best) / power
 
 
 def absolute_deviation(A, b, x):

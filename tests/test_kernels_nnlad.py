@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from problems import row_scales
 
 from fastcone import _dispatch, reference
 from fastcone._nnlad.generators import Generators, exponent
@@ -31,8 +32,8 @@ class Run:
         self.tilt = g.tilt(tilt)
         self.l1 = g.penalties(np.full(p, l1))
         self.used = self.l1[:, : g.n] < g.norm
-        self.work = aligned((5 * g.ld + g.ld // 8 + (10 + g.ldn) * g.ldn,), float)
-        self.index = np.zeros(16 + 7 * g.n + _dispatch.NNLAD_PASSES, dtype=np.intp)
+        doubles, integers = _dispatch.nnlad_room(g.m, g.n)
+        self.work, self.index = aligned((doubles,), float), np.zeros(integers, dtype=np.intp)
         self.index[:3] = 0, 0, -1
 
     def call(self, most=10**6, budget=10**6):
@@ -101,15 +102,30 @@ def test_a_call_can_be_resumed_within_a_problem(level, rng):
     assert np.array_equal(whole.steps, pieces.steps)
 
 
-def test_a_basis_can_be_renewed_in_pieces(level, rng):
-    A = rng.standard_normal((300, 120))
-    targets = rng.standard_normal((2, 300))
-    whole, pieces = Run(A, targets, tilt=1e-10), Run(A, targets, tilt=1e-10)
-    whole.call()
-    while pieces.call(budget=7) < 2:
-        pass
+@pytest.mark.parametrize("budget", [1, 2, 7])
+def test_a_basis_can_be_renewed_in_pieces(level, budget):
+    A, b = row_scales(np.random.default_rng(1))
+    whole, pieces = Run(A, b[None], tilt=1e-10), Run(A, b[None], tilt=1e-10)
+    assert whole.call() == 1
+    calls = 1
+    while pieces.call(budget=budget) < 1:
+        calls += 1
+        assert calls < 10_000
+    assert calls * budget > whole.steps[0] + whole.g.n / 2  # M was computed anew
     assert np.array_equal(whole.X, pieces.X) and np.array_equal(whole.Y, pieces.Y)
     assert np.array_equal(whole.steps, pieces.steps)
+
+
+@pytest.mark.parametrize("m, n", [*SIZES, (3, 200)])
+def test_no_write_lands_beyond_the_work_arrays(level, rng, m, n):
+    run = Run(rng.standard_normal((m, n)), rng.standard_normal((3, m)), tilt=1e-10)
+    numbers, integers = len(run.work), len(run.index)
+    work, index = aligned((numbers + 64,), float), np.full(integers + 64, -7)
+    work[...], index[:integers] = np.nan, run.index
+    run.work, run.index = work[:numbers], index[:integers]
+    assert run.call() == 3
+    assert np.isnan(work[numbers:]).all() and np.all(index[integers:] == -7)
+    assert np.isfinite(run.X).all() and np.isfinite(run.Y).all()
 
 
 def test_a_problem_does_not_depend_on_its_neighbours(level, rng):

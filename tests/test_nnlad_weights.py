@@ -162,6 +162,7 @@ def test_sparse_targets_give_the_bits_of_dense_ones(form, data, dtype, rng):
         ({"weights": [1.0, -1, 0]}, ValueError, r"weights holds -1.0 at \(1,\)"),
         ({"weights": [1.0, np.nan, 0]}, ValueError, r"weights holds nan at \(1,\)"),
         ({"weights": 2.0}, ValueError, "weights is 0-D"),
+        ({"weights": np.ones((3, 1)), "B": np.ones(3)}, ValueError, r"\(3, 1\), want 1-D$"),
         ({"weights": ["a", "b", "c"]}, TypeError, "weights has dtype"),
         ({"weights": [1.0, 1, 0], "A": np.full((3, 2), np.inf)}, ValueError, "A holds inf at"),
         ({"weights": [1.0, 1, 0], "B": np.full((3, 2), np.inf)}, ValueError, "B holds inf at"),

@@ -100,7 +100,7 @@ cdef inline void dismantle(Problem* f) noexcept nogil:
     cdef Py_ssize_t k
     memcpy(f.pool, f.I, f.k * sizeof(Py_ssize_t))
     memcpy(f.order, f.P, f.k * sizeof(Py_ssize_t))
-    memset(f.M, 0, f.ldn * f.ldn * sizeof(double))
+    memset(f.M, 0, min(f.m, f.ldn) * f.ldn * sizeof(double))
     for k in range(f.k):
         f.free[f.P[k]] = 0
     f.state[BUILT], f.state[COLUMNS], f.state[LEFT], f.state[SHARPER] = 0, f.k, f.k, False

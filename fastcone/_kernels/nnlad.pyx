@@ -28,7 +28,7 @@
 #   Y        p x ld, written: the dual point, |y| <= 1, A'y <= l1 up to rounding where optimal
 #   steps    p, written: steps used, or -1 - steps where `most` came first
 #   budget   steps of this call; to compute one column of M anew counts as a step
-#   work     5 ld + ld / 8 + (10 + ldn) ldn doubles;  index  16 + 7 n + PASSES integers.
+#   work     5 ld + ld / 8 + (10 + min(m, ldn)) ldn doubles;  index  16 + 7 n + PASSES integers.
 #            They hold the problem under way between calls; index starts as 0, 0, -1
 #   returns  the number of problems finished; call again with the same arrays until it is p
 # All but X, Y, steps, work, index are read only; all 64-byte aligned. Allocates nothing.
@@ -172,8 +172,8 @@ cdef int descend(Problem* f, Py_ssize_t most, Py_ssize_t* budget) noexcept nogil
     cdef Py_ssize_t* state = f.state
     cdef int outcome
     while budget[0] > 0:
-        budget[0] -= 1
         if state[BUILT] < 0:
+            budget[0] -= 1
             outcome = step(f, most)
             if outcome == 0:
                 continue
@@ -240,7 +240,7 @@ cdef void begin(Problem* f) noexcept nogil:
     f.state[BUILT] = -1
     memset(f.free, 0, f.n * sizeof(Py_ssize_t))
     memset(f.r, 0, 5 * f.ld * sizeof(double))
-    memset(f.M, 0, f.ldn * f.ldn * sizeof(double))
+    memset(f.M, 0, min(f.m, f.ldn) * f.ldn * sizeof(double))
     for j in range(f.n):
         f.norm[j] = f.G[j * f.ldn + j]
     f.lowest[0] = FAR

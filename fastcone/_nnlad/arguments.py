@@ -37,7 +37,6 @@ def checked_problems(A: Any, B: Any, l1: Any, weights: Any, x0: Any) -> tuple[Pr
         weights = row_weights(weights, B.shape)
         A = read("A", A, weights if weights.ndim == 1 else weights.any(axis=1))
         B = B if issparse(B) else read("B", B, weights)
-        weights = weights[:, 0] if single and weights.ndim == 2 else weights
     if x0 is not None:
         x0 = real_array("x0", x0, ndim=(B.ndim,), dtype=dtype, nonnegative=True)
         check_shape("x0", x0, (n, *B.shape[1:]))
@@ -48,9 +47,9 @@ def checked_problems(A: Any, B: Any, l1: Any, weights: Any, x0: Any) -> tuple[Pr
 
 
 def row_weights(weights: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Check the row weights for targets of this shape, (m,) or (m, p)."""
+    """Check the row weights: (m,), or as the targets where those are (m, p)."""
     weights = real_array(
-        "weights", weights, ndim=(1, len(shape)), dtype=np.float64, nonnegative=True
+        "weights", weights, ndim=(1, 2)[: len(shape)], dtype=np.float64, nonnegative=True
     )
     check_shape("weights", weights, shape[: weights.ndim])
     return weights

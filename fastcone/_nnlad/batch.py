@@ -161,28 +161,26 @@ class Block:
         g, p = generators, len(which)
         targets = batch.problems.targets(which)
         weight = g.weight
-        self.e, kept = scaled(targets[:, g.rows], None if weight is None else weight[g.rows])
-        with np.errstate(over="ignore", under="ignore"):
-            rest = np.abs(targets[:, g.others])
-            if weight is not None:
-                rest *= weight[g.others]
-            self.rest = rest.sum(axis=1)
+        (self.e, kept), (self.rest_e, rest) = (
+            scaled(targets.take(rows, axis=1), None if weight is None else weight[rows])
+            for rows in (g.rows, g.others)
+        )
+        self.rest = np.abs(rest).sum(axis=1)  # times 2^rest_e
         self.B, self.Y = (scratch.take(name, (p, g.ld), F64) for name in "BY")
         self.B[:, g.m :] = 0
         self.B[:, : g.m] = kept
         self.l1 = g.penalties(batch.problems.l1[which])
         self.used = self.l1[:, : g.n] < g.norm
         self.X = scratch.take("X", (p, g.n), F64)
-        self.work = scratch.take("work", (5 * g.ld + g.ld // 8 + (10 + g.ldn) * g.ldn,), F64)
-        self.index = scratch.take(
-            "index", (16 + 7 * g.n + _dispatch.NNLAD_PASSES,), np.dtype(np.intp)
-        )
+        doubles, integers = _dispatch.nnlad_room(g.m, g.n)
+        self.work = scratch.take("work", (doubles,), F64)
+        self.index = scratch.take("index", (integers,), np.dtype(np.intp))
 
     def solve(self) -> None:
         """Solve the problems, prove the answers and hand them over."""
         batch, which, facts = self.batch, self.which, np.zeros((len(self.which), 3))
         if self.g.m == 0 or self.g.n == 0:
-            batch.x[which], facts[:, 0] = 0, self.rest
+            batch.x[which] = 0
         else:
             x = batch.x[which]
             self.X[...] = self._scaled(x)
@@ -197,11 +195,13 @@ class Block:
                 x[...] = np.minimum(answer, np.finfo(x.dtype).max)
             self._prove(x, facts)
             batch.x[which] = x
+        with np.errstate(over="ignore", under="ignore"):
+            facts[:, 0] = np.ldexp(facts[:, 0], self.e) + np.ldexp(self.rest, self.rest_e)
         batch.facts[which] = facts
 
     def _keep(self, count: int) -> None:
         """Leave all but the first problems as if they had not been reached."""
-        for name in ("which", "e", "rest", "B", "Y", "l1", "used", "X"):
+        for name in ("which", "e", "rest", "rest_e", "B", "Y", "l1", "used", "X"):
             setattr(self, name, getattr(self, name)[:count])
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
@@ -234,10 +234,10 @@ class Block:
         return end
 
     def _prove(self, x: np.ndarray, facts: np.ndarray) -> None:
-        """Form the certificates of x, the answers as the caller gets them."""
+        """Form the certificates of x, the answers as the caller gets them, in scaled units."""
         g = self.g
         with np.errstate(over="ignore", under="ignore"):
-            rest = np.ldexp(self.rest, -self.e)
+            rest = np.minimum(np.ldexp(self.rest, self.rest_e - self.e), 1e300)
         masses = self._masses()
         for _ in range(2):
             self.X[...] = self._scaled(x)
@@ -249,8 +249,6 @@ class Block:
             if not worse.any():
                 break
             x[worse] = 0  # rounded to float32 they are worse than nothing
-        with np.errstate(over="ignore", under="ignore"):
-            facts[:, 0] = np.ldexp(facts[:, 0], self.e) + self.rest
 
     def _masses(self) -> np.ndarray:
         """Return how large an optimum can be, as far as the time allows."""

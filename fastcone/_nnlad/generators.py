@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcone._nnlad.mass import COPY_FLOPS, UNIT, Look, parts, weights
+from fastcone._nnlad.mass import COPY_FLOPS, UNIT, Given, Look, parts, weights
 from fastcone._nnls.gram import rescale
 from fastcone._panels import pack, product
 from fastcone._threads import Scratch, aligned
@@ -53,8 +53,8 @@ class Generators:
     rows, others : ndarray of int
         The rows of A that count, in the order of the kernel, and those of zeros or of weight 0;
         `m` counts the first.
-    weight : ndarray, (m of A,), or None
-        Of the rows.
+    source, weight : ndarray, (m of A, n); ndarray, (m of A,), or None
+        A and its row weights as they were given.
     exponent : ndarray of int, (n,)
         e_j above.
     norm : ndarray, (n,)
@@ -64,7 +64,7 @@ class Generators:
     def __init__(self, A: np.ndarray, weight: np.ndarray | None, look: Look) -> None:
         counts = A.any(axis=1) if weight is None else A.any(axis=1) & (weight > 0)
         self.rows, self.others = np.flatnonzero(counts), np.flatnonzero(~counts)
-        self.weight, self.look = weight, look
+        self.source, self.weight, self.look = A, weight, look
         self.m, self.n = len(self.rows), A.shape[1]
         self.ld, self.ldn = -(-self.m // 64) * 64, -(-self.n // 8) * 8
         self.exponent, self.norm = np.zeros(self.n, dtype=np.intc), np.zeros(self.n)
@@ -125,12 +125,17 @@ class Generators:
             found[slice(None) if alike else r] = self._mass(used[r])
         return found
 
+    def given(self, used: np.ndarray) -> Given:
+        """Return some generators as the caller gave them."""
+        columns = np.flatnonzero(used)
+        return Given(self.source, self.rows, columns, self.weight, self.exponent[columns])
+
     def _mass(self, used: np.ndarray) -> np.ndarray:
         key = used.tobytes()
         if key not in self._masses:
             found = np.full(self.n, np.inf)
             if used.any():
                 columns = self.A[slice(None) if used.all() else used, : self.m].T
-                found[used] = weights(columns, self.norm[used], self.look)
+                found[used] = weights(columns, self.norm[used], self.given(used), self.look)
             self._masses[key] = found
         return self._masses[key]
