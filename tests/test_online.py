@@ -105,10 +105,68 @@ def test_batches_of_zeros_and_single_samples(rng):
     assert online.n_samples == 36 and np.all(np.isfinite(online.W)) and np.all(online.W >= 0)
 
 
+def known(online):
+    """Everything that a batch changes."""
+    return [np.array(a) for a in (online.W, online._G, online._C, online.n_samples, online.loss)]
+
+
+def test_parts_of_a_batch_are_the_batch(rng):
+    X = rng.random((6, 9))
+    whole, parts = OnlineNMF(2, random_state=0), OnlineNMF(2, random_state=0)
+    for _ in range(2):
+        whole.partial_fit(X)
+        parts.partial_fit([X[:, :4], X[:, 4:]])
+    assert all(map(np.array_equal, known(whole), known(parts)))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32, float])
+def test_entries_of_a_sparse_batch_are_counted_once(rng, kind):
+    """Duplicates are summed, stored zeros are none, and integers do not overflow."""
+    X = rng.integers(0, 120, (6, 9)).astype(kind)
+    row, column = np.indices(X.shape).reshape(2, -1)
+    twice = [np.concatenate([a, a]) for a in (X.ravel(), row, column)]
+    double = sp.coo_array((twice[0], (twice[1], twice[2])), shape=X.shape)
+    fits = [OnlineNMF(2, random_state=0) for _ in range(2)]
+    fits[0].partial_fit(2 * X.astype(float))
+    fits[1].partial_fit(double)
+    assert fits[1].loss == pytest.approx(fits[0].loss, rel=1e-5)
+    assert fits[1]._square == np.sum((2 * X.astype(float)) ** 2)
+
+
+@pytest.mark.parametrize("place", ["_begin", "_encoded", "_improved"])
+@pytest.mark.parametrize("batches_before", [0, 1])
+def test_a_batch_that_is_interrupted_has_not_come(rng, monkeypatch, place, batches_before):
+    X, online = rng.random((6, 20)), OnlineNMF(2, random_state=0)
+    for _ in range(batches_before):
+        online.partial_fit(X)
+    if place == "_begin" and batches_before:
+        pytest.skip("only the first batch begins")
+    before, plain = known(online), getattr(OnlineNMF, place)
+
+    def interrupted(*arguments):
+        plain(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(OnlineNMF, place, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        online.partial_fit(X)
+    assert all(map(np.array_equal, known(online), before))
+
+
+def test_samples_of_zeros_weigh_as_much_as_others(rng):
+    X = rng.random((6, 20))
+    online, alone = OnlineNMF(2, random_state=0), OnlineNMF(2, random_state=0)
+    online.partial_fit(np.zeros((6, 20)))
+    for each in (online, alone):
+        each.partial_fit(X)
+    assert online.loss == pytest.approx(alone.loss / 2, rel=1e-12)
+
+
 BAD = [
     ("rank", {"rank": 0}, ValueError), ("forget", {"forget": 0}, ValueError),
     ("forget", {"forget": 1.5}, ValueError), ("l1_W", {"l1_W": -1}, ValueError),
-    ("l2_H", {"l2_H": "1"}, TypeError),
+    ("l2_H", {"l2_H": "1"}, TypeError), ("n_threads", {"n_threads": 0}, ValueError),
+    ("random_state", {"random_state": "seed"}, TypeError),
 ]  # fmt: skip
 
 

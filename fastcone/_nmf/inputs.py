@@ -77,7 +77,7 @@ class Options:
             update_W=_flag("update_W", given["update_W"]),
             fixed=integer("fixed", given["fixed"], minimum=0),
             n_init=integer("n_init", given["n_init"], minimum=1),
-            rng=_generator(given["random_state"]),
+            rng=generator(given["random_state"]),
             callback=given["callback"],
             n_threads=_threads.thread_count(given["n_threads"]),
             watch=Watch(limit),
@@ -124,7 +124,7 @@ def _flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def _generator(random_state: Any) -> np.random.Generator:
+def generator(random_state: Any) -> np.random.Generator:
     """Return the generator a seed stands for."""
     if random_state is None or isinstance(random_state, np.random.Generator):
         return np.random.default_rng(random_state)
