@@ -435,6 +435,7 @@ BAD = [
     ("l2_H", {"l2_H": np.inf}, ValueError),
     ("mask", {"mask": np.ones((5, 4), bool), "solver": "mu"}, ValueError),
     ("mask", {"mask": np.ones((4, 5)), "solver": "mu"}, TypeError),
+    ("mask", {"mask": np.ma.ones((4, 5), bool), "solver": "mu"}, TypeError),
     ("max_iter", {"max_iter": 0}, ValueError),
     ("tol", {"tol": -1e-4}, ValueError),
     ("update_W", {"update_W": 1}, TypeError),

@@ -155,6 +155,8 @@ def data(X: Any, mask: Any, weights: Any, beta: float) -> tuple[Source, np.ndarr
         _check_positive(beta, samples.smallest > 0)
         return samples, None
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
+    if isinstance(mask, np.ma.MaskedArray):
+        raise TypeError("mask is a masked array, want a plain array")
     known = np.ones(1, dtype=bool) if mask is None else np.asarray(mask)
     if known.dtype != np.bool_:
         raise TypeError(f"mask has dtype {known.dtype}, want bool")
@@ -163,8 +165,9 @@ def data(X: Any, mask: Any, weights: Any, beta: float) -> tuple[Source, np.ndarr
     if weights is not None:
         weights = real_array("weights", weights, ndim=(2,), nonnegative=True)
         check_shape("weights", weights, X.shape)
-        weights = np.where(known, weights, 0).astype(X.dtype, order="F", copy=False)
-        check_finite("weights", weights)
+        # far from 1 they are kept as they are: `scaled` narrows what it has scaled
+        dtype = X.dtype if abs(exponent(weights.max())) <= COMFORT else weights.dtype
+        weights = np.where(known, weights, 0).astype(dtype, order="F", copy=False)
         known = weights > 0
     whole = np.zeros(X.shape, dtype=X.dtype, order="F")
     np.copyto(whole, X, where=known)
