@@ -33,6 +33,7 @@ from fastcone._validation import (
 LOSSES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 BETAS = -4.0, 6.0  # beyond these the powers of float32 data leave its range
 SOLVERS = ("cd", "mu")
+ROOM = 4  # binary orders of magnitude between the coefficients and the dtype's largest number
 FLOOR = 52  # the least entry that `mu` gives a factor is 2^-FLOOR units of the factor, or more
 LIFT = 2.0**-13  # what `mu` starts from in place of an entry below that
 
@@ -234,8 +235,9 @@ def scaled(
     c = 0
     if known is not None and known.dtype != np.bool_ and abs(exponent(known.max())) > COMFORT:
         c = exponent(known.max())
-        known = np.ldexp(known, -c)
+        known = np.ldexp(known, -c).astype(X.dtype, copy=False)
     w = exponent(W.max()) if W is not None else x // 2
+    _check_range(e - w, X.dtype)
     in_W = 0 if W is not None else (e - x) // 2  # orders of magnitude of the scaled factors
     units = math.ldexp(1, in_W), math.ldexp(1, e - x - in_W)
     f = o.beta * x + c
@@ -252,6 +254,16 @@ def scaled(
     )
     start = resumed(problem) if resumed else _start(problem, W, H, w, x - w, o)
     return Scaled(problem, start, w, x - w, f)
+
+
+def _check_range(e: int, dtype: np.dtype) -> None:
+    """Raise if coefficients of the order 2^e cannot be told in this dtype."""
+    info = np.finfo(dtype)
+    if not info.minexp - info.nmant <= e < info.maxexp - ROOM:
+        raise ValueError(
+            f"W is too {'small' if e > 0 else 'large'} beside X: the coefficients, of the order "
+            f"2^{e}, would be beyond {dtype}"
+        )
 
 
 def _times(value: float, e: float) -> float:
