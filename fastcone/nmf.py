@@ -245,14 +245,14 @@ def _train(
         else:
             history[0] = value
         while not converged and len(history) <= options.max_iter:
-            before, last = history[-1], len(history) == options.max_iter
+            last = len(history) == options.max_iter
             fit.advance()
-            value = fit.objective(before, last)
-            if not value < before * (1 - options.tol) and fit.retreat():
+            value = fit.objective(history, last)
+            if not value < history[-1] * (1 - options.tol) and fit.retreat():
                 fit.advance()
-                value = fit.objective(before, last)
-            converged = not value < before * (1 - options.tol)
-            if not value <= before:
+                value = fit.objective(history, last)
+            converged = not value < history[-1] * (1 - options.tol)
+            if not value <= history[-1]:
                 break
             fit.accept()
             history.append(value)

@@ -167,6 +167,21 @@ def test_never_uphill(way, sizes, density, penalties, masked, seed):
         before = true
 
 
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_float32_goes_on_where_its_sums_end(seed):
+    """The sums resolve 1e-7 of 1/2 ||X||^2, here 1e-5 of the objective; the entries 1e-7 of it."""
+    rng = np.random.default_rng(seed)
+    X = rng.gamma(0.3, 1, (60, 8)) @ rng.gamma(0.3, 1, (8, 500)) + 0.5 * rng.random((60, 500))
+    X = X.astype(np.float32)
+    narrow, wide = (
+        nmf(X.astype(dtype), 8, init="random", random_state=0, tol=0, max_iter=500)
+        for dtype in (np.float32, np.float64)
+    )
+    assert objective(SQUARE, X, narrow.W, narrow.H) <= wide.objective * (1 + 1e-5)
+    assert narrow.objective == pytest.approx(objective(SQUARE, X, narrow.W, narrow.H), rel=1e-6)
+    assert np.all(np.diff(narrow.history) <= 0)
+
+
 @ways
 def test_the_end_is_a_stationary_point(rng, loss, solver):
     """Where an entry is positive its derivative is zero, elsewhere it is not negative."""

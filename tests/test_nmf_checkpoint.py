@@ -63,12 +63,12 @@ def test_a_run_in_steps_is_one_run(rng, tmp_path, loss, solver, form):
     same(nmf(X, 4, max_iter=40, checkpoint=str(tmp_path / "run"), **options), want)
 
 
-def test_a_perfect_fit_is_resumed_in_its_entrywise_phase(rng, tmp_path):
-    X = rng.random((20, 3)) @ rng.random((3, 50))
+def test_a_perfect_fit_is_resumed_in_its_entrywise_phase(dtype, rng, tmp_path):
+    X = (rng.random((20, 3)) @ rng.random((3, 50))).astype(dtype)
     options = {"tol": 0, "random_state": 0}
     want = nmf(X, 3, max_iter=600, **options)
     assert want.objective < 1e-6 * want.history[0]
-    for max_iter in (100, 300, 301, 450, 600):
+    for max_iter in (*range(1, 40), 100, 300, 301, 450, 600):
         fit = nmf(X, 3, max_iter=max_iter, checkpoint=tmp_path / "run", **options)
     same(fit, want)
 

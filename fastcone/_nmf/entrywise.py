@@ -53,7 +53,7 @@ class EntryFit:
         if self.update_W:
             self._update_W()
 
-    def objective(self, before: float, last: bool) -> float:
+    def objective(self, history: list[float], last: bool) -> float:
         """Return the objective of the candidate, preparing the next one unless it is the last."""
         return self._look(self.candidate, None if last else self.ahead.Ht)
 

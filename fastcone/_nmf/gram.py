@@ -207,15 +207,20 @@ class GramFit:
         problem.sweep(problem.features, work)
         self.value += parts.sum(axis=0)
 
-    def objective(self, before: float, last: bool) -> float:
-        """Return the objective of the candidate, given the one before."""
+    def objective(self, history: list[float], last: bool) -> float:
+        """Return the objective of the candidate, given those before.
+
+        Where entries are looked at for the first time, the last accepted factors' are, too. What
+        was told of them or before them is raised to that: it was rounded too low.
+        """
         fit = self.half_norm + self.value[0]
         total = fit + self.value[1]
         bold = self.momentum is not None and self.momentum.now > 0
-        if self.entrywise or fit < NEAR * self.half_norm or (total > before and not bold):
-            self.entrywise = True
-            return self.loss(self.candidate)
-        return float(total)
+        doubtful = fit < NEAR * self.half_norm or (total > history[-1] and not bold)
+        if doubtful and not self.entrywise:
+            self.entrywise, least = True, self.loss(self.factors)
+            history[:] = [max(value, least) for value in history]
+        return self.loss(self.candidate) if self.entrywise else float(total)
 
     def retreat(self) -> bool:
         """Propose less from now on: True if there is a candidate more cautious than the last."""

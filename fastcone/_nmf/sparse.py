@@ -248,7 +248,7 @@ class SparseKL:
         if self.update_W:
             self._update_W()
 
-    def objective(self, before: float, last: bool) -> float:
+    def objective(self, history: list[float], last: bool) -> float:
         """Return the objective of the candidate, preparing the next one."""
         return self._look(self.candidate)
 
