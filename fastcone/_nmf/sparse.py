@@ -195,7 +195,10 @@ def _add_gram(rows: np.ndarray, total: np.ndarray, scratch: Scratch) -> None:
 
 
 class SparseLoss:
-    """The squared error: 1/2 ||X||^2 - <X, WH> + 1/2 <W'W, HH'>, the Gram matrices in float64."""
+    """The squared error: 1/2 ||X||^2 - <X, WH> + 1/2 <W'W, HH'>, the Gram matrices in float64.
+
+    Where this difference is so small that rounding makes it negative, it is told as 0.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -203,7 +206,7 @@ class SparseLoss:
     def __call__(self, factors: Factors) -> float:
         """Return the objective, penalties included."""
         problem, X, W, kp = self.problem, self.problem.X, factors.W, self.problem.kp
-        parts = np.zeros(sum(map(len, problem.samples)))
+        parts = np.zeros((sum(map(len, problem.samples)), 2))  # of the fit, of the penalty
         A = X.operand(W, problem.k)
         sides = (problem.samples, problem.features)
         HH, WW = (aligned((len(groups), kp, kp), np.float64) for groups in sides)
@@ -214,14 +217,16 @@ class SparseLoss:
             entries = X.block(block.rows, scratch)
             _add_gram(H, HH[block.group], scratch)
             C = X.product(entries, A, scratch, "C")
-            parts[block.index] = X.square(entries) / 2 - dot(C, H) + problem.H(H)
+            parts[block.index] = X.square(entries) / 2 - dot(C, H), problem.H(H)
 
         def features(block: Block, scratch: Scratch) -> None:
             _add_gram(W[block.rows], WW[block.group], scratch)
 
         problem.sweep(problem.samples, samples)
         problem.sweep(problem.features, features)
-        return float(parts.sum()) + dot(WW.sum(axis=0), HH.sum(axis=0)) / 2 + problem.W(W)
+        fit, penalty = parts.sum(axis=0)
+        fit += dot(WW.sum(axis=0), HH.sum(axis=0)) / 2
+        return float(max(fit, 0.0) + penalty) + problem.W(W)
 
 
 class SparseKL:
@@ -280,7 +285,7 @@ class SparseKL:
         problem = self.problem
         column_sums = at.W.sum(axis=0, dtype=np.float64)
         den = column_sums.astype(problem.dtype)[None]
-        parts = np.zeros(sum(map(len, problem.samples)))
+        parts = np.zeros((sum(map(len, problem.samples)), 2))  # of the divergence, of the penalty
 
         def work(block: Block, scratch: Scratch) -> None:
             X = problem.X.block(block.rows, scratch)
@@ -288,12 +293,13 @@ class SparseKL:
             loss = scratch.take("loss", (len(X),), np.float64)
             num = self._ratios(X, at.W, H, loss, scratch)
             models = column_sums @ H.sum(axis=0, dtype=np.float64)
-            parts[block.index] = loss.sum() + models + problem.H(H)
+            parts[block.index] = loss.sum() + models, problem.H(H)
             self.step_H(H, num, den)
             self.ahead[block.rows] = H
 
         problem.sweep(problem.samples, work)
-        return float(parts.sum()) + problem.W(at.W)
+        divergence, penalty = parts.sum(axis=0)
+        return float(max(divergence, 0.0) + penalty) + problem.W(at.W)
 
     def _update_W(self) -> None:
         problem, new, old = self.problem, self.candidate.W, self.factors.W
