@@ -79,7 +79,7 @@ class EntryFit:
         if next_Ht is None:
             return self.loss(at)
         columns, by_row = pack(at.W), pack(np.ascontiguousarray(at.W.T))
-        parts = np.zeros(sum(map(len, problem.samples)))
+        parts = problem.per_block(problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
             H = problem.coefficients(at.Ht, block.rows, scratch)
@@ -134,7 +134,7 @@ class KLFit(EntryFit):
         problem, p, W = self.problem, self.problem.H, at.W
         stages = 0 if next_Ht is None else 2 if self.update_W else 1
         column_sums = W.sum(axis=0)
-        parts = np.zeros(sum(map(len, problem.samples)))
+        parts = problem.per_block(problem.samples)
         size = _dispatch.kl_work(problem.m, problem.kp, problem.dtype.itemsize)
 
         def work(block: Block, scratch: Scratch) -> None:

@@ -127,7 +127,7 @@ class GramFit:
 
     def _half_norm(self) -> float:
         """Return 1/2 ||X||^2."""
-        parts = np.zeros(sum(map(len, self.problem.samples)))
+        parts = self.problem.per_block(self.problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
             X = self.problem.X
@@ -167,7 +167,7 @@ class GramFit:
     def _update_H(self, A: Any, G: np.ndarray) -> None:
         problem, new, momentum = self.problem, self.candidate.Ht, self.momentum
         step = self.step(G, problem.H, problem.k, self.epochs_H)
-        parts = np.zeros((sum(map(len, problem.samples)), 2))
+        parts = problem.per_block(problem.samples, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
             X, g = problem.X.block(block.rows, scratch), block.group
@@ -192,7 +192,7 @@ class GramFit:
     def _update_W(self, HH: np.ndarray, start: np.ndarray) -> None:
         problem, new = self.problem, self.candidate.W
         step = self.step(HH, problem.W, problem.k, EPOCHS_W, problem.fixed)
-        parts = np.zeros((sum(map(len, problem.features)), 2))
+        parts = problem.per_block(problem.features, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
             C = self.XH.rows(block.rows, scratch)

@@ -24,7 +24,7 @@ import scipy.sparse as sp
 
 from fastcone import _dispatch_sparse
 from fastcone._nmf.entries import Step
-from fastcone._nmf.problem import Block, Factors, Problem, dot, outer
+from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped, outer
 from fastcone._threads import ALIGNMENT, Scratch, aligned
 from fastcone._validation import REALS, sparse_array
 
@@ -65,13 +65,7 @@ class Entries:
         blocks = max(LEAST_BLOCKS, -(-count // most), int(work[-1] * width / BLOCK_WORK))
         goals = np.linspace(0, work[-1], min(blocks, count) + 1)
         edges = np.unique(np.searchsorted(work, goals))
-        slices = [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
-        groups = min(groups, len(slices))
-        ends = [g * len(slices) // groups for g in range(groups + 1)]
-        return [
-            [Block(b, g, b == lo, slices[b]) for b in range(lo, hi)]
-            for g, (lo, hi) in enumerate(itertools.pairwise(ends))
-        ]
+        return grouped([slice(int(a), int(b)) for a, b in itertools.pairwise(edges)], groups)
 
 
 def _canonical(X: Any) -> sp.csc_array:
@@ -206,7 +200,7 @@ class SparseLoss:
     def __call__(self, factors: Factors) -> float:
         """Return the objective, penalties included."""
         problem, X, W, kp = self.problem, self.problem.X, factors.W, self.problem.kp
-        parts = np.zeros((sum(map(len, problem.samples)), 2))  # of the fit, of the penalty
+        parts = problem.per_block(problem.samples, 2)  # of the fit, of the penalty
         A = X.operand(W, problem.k)
         sides = (problem.samples, problem.features)
         HH, WW = (aligned((len(groups), kp, kp), np.float64) for groups in sides)
@@ -285,7 +279,7 @@ class SparseKL:
         problem = self.problem
         column_sums = at.W.sum(axis=0, dtype=np.float64)
         den = column_sums.astype(problem.dtype)[None]
-        parts = np.zeros((sum(map(len, problem.samples)), 2))  # of the divergence, of the penalty
+        parts = problem.per_block(problem.samples, 2)  # of the divergence, of the penalty
 
         def work(block: Block, scratch: Scratch) -> None:
             X = problem.X.block(block.rows, scratch)
