@@ -30,6 +30,7 @@ from fastcone._validation import integer, nonnegative, number, real_array, spars
 from fastcone.nmf import nmf
 
 FIRST = 20  # iterations on the first batch, which give the dictionary to begin with
+MOST = 1e150  # that an entry may be
 EPOCHS = 4  # of descent on W per batch
 ENCODE: dict[str, Any] = {"max_iter": 100, "tol": 1e-6}
 
@@ -181,4 +182,8 @@ def _batch(X: Any) -> Any:
     """Return a batch as one matrix of real numbers, parts side by side, entries once each."""
     if is_parts(X):
         X = np.hstack([real_array(f"X[{i}]", part, ndim=(2,)) for i, part in enumerate(X)])
-    return sparse_array("X", X) if issparse(X) else real_array("X", X, ndim=(2,))
+    X = sparse_array("X", X) if issparse(X) else real_array("X", X, ndim=(2,))
+    largest = float(X.max()) if X.size else 0.0
+    if largest > MOST:
+        raise ValueError(f"X holds {largest:g}, want at most {MOST:g}: squares are summed")
+    return X

@@ -153,6 +153,14 @@ def test_a_batch_that_is_interrupted_has_not_come(rng, monkeypatch, place, batch
     assert all(map(np.array_equal, known(online), before))
 
 
+@pytest.mark.parametrize("size", [1e-140, 1e149])
+def test_units_of_a_batch_do_not_matter(rng, size):
+    truth, online = cone(rng, 8, 2), OnlineNMF(2, random_state=0)
+    for X in batches(rng, truth, count=20, n=30, noise=0):
+        online.partial_fit(size * X)
+    assert np.isfinite(online.loss) and loss_of(online.W / size, X) < 1e-3 * np.sum(X**2)
+
+
 def test_samples_of_zeros_weigh_as_much_as_others(rng):
     X = rng.random((6, 20))
     online, alone = OnlineNMF(2, random_state=0), OnlineNMF(2, random_state=0)
@@ -182,7 +190,8 @@ def test_a_bad_batch_changes_nothing(rng):
         online.encode(np.ones((4, 3)))
     online.partial_fit(rng.random((4, 30)))
     W, count = online.W.copy(), online.n_samples
-    for X in (np.full((4, 2), np.nan), -np.ones((4, 2)), np.ones((5, 2))):
+    huge = np.full((4, 2), 1e151)
+    for X in (np.full((4, 2), np.nan), -np.ones((4, 2)), np.ones((5, 2)), huge, sp.csc_array(huge)):
         with pytest.raises(ValueError, match=r"^[XW]\b"):
             online.partial_fit(X)
     assert np.array_equal(online.W, W) and online.n_samples == count
