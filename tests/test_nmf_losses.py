@@ -235,3 +235,6 @@ def test_a_cone_of_weighted_samples(rng):
     assert np.array_equal(cone.W, want.W)
     with pytest.raises(ValueError, match=r"^weights\b"):
         Cone.fit(X.T, 4, weights=weights)
+    X[2, 30] = -1  # of feature 2 in sample 30, told as the caller counts
+    with pytest.raises(ValueError, match=r"^X holds -1.0 at \(30, 2\)"):
+        Cone.fit(X.T, 4, weights=weights.T)
