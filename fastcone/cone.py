@@ -162,18 +162,18 @@ class Cone:
         samples = real_array("X", X, ndim=(2,), finite=alike)
         if not alike:
             options.setdefault("solver", "mu")
+        known: npt.NDArray[np.bool_] = np.ones((1, 1), dtype=bool)
         if mask is not None:
             known = boolean_array("mask", mask)
             check_shape("mask", known, samples.shape)
             options["mask"] = known.T
-            if weights is None:
-                samples = filled("X", samples, known)
         if weights is not None:
             trust = real_array("weights", weights, ndim=(2,), nonnegative=True)
             check_shape("weights", trust, samples.shape)
-            options["weights"] = trust.T
-        else:
-            check_nonnegative("X", samples)
+            options["weights"], known = trust.T, known & (trust > 0)
+        if not alike:
+            samples = filled("X", samples, known)
+        check_nonnegative("X", samples)
         return cls(nmf(samples.T, rank, **options).W)
 
     def project(

@@ -12,7 +12,7 @@ c) Time limit, Ctrl-C and the callback act between blocks and iterations; the fa
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from fastcone._nmf.checkpoint import Checkpoint, Keeper, Saved, identity
 from fastcone._nmf.entrywise import EntryFit, KLFit
 from fastcone._nmf.gram import GramFit
 from fastcone._nmf.inputs import Options, Scaled, data, factor, scaled
-from fastcone._nmf.problem import Expired, Factors, Source
+from fastcone._nmf.problem import Expired, Factors, Penalty, Source
 from fastcone._nmf.sparse import SparseKL
 from fastcone.result import NMFResult
 
@@ -108,7 +108,7 @@ def nmf(
         Seed of the random starts; None draws a fresh one.
     callback : callable, optional
         Called after each iteration as callback(iteration, objective), iterations counted from 1;
-        a true return value ends the run.
+        a true return value ends the run, of several starts the one under way.
     n_threads : int, optional
         Threads; default FASTCONE_NUM_THREADS, else the CPUs available. Never changes a result.
     time_limit : float, optional
@@ -131,7 +131,8 @@ def nmf(
         A bad argument, named, with what was found and what is wanted; a checkpoint of other data
         or options, with the difference.
     KeyboardInterrupt
-        Ctrl-C during the iterations; its attribute `result` holds the last complete one.
+        Ctrl-C during the iterations; its attribute `result` holds the last complete one, of
+        several starts the best.
 
     Notes
     -----
@@ -166,23 +167,36 @@ def nmf(
     H = factor("H", H, (options.rank, samples.N), samples.dtype)
     if W is not None and update_W and not partly and not W.any():
         raise ValueError("W holds only zeros, want a start that can be improved")
+    keeper = saved = None
+    if kept is not None:
+        arrays = {"W": W, "H": H, "mask" if weights is None else "weights": known}
+        keeper = Keeper(kept, identity(samples, arrays, options, random_state is not None))
+        saved = keeper.load()
     if not samples.largest:
         return _nothing(samples, W, options)
+    start, best = saved.factors if saved else None, Best()
     try:
-        keeper = saved = None
-        if kept is not None:
-            arrays = {"W": W, "H": H, "mask" if weights is None else "weights": known}
-            keeper = Keeper(kept, identity(samples, arrays, options, random_state is not None))
-            saved = keeper.load()
-        start = saved.factors if saved else None
-        fits = (
-            _train(scaled(samples, known, W, H, options, start), options, keeper, saved)
-            for _ in range(options.n_init)
-        )
-        return min(fits, key=lambda fit: fit.objective)
-    except BaseException:
+        for _ in range(options.n_init):
+            problem = scaled(samples, known, W, H, options, start)
+            _train(problem, options, keeper, saved, best)
+    except BaseException as error:
         options.watch.cancel()
+        if isinstance(error, KeyboardInterrupt) and best.result is not None:
+            error.result = best.result  # type: ignore[attr-defined]
         raise
+    return cast(NMFResult, best.result)
+
+
+class Best:
+    """The result of the starts so far with the least objective, compared in scaled units."""
+
+    def __init__(self) -> None:
+        self.value, self.result = np.inf, cast(NMFResult | None, None)
+
+    def offer(self, value: float, result: NMFResult) -> None:
+        """Keep the result of another start if it is better."""
+        if self.result is None or value < self.value:
+            self.value, self.result = value, result
 
 
 def _nothing(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
@@ -192,9 +206,7 @@ def _nothing(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
     columns = options.fixed if options.update_W else options.rank
     if W is not None and columns:
         kept[:, :columns] = W[:, :columns]
-        total = kept.sum(dtype=np.float64), np.einsum("ij,ij->", kept, kept, dtype=np.float64)
-        weights = options.weights
-        objective = float(weights["l1_W"] * total[0] + weights["l2_W"] / 2 * total[1])
+        objective = Penalty(options.weights["l1_W"], options.weights["l2_W"], 0.0)(kept)
     H = np.zeros((X.N, options.rank), dtype=X.dtype).T
     return NMFResult(kept, H, objective, np.array([objective]), 0, True)
 
@@ -211,9 +223,9 @@ def _fit(scaled: Scaled, options: Options, kept: bool) -> GramFit | EntryFit | S
 
 
 def _train(
-    scaled: Scaled, options: Options, keeper: Keeper | None, saved: Saved | None
-) -> NMFResult:
-    """Iterate until a stopping rule is met; see `nmf`."""
+    scaled: Scaled, options: Options, keeper: Keeper | None, saved: Saved | None, best: Best
+) -> None:
+    """Iterate until a stopping rule is met, see `nmf`, and offer the result, also on Ctrl-C."""
     fit = _fit(scaled, options, keeper is not None)
     history, converged = saved.history if saved else [np.inf], False
     # what a checkpoint holds, in one assignment: Ctrl-C finds the three together
@@ -226,20 +238,21 @@ def _train(
 
     try:
         value = fit.first()
-        if saved:
+        if keeper and saved:
+            keeper.check(saved.memory, fit.memory())
             fit.recall(saved.memory)
             converged = len(history) > 1 and not history[-1] < history[-2] * (1 - options.tol)
         else:
             history[0] = value
         while not converged and len(history) <= options.max_iter:
-            before, last = history[-1], len(history) == options.max_iter
+            last = len(history) == options.max_iter
             fit.advance()
-            value = fit.objective(before, last)
-            if not value < before * (1 - options.tol) and fit.retreat():
+            value = fit.objective(history, last)
+            if not value < history[-1] * (1 - options.tol) and fit.retreat():
                 fit.advance()
-                value = fit.objective(before, last)
-            converged = not value < before * (1 - options.tol)
-            if not value <= before:
+                value = fit.objective(history, last)
+            converged = not value < history[-1] * (1 - options.tol)
+            if not value <= history[-1]:
                 break
             fit.accept()
             history.append(value)
@@ -254,11 +267,11 @@ def _train(
         keep()
         if isinstance(error, KeyboardInterrupt):
             at, count, _ = done
-            error.result = _result(scaled, at, history[:count], False)  # type: ignore[attr-defined]
+            best.offer(history[count - 1], _result(scaled, at, history[:count], False))
         raise
     keep()
     at, count, _ = done
-    return _result(scaled, at, history[:count], converged)
+    best.offer(history[count - 1], _result(scaled, at, history[:count], converged))
 
 
 def _result(scaled: Scaled, at: Factors, history: list[float], converged: bool) -> NMFResult:

@@ -20,14 +20,17 @@ import numpy as np
 from scipy.sparse import issparse
 
 from fastcone import _threads
+from fastcone._nmf.dense import is_parts
 from fastcone._nmf.gram import Descent
-from fastcone._nmf.problem import Penalty
+from fastcone._nmf.inputs import generator
+from fastcone._nmf.problem import Penalty, dot
 from fastcone._panels import blocks
 from fastcone._threads import Scratch
-from fastcone._validation import integer, nonnegative, number
+from fastcone._validation import integer, nonnegative, number, real_array, sparse_array
 from fastcone.nmf import nmf
 
 FIRST = 20  # iterations on the first batch, which give the dictionary to begin with
+MOST = 1e150  # that an entry may be
 EPOCHS = 4  # of descent on W per batch
 ENCODE: dict[str, Any] = {"max_iter": 100, "tol": 1e-6}
 
@@ -106,7 +109,8 @@ class OnlineNMF:
             "l1_H": nonnegative("l1_H", l1_H),
             "l2_H": nonnegative("l2_H", l2_H),
         }
-        self._seed, self._threads = random_state, n_threads
+        self._rng, self._threads = generator(random_state), n_threads
+        _threads.thread_count(n_threads)  # raises for a bad one
         self.W: np.ndarray | None = None
         self._G, self._C = np.zeros((self.rank, self.rank)), np.zeros((0, self.rank))
         self.n_samples, self._weight, self._square = 0, 0.0, 0.0
@@ -123,9 +127,7 @@ class OnlineNMF:
         """Return the coefficients H (k, n) of samples X (m, n) in the present dictionary."""
         if self.W is None:
             raise ValueError("W is not there yet, want partial_fit with samples that are not zero")
-        fit = nmf(X, self.rank, W=self.W, update_W=False, n_threads=self._threads, **self._on_H,
-                  **ENCODE)  # fmt: skip
-        return fit.H
+        return self._encoded(self.W, X)
 
     def partial_fit(self, X: Any) -> None:
         """Improve the dictionary by a batch.
@@ -140,36 +142,48 @@ class OnlineNMF:
         ValueError, TypeError
             A bad batch; nothing has changed then.
         """
-        if self.W is None:
-            self._begin(X)
-        if self.W is None:
-            return
-        H = self.encode(X).astype(np.float64)
-        X = X if issparse(X) else np.asarray(X, dtype=np.float64)
-        with _threads.one_blas_thread():
-            self._G = self.forget * self._G + H @ H.T
-            self._C = self.forget * self._C + X @ H.T
-        values = X.data if issparse(X) else X
-        self._square = self.forget * self._square + float(np.vdot(values, values))
-        self._weight = self.forget * self._weight + H.shape[1]
-        self.n_samples += H.shape[1]
-        self.W = self._improved(self.W)
+        X = _batch(X)
+        W, n = self._begin(X) if self.W is None else self.W, X.shape[1]
+        G, C, square = self._G, self._C, self._square
+        if W is not None:
+            H = self._encoded(W, X).astype(np.float64)
+            values = X.data[None] if issparse(X) else X
+            with _threads.one_blas_thread():
+                G = self.forget * G + H @ H.T
+                C = self.forget * C + X @ H.T if self.W is not None else X @ H.T
+            square = self.forget * square + dot(values, values)
+            W = self._improved(W, G, C)
+        # all at once: a batch that is interrupted has not come
+        self.W, self._G, self._C, self._square = W, G, C, square
+        self._weight, self.n_samples = self.forget * self._weight + n, self.n_samples + n
 
-    def _begin(self, X: Any) -> None:
-        """Take the dictionary of a first batch; one that is zero has none."""
-        first = nmf(X, self.rank, random_state=self._seed, max_iter=FIRST, tol=0,
+    def _begin(self, X: Any) -> np.ndarray | None:
+        """Return the dictionary of a first batch; one that is zero has none."""
+        first = nmf(X, self.rank, random_state=self._rng, max_iter=FIRST, tol=0,
                     n_threads=self._threads, **self._on_H)  # fmt: skip
-        if not first.W.any():
-            self.n_samples += first.H.shape[1]
-            return
-        self.W = first.W.astype(np.float64)
-        self._C = np.zeros(self.W.shape)
+        return first.W.astype(np.float64) if first.W.any() else None
 
-    def _improved(self, W: np.ndarray) -> np.ndarray:
+    def _encoded(self, W: np.ndarray, X: Any) -> np.ndarray:
+        """Return the coefficients of samples in a dictionary."""
+        fit = nmf(X, self.rank, W=W, update_W=False, n_threads=self._threads, **self._on_H,
+                  **ENCODE)  # fmt: skip
+        return fit.H
+
+    def _improved(self, W: np.ndarray, G: np.ndarray, C: np.ndarray) -> np.ndarray:
         """Return W after epochs of descent; its rows are problems that share G."""
         wide = blocks(self.rank)
-        G, C, rows = np.zeros((wide, wide)), np.zeros((len(W), wide)), np.zeros((len(W), wide))
-        G[: self.rank, : self.rank] = self._G
-        C[:, : self.rank], rows[:, : self.rank] = self._C, W
+        beyond = 0, wide - self.rank
+        G, C, rows = np.pad(G, beyond), *(np.pad(A, ((0, 0), beyond)) for A in (C, W))
         Descent(G, self.penalty, self.rank, EPOCHS)(C, rows, Scratch())
         return rows[:, : self.rank].copy()
+
+
+def _batch(X: Any) -> Any:
+    """Return a batch as one matrix of real numbers, parts side by side, entries once each."""
+    if is_parts(X):
+        X = np.hstack([real_array(f"X[{i}]", part, ndim=(2,)) for i, part in enumerate(X)])
+    X = sparse_array("X", X) if issparse(X) else real_array("X", X, ndim=(2,))
+    largest = float(X.max()) if X.size else 0.0
+    if largest > MOST:
+        raise ValueError(f"X holds {largest:g}, want at most {MOST:g}: squares are summed")
+    return X

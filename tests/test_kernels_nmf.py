@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The kernels of training against their NumPy twins, at every SIMD level and dtype."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -106,6 +108,31 @@ def test_beta_of_any_ratio(level, dtype, kind, beta):
     value = entries(kind, beta, small, np.ones_like(small), one)[2]
     series = d**2 / 2 * (1 + (beta - 2) * d / 3 * (1 + (beta - 3) * d / 4))
     np.testing.assert_allclose(value, series, rtol=1e-6)
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+@pytest.mark.parametrize("power", [-3, -10, -30, -50])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_an_exponent_beside_0_or_1_loses_no_digits(level, dtype, limit, power, sign):
+    """phi in powers of the step from there, with those of the logarithm of the ratio."""
+    f = np.concatenate([10.0 ** np.linspace(-8, 8, 161), np.linspace(0.7, 1.3, 101)])
+    step = sign * 2.0**power
+    X = f.astype(dtype)[:, None]
+    value = entries("beta", limit + step, X, np.ones_like(X), np.ones((1, 1), dtype=dtype))[2]
+    f, b = X[:, 0].astype(np.longdouble), np.longdouble(limit) + step
+    L, one = np.log(f), f if limit else np.longdouble(1)
+    terms = [one * L**n * np.longdouble(step) ** (n - 1) / math.factorial(n) for n in range(1, 40)]
+    want = ((sum(terms) - f + 1) / (b if limit else b - 1)).astype(float)
+    far = np.abs(f - 1) > 1e-3
+    np.testing.assert_allclose(value[far], want[far], rtol=256 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("beta", [1e-3, 0.5, 0.999, 1 - 1e-15, 1 + 1e-15, 1.5, 3])
+def test_beta_of_a_zero(level, dtype, beta):
+    """phi(0) = 1 / beta."""
+    zero, one = np.zeros((1, 1), dtype=dtype), np.ones((1, 1), dtype=dtype)
+    value = entries("beta", beta, zero, one, one)[2]
+    np.testing.assert_allclose(value, 1 / beta, rtol=4 * np.finfo(dtype).eps)
 
 
 def test_kl_of_any_ratio(level, dtype):

@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastcone import Checkpoint, nmf
+from fastcone._modelfile import read_noted, write_model
 from fastcone._nmf import checkpoint as module
 from fastcone._nmf.gram import GramFit
 
@@ -62,12 +63,12 @@ def test_a_run_in_steps_is_one_run(rng, tmp_path, loss, solver, form):
     same(nmf(X, 4, max_iter=40, checkpoint=str(tmp_path / "run"), **options), want)
 
 
-def test_a_perfect_fit_is_resumed_in_its_entrywise_phase(rng, tmp_path):
-    X = rng.random((20, 3)) @ rng.random((3, 50))
+def test_a_perfect_fit_is_resumed_in_its_entrywise_phase(dtype, rng, tmp_path):
+    X = (rng.random((20, 3)) @ rng.random((3, 50))).astype(dtype)
     options = {"tol": 0, "random_state": 0}
     want = nmf(X, 3, max_iter=600, **options)
     assert want.objective < 1e-6 * want.history[0]
-    for max_iter in (100, 300, 301, 450, 600):
+    for max_iter in (*range(1, 40), 100, 300, 301, 450, 600):
         fit = nmf(X, 3, max_iter=max_iter, checkpoint=tmp_path / "run", **options)
     same(fit, want)
 
@@ -187,6 +188,38 @@ def test_a_file_that_is_no_checkpoint_is_refused(rng, tmp_path, junk):
         nmf(X, 2, checkpoint=path, max_iter=3)
 
 
+FOREIGN = {
+    "no W": {"W": None},
+    "no history": {"history": None},
+    "no momentum": {"momentum": None},
+    "W of another shape": {"W": np.ones((5, 2))},
+    "H of another dtype": {"Ht": np.ones((9, 2), np.float32)},
+    "NaN": {"W": np.full((6, 2), np.nan)},
+    "history in two dimensions": {"history": np.zeros((2, 2))},
+    "too short a momentum": {"momentum": np.zeros(1)},
+    "an array too many": {"foo": np.zeros(1)},
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_sound_file_with_other_arrays_is_refused(rng, tmp_path, name):
+    """What a fastcone of other iterations may have left: right options, other contents."""
+    path, X = tmp_path / "run", rng.random((6, 9))
+    nmf(X, 2, checkpoint=path, max_iter=3)
+    arrays, facts = read_noted(path, module.KIND)
+    arrays = {n: a for n, a in (arrays | FOREIGN[name]).items() if a is not None}
+    write_model(path, module.KIND, arrays, facts)
+    with pytest.raises(ValueError, match=r"^checkpoint .* does not hold what a run"):
+        nmf(X, 2, checkpoint=path, max_iter=5)
+
+
+def test_zero_data_do_not_continue_another_run(rng, tmp_path):
+    X = rng.random((6, 9))
+    nmf(X, 2, checkpoint=tmp_path / "run", max_iter=3)
+    with pytest.raises(ValueError, match=r"^checkpoint .* is of a run with another X"):
+        nmf(0 * X, 2, checkpoint=tmp_path / "run", max_iter=3)
+
+
 @pytest.mark.parametrize(
     "value, error",
     [(3, TypeError), (True, TypeError), ("/no/such/directory/run", OSError)],
@@ -197,6 +230,8 @@ def test_a_bad_checkpoint_is_named(rng, value, error):
         nmf(rng.random((6, 9)), 2, checkpoint=value)
     with pytest.raises((TypeError, ValueError), match=r"^seconds"):
         Checkpoint("run", -1)
+    with pytest.raises(TypeError, match=r"^checkpoint must be a path"):
+        Checkpoint(3)
 
 
 def test_several_starts_keep_no_checkpoint(rng, tmp_path):
@@ -236,6 +271,19 @@ def test_ctrl_c_leaves_the_last_iterate(rng, tmp_path, loss, solver, form, with_
     if with_file:
         same_run = nmf(X, 4, checkpoint=path, **options)
         assert np.array_equal(same_run.W, want.W) and same_run.n_iter == want.n_iter
+
+
+def test_ctrl_c_during_a_later_start_leaves_the_best(rng):
+    X, seen = rng.random((30, 50)), []
+
+    def interrupt(iteration, value):
+        seen.append(value)
+        if len(seen) == 12:  # in the second iteration of the third start
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        nmf(X, 4, n_init=5, random_state=0, max_iter=5, tol=0, callback=interrupt)
+    assert len(seen) == 12 and caught.value.result.objective == min(seen) < seen[-1]
 
 
 @pytest.mark.parametrize("solver", ["cd", "mu"])

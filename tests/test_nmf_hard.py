@@ -94,6 +94,39 @@ def test_a_power_of_two_changes_no_digit(rng, loss, solver, dtype, powers):
         assert np.linalg.norm(fitted - X) < 0.4 * np.linalg.norm(X)
 
 
+@ways
+@pytest.mark.parametrize(
+    "x, w, words", [(90, -60, "small"), (-90, 70, "large"), (0, -140, "small")]
+)
+def test_a_dictionary_out_of_all_proportion_is_refused(rng, loss, solver, x, w, words):
+    """float32 coefficients of 2^150 would be infinite, of 2^-160 zero."""
+    X, W, _ = instance(rng, dtype=np.float32)
+    for update_W in (True, False):
+        with pytest.raises(ValueError, match=rf"^W is too {words} beside X"):
+            nmf(np.ldexp(X, x), 4, loss=loss, solver=solver, W=np.ldexp(W, w), update_W=update_W)
+    fit = nmf(np.ldexp(X, x), 4, loss=loss, solver=solver, W=np.ldexp(W, x // 2), max_iter=20)
+    fitted = np.ldexp(fit.W.astype(float) @ fit.H, -x)
+    assert np.linalg.norm(fitted - X) < np.linalg.norm(X)
+
+
+def test_a_huge_dictionary_of_zero_data_costs_nothing():
+    W = np.full((3, 1), 1e200)
+    fit = nmf(np.zeros((3, 4)), 1, W=W, update_W=False)
+    assert fit.objective == 0 and np.array_equal(fit.W, W) and not fit.H.any()
+    assert nmf(np.zeros((3, 4)), 1, W=W, update_W=False, l1_W=0.5).objective == 1.5e200
+
+
+@pytest.mark.parametrize("power", [-700, 700])
+def test_the_best_start_is_known_where_the_objective_is_not(rng, power):
+    """Objectives of 2^1400 are infinite, of 2^-1400 zero: starts are compared in scaled units."""
+    X = rng.random((12, 20))
+    plain, far = (
+        nmf(np.ldexp(X, p), 4, init="random", n_init=6, random_state=1, max_iter=5, tol=0)
+        for p in (100, power)
+    )
+    assert np.array_equal(np.frexp(plain.W)[0], np.frexp(far.W)[0])
+
+
 def test_penalties_beyond_all_proportion_end_at_zero(dtype, rng):
     X = instance(rng, dtype=dtype)[0]
     fit = nmf(np.ldexp(X, -60), 3, l1_H=1e30, l1_W=1e30, random_state=0)

@@ -205,14 +205,16 @@ def test_a_whole_weight_is_a_repeated_sample(rng, loss):
 
 
 @pytest.mark.parametrize("power", [-300, 300])
-def test_weights_of_any_size(rng, power):
-    X, W, H = instance(rng)
-    weights = rng.random(X.shape)
+def test_weights_of_any_size(dtype, rng, power):
+    """Also float64 weights beyond float32, of float32 data."""
+    X, W, H = instance(rng, dtype=dtype)
+    weights = rng.random(X.shape).astype(dtype).astype(float)
     options = {"solver": "mu", "W": W, "H": H, "max_iter": 10, "tol": 0}
     plain = nmf(X, 4, weights=weights, **options)
     sized = nmf(X, 4, weights=np.ldexp(weights, power), **options)
-    np.testing.assert_allclose(sized.W, plain.W, rtol=1e-12)
-    assert sized.objective == pytest.approx(np.ldexp(plain.objective, power), rel=1e-12)
+    np.testing.assert_allclose(sized.W, plain.W, rtol=4e-5 if dtype == np.float32 else 1e-12)
+    rel = 1e-6 if dtype == np.float32 else 1e-12
+    assert sized.objective == pytest.approx(np.ldexp(plain.objective, power), rel=rel)
 
 
 def test_weights_with_penalties_descend(rng):
@@ -233,3 +235,6 @@ def test_a_cone_of_weighted_samples(rng):
     assert np.array_equal(cone.W, want.W)
     with pytest.raises(ValueError, match=r"^weights\b"):
         Cone.fit(X.T, 4, weights=weights)
+    X[2, 30] = -1  # of feature 2 in sample 30, told as the caller counts
+    with pytest.raises(ValueError, match=r"^X holds -1.0 at \(30, 2\)"):
+        Cone.fit(X.T, 4, weights=weights.T)

@@ -101,6 +101,17 @@ def test_never_uphill_and_true_to_the_end(dtype, rng, loss, solver, update_W):
         assert np.array_equal(fit.W, W)
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("rank", [1, 2])
+@ways
+def test_a_perfect_fit_is_never_told_as_less_than_nothing(dtype, loss, solver, rank, seed):
+    rng = np.random.default_rng(seed)
+    X = (rng.random((40, 1)) * (rng.random((40, 1)) < 0.3)) @ rng.random((1, 3))
+    X = sp.csc_array(X.astype(dtype))
+    fit = nmf(X, rank, loss=loss, solver=solver, random_state=0, tol=0)
+    assert 0 <= fit.objective <= 1e-5 * X.sum()
+
+
 @ways
 @pytest.mark.parametrize("alone", [True, False])
 def test_fixed_columns_are_kept_as_of_dense_data(dtype, rng, loss, solver, alone):

@@ -1,13 +1,76 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Dictionaries kept in part, starts from exemplars, the best of several starts."""
+"""Where training starts: by name, from exemplars, several times, beside columns that are kept."""
 
 import numpy as np
 import pytest
-from factorisations import KL, SQUARE, WAYS, instance, objective
+from factorisations import KL, NAMES, SQUARE, WAYS, instance, objective
+from sklearn.decomposition._nmf import _initialize_nmf
 
 from fastcone import nmf
+from fastcone._nmf.inputs import Options, data, scaled
+from fastcone._nmf.start import leading_pairs
 
 ways = pytest.mark.parametrize("loss, solver", [*WAYS, (1.5, "mu")], ids=str)
+
+# --- names of starts -------------------------------------------------------------------------
+
+
+def prepared(X, rank, **options):
+    """The scaled problem and its start."""
+    given = dict.fromkeys(NAMES, 0.0)
+    given |= dict.fromkeys(("init", "random_state", "callback", "n_threads", "time_limit"))
+    given |= {
+        "loss": SQUARE,
+        "solver": "cd",
+        "max_iter": 1,
+        "tol": 0,
+        "update_W": True,
+        "fixed": 0,
+        "n_init": 1,
+    }
+    checked = Options.checked(rank, mask=None, weights=None, W=None, H=None, **(given | options))
+    return scaled(*data(X, None, None, checked.beta), None, None, checked)
+
+
+def test_nndsvd_is_scikit_learns(rng):
+    X = rng.random((12, 9)) + 0.5  # the subspace is the whole space: no approximation
+    X /= X.max()
+    made = prepared(X, 3, init="nndsvd")
+    W, H = made.factors(made.start)
+    Wt, Ht = _initialize_nmf(X, 3, init="nndsvd", random_state=0)
+    np.testing.assert_allclose(W @ H, Wt @ Ht, atol=2e-5)
+    np.testing.assert_allclose(W[:, 1:] > 0, Wt[:, 1:] > 0)
+    filled = prepared(X, 3, init="nndsvda").start
+    assert np.all(filled.W[:12, 1:3] > 0) and np.all(filled.Ht[:, 1:] > 0)
+
+
+def test_the_leading_pairs_are_the_svds(mnist, dtype):
+    X = (mnist["x_train"][:900].reshape(900, -1) / 255).T.astype(dtype)
+    U, s, V = leading_pairs(prepared(X, 20).problem)
+    values = np.linalg.svd(X.astype(float), compute_uv=False)
+    np.testing.assert_allclose(s, values[:20], rtol=1e-2)
+    best = np.sqrt(np.sum(values[20:] ** 2))
+    assert np.linalg.norm(X - U @ V.T) <= 1.002 * best
+
+
+@pytest.mark.parametrize("init", [None, "random", "nndsvd", "nndsvda", "nndsvdar"])
+def test_a_seed_fixes_the_start(rng, init):
+    X = instance(rng)[0]
+    first, again, generator = (
+        nmf(X, 3, init=init, random_state=seed, max_iter=2)
+        for seed in (7, 7, np.random.default_rng(7))
+    )
+    assert np.array_equal(first.W, again.W) and np.array_equal(first.W, generator.W)
+    other = nmf(X, 3, init=init, random_state=8, max_iter=2)
+    assert np.array_equal(first.W, other.W) == (init in (None, "nndsvd", "nndsvda"))
+
+
+def test_the_default_start_follows_the_rank(rng):
+    X = instance(rng, 6, 5)[0]
+    few, many = (nmf(X, k, random_state=0, max_iter=1) for k in (5, 6))
+    assert np.array_equal(few.W, nmf(X, 5, init="nndsvda", max_iter=1).W)
+    assert np.array_equal(many.W, nmf(X, 6, init="random", random_state=0, max_iter=1).W)
+
 
 # --- fixed columns ---------------------------------------------------------------------------
 

@@ -105,10 +105,76 @@ def test_batches_of_zeros_and_single_samples(rng):
     assert online.n_samples == 36 and np.all(np.isfinite(online.W)) and np.all(online.W >= 0)
 
 
+def known(online):
+    """Everything that a batch changes."""
+    return [np.array(a) for a in (online.W, online._G, online._C, online.n_samples, online.loss)]
+
+
+def test_parts_of_a_batch_are_the_batch(rng):
+    X = rng.random((6, 9))
+    whole, parts = OnlineNMF(2, random_state=0), OnlineNMF(2, random_state=0)
+    for _ in range(2):
+        whole.partial_fit(X)
+        parts.partial_fit([X[:, :4], X[:, 4:]])
+    assert all(map(np.array_equal, known(whole), known(parts)))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32, float])
+def test_entries_of_a_sparse_batch_are_counted_once(rng, kind):
+    """Duplicates are summed, stored zeros are none, and integers do not overflow."""
+    X = rng.integers(0, 120, (6, 9)).astype(kind)
+    row, column = np.indices(X.shape).reshape(2, -1)
+    twice = [np.concatenate([a, a]) for a in (X.ravel(), row, column)]
+    double = sp.coo_array((twice[0], (twice[1], twice[2])), shape=X.shape)
+    fits = [OnlineNMF(2, random_state=0) for _ in range(2)]
+    fits[0].partial_fit(2 * X.astype(float))
+    fits[1].partial_fit(double)
+    assert fits[1].loss == pytest.approx(fits[0].loss, rel=1e-5)
+    assert fits[1]._square == np.sum((2 * X.astype(float)) ** 2)
+
+
+@pytest.mark.parametrize("place", ["_begin", "_encoded", "_improved"])
+@pytest.mark.parametrize("batches_before", [0, 1])
+def test_a_batch_that_is_interrupted_has_not_come(rng, monkeypatch, place, batches_before):
+    X, online = rng.random((6, 20)), OnlineNMF(2, random_state=0)
+    for _ in range(batches_before):
+        online.partial_fit(X)
+    if place == "_begin" and batches_before:
+        pytest.skip("only the first batch begins")
+    before, plain = known(online), getattr(OnlineNMF, place)
+
+    def interrupted(*arguments):
+        plain(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(OnlineNMF, place, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        online.partial_fit(X)
+    assert all(map(np.array_equal, known(online), before))
+
+
+@pytest.mark.parametrize("size", [1e-140, 1e149])
+def test_units_of_a_batch_do_not_matter(rng, size):
+    truth, online = cone(rng, 8, 2), OnlineNMF(2, random_state=0)
+    for X in batches(rng, truth, count=20, n=30, noise=0):
+        online.partial_fit(size * X)
+    assert np.isfinite(online.loss) and loss_of(online.W / size, X) < 1e-3 * np.sum(X**2)
+
+
+def test_samples_of_zeros_weigh_as_much_as_others(rng):
+    X = rng.random((6, 20))
+    online, alone = OnlineNMF(2, random_state=0), OnlineNMF(2, random_state=0)
+    online.partial_fit(np.zeros((6, 20)))
+    for each in (online, alone):
+        each.partial_fit(X)
+    assert online.loss == pytest.approx(alone.loss / 2, rel=1e-12)
+
+
 BAD = [
     ("rank", {"rank": 0}, ValueError), ("forget", {"forget": 0}, ValueError),
     ("forget", {"forget": 1.5}, ValueError), ("l1_W", {"l1_W": -1}, ValueError),
-    ("l2_H", {"l2_H": "1"}, TypeError),
+    ("l2_H", {"l2_H": "1"}, TypeError), ("n_threads", {"n_threads": 0}, ValueError),
+    ("random_state", {"random_state": "seed"}, TypeError),
 ]  # fmt: skip
 
 
@@ -124,7 +190,8 @@ def test_a_bad_batch_changes_nothing(rng):
         online.encode(np.ones((4, 3)))
     online.partial_fit(rng.random((4, 30)))
     W, count = online.W.copy(), online.n_samples
-    for X in (np.full((4, 2), np.nan), -np.ones((4, 2)), np.ones((5, 2))):
+    huge = np.full((4, 2), 1e151)
+    for X in (np.full((4, 2), np.nan), -np.ones((4, 2)), np.ones((5, 2)), huge, sp.csc_array(huge)):
         with pytest.raises(ValueError, match=r"^[XW]\b"):
             online.partial_fit(X)
     assert np.array_equal(online.W, W) and online.n_samples == count

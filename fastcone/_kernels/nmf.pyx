@@ -17,7 +17,7 @@
 # Order      every C_ij adds its samples in their order; a loss adds PARTS interleaved sums
 # Precision  nmf_itakura, nmf_beta and nmf_power compute an entry in float64: 1 / y^2 and x / y
 #            may lie beyond float32 where their products do not. phi near 1 is the series of
-#            (1 + d)^beta: no cancellation where the fit is good
+#            (1 + d)^beta: no cancellation where the fit is good; nor where beta is near 0 or 1
 # Cost       nmf_outer: 2 m n flops per sample; nmf_kl: about 40 per entry; nmf_beta: two pow
 # Reference  Lee, Seung, NIPS 2000; Fevotte, Idier, Neural Computation 23, 2011
 #
@@ -37,7 +37,7 @@
 #   gamma    > 0; only nmf_power uses it
 # Allocates nothing. Every function returns 0.
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport fabs, pow
+from libc.math cimport expm1, fabs, log, pow
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.divergence cimport kl_entry
@@ -124,7 +124,14 @@ cdef inline double phi(double beta, double f) noexcept nogil:
     cdef double d = f - 1, total = 0
     cdef int i
     if fabs(d) > 0.125:
-        return (pow(f, beta) - beta * f + (beta - 1)) / (beta * (beta - 1))
+        # f^beta - 1 = expm1(beta log f) or f^beta - f = f expm1((beta - 1) log f), less a line
+        if fabs(beta) < 0.25:
+            total = expm1(beta * log(f)) - beta * d
+        elif fabs(beta - 1) < 0.25:
+            total = (f * expm1((beta - 1) * log(f)) if f > 0 else 0) - (beta - 1) * d
+        else:
+            total = pow(f, beta) - beta * f + (beta - 1)
+        return total / (beta * (beta - 1))
     # d^2 / 2 (1 + (beta - 2) d / 3 (1 + (beta - 3) d / 4 (...)))
     for i in range(SERIES, 2, -1):
         total = (beta - i + 1) * d / i * (1 + total)

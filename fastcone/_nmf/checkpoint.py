@@ -56,16 +56,14 @@ class Checkpoint:
     seconds: float = 60.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.path, str | os.PathLike):
+            raise TypeError(f"checkpoint must be a path or a Checkpoint, found {self.path!r}")
         nonnegative("seconds", self.seconds)
 
     @classmethod
     def checked(cls, value: Any) -> Checkpoint | None:
         """Return the `checkpoint` argument of `nmf` as a Checkpoint, or None."""
-        if value is None or isinstance(value, Checkpoint):
-            return value
-        if not isinstance(value, str | os.PathLike):
-            raise TypeError(f"checkpoint must be a path or a Checkpoint, found {value!r}")
-        return cls(value)
+        return value if value is None or isinstance(value, Checkpoint) else cls(value)
 
 
 def fingerprint(value: np.ndarray | None) -> str | None:
@@ -128,9 +126,23 @@ class Keeper:
                 hashed = isinstance(either, str) and len(either) == 64
                 what = f"another {name}" if hashed else f"{name} {other!r}, found {mine!r}"
                 raise ValueError(f"checkpoint {os.fspath(self.path)!r} is of a run with {what}")
-        history = arrays.pop("history").tolist()
+        (m, N), k = self.facts["shape of X"], self.facts["rank"]
+        dtype, count = np.dtype(self.facts["dtype of X"]), arrays.get("history", np.empty(0)).size
+        wanted = {"W": np.empty((m, k), dtype), "Ht": np.empty((N, k), dtype)}
+        wanted["history"] = np.empty(count)
+        found = {name: arrays.pop(name) for name in wanted if name in arrays}
+        self.check(found, wanted)
         self.next = time.monotonic() + self.seconds
-        return Saved(arrays.pop("W"), arrays.pop("Ht"), history, arrays)
+        return Saved(found["W"], found["Ht"], found["history"].tolist(), arrays)
+
+    def check(self, found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
+        """Raise unless the arrays of the file are the ones wanted in name, shape and dtype."""
+        kinds = [{name: (a.shape, a.dtype) for name, a in each.items()} for each in (found, wanted)]
+        if kinds[0] != kinds[1] or not all(np.isfinite(array).all() for array in found.values()):
+            raise ValueError(
+                f"checkpoint {os.fspath(self.path)!r} does not hold what a run of this fastcone "
+                f"leaves: found {sorted(found)}, want {sorted(wanted)}, finite, of known shapes"
+            )
 
     def due(self) -> bool:
         """Return whether it is time to write."""

@@ -53,7 +53,7 @@ class Loss:
         """Return the objective, penalties included."""
         problem = self.problem
         panels = pack(np.ascontiguousarray(factors.W.T))
-        parts = np.zeros(sum(map(len, problem.samples)))
+        parts = problem.per_block(problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
             H = problem.coefficients(factors.Ht, block.rows, scratch)

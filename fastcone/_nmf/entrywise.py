@@ -53,7 +53,7 @@ class EntryFit:
         if self.update_W:
             self._update_W()
 
-    def objective(self, before: float, last: bool) -> float:
+    def objective(self, history: list[float], last: bool) -> float:
         """Return the objective of the candidate, preparing the next one unless it is the last."""
         return self._look(self.candidate, None if last else self.ahead.Ht)
 
@@ -79,7 +79,7 @@ class EntryFit:
         if next_Ht is None:
             return self.loss(at)
         columns, by_row = pack(at.W), pack(np.ascontiguousarray(at.W.T))
-        parts = np.zeros(sum(map(len, problem.samples)))
+        parts = problem.per_block(problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
             H = problem.coefficients(at.Ht, block.rows, scratch)
@@ -134,7 +134,7 @@ class KLFit(EntryFit):
         problem, p, W = self.problem, self.problem.H, at.W
         stages = 0 if next_Ht is None else 2 if self.update_W else 1
         column_sums = W.sum(axis=0)
-        parts = np.zeros(sum(map(len, problem.samples)))
+        parts = problem.per_block(problem.samples)
         size = _dispatch.kl_work(problem.m, problem.kp, problem.dtype.itemsize)
 
         def work(block: Block, scratch: Scratch) -> None:

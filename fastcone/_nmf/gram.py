@@ -127,7 +127,7 @@ class GramFit:
 
     def _half_norm(self) -> float:
         """Return 1/2 ||X||^2."""
-        parts = np.zeros(sum(map(len, self.problem.samples)))
+        parts = self.problem.per_block(self.problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
             X = self.problem.X
@@ -167,7 +167,7 @@ class GramFit:
     def _update_H(self, A: Any, G: np.ndarray) -> None:
         problem, new, momentum = self.problem, self.candidate.Ht, self.momentum
         step = self.step(G, problem.H, problem.k, self.epochs_H)
-        parts = np.zeros((sum(map(len, problem.samples)), 2))
+        parts = problem.per_block(problem.samples, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
             X, g = problem.X.block(block.rows, scratch), block.group
@@ -192,7 +192,7 @@ class GramFit:
     def _update_W(self, HH: np.ndarray, start: np.ndarray) -> None:
         problem, new = self.problem, self.candidate.W
         step = self.step(HH, problem.W, problem.k, EPOCHS_W, problem.fixed)
-        parts = np.zeros((sum(map(len, problem.features)), 2))
+        parts = problem.per_block(problem.features, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
             C = self.XH.rows(block.rows, scratch)
@@ -207,15 +207,20 @@ class GramFit:
         problem.sweep(problem.features, work)
         self.value += parts.sum(axis=0)
 
-    def objective(self, before: float, last: bool) -> float:
-        """Return the objective of the candidate, given the one before."""
+    def objective(self, history: list[float], last: bool) -> float:
+        """Return the objective of the candidate, given those before.
+
+        Where entries are looked at for the first time, the last accepted factors' are, too. What
+        was told of them or before them is raised to that: it was rounded too low.
+        """
         fit = self.half_norm + self.value[0]
         total = fit + self.value[1]
         bold = self.momentum is not None and self.momentum.now > 0
-        if self.entrywise or fit < NEAR * self.half_norm or (total > before and not bold):
-            self.entrywise = True
-            return self.loss(self.candidate)
-        return float(total)
+        doubtful = fit < NEAR * self.half_norm or (total > history[-1] and not bold)
+        if doubtful and not self.entrywise:
+            self.entrywise, least = True, self.loss(self.factors)
+            history[:] = [max(value, least) for value in history]
+        return self.loss(self.candidate) if self.entrywise else float(total)
 
     def retreat(self) -> bool:
         """Propose less from now on: True if there is a candidate more cautious than the last."""

@@ -33,6 +33,7 @@ from fastcone._validation import (
 LOSSES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 BETAS = -4.0, 6.0  # beyond these the powers of float32 data leave its range
 SOLVERS = ("cd", "mu")
+ROOM = 4  # binary orders of magnitude between the coefficients and the dtype's largest number
 FLOOR = 52  # the least entry that `mu` gives a factor is 2^-FLOOR units of the factor, or more
 LIFT = 2.0**-13  # what `mu` starts from in place of an entry below that
 
@@ -77,7 +78,7 @@ class Options:
             update_W=_flag("update_W", given["update_W"]),
             fixed=integer("fixed", given["fixed"], minimum=0),
             n_init=integer("n_init", given["n_init"], minimum=1),
-            rng=_generator(given["random_state"]),
+            rng=generator(given["random_state"]),
             callback=given["callback"],
             n_threads=_threads.thread_count(given["n_threads"]),
             watch=Watch(limit),
@@ -124,7 +125,7 @@ def _flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def _generator(random_state: Any) -> np.random.Generator:
+def generator(random_state: Any) -> np.random.Generator:
     """Return the generator a seed stands for."""
     if random_state is None or isinstance(random_state, np.random.Generator):
         return np.random.default_rng(random_state)
@@ -155,6 +156,8 @@ def data(X: Any, mask: Any, weights: Any, beta: float) -> tuple[Source, np.ndarr
         _check_positive(beta, samples.smallest > 0)
         return samples, None
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
+    if isinstance(mask, np.ma.MaskedArray):
+        raise TypeError("mask is a masked array, want a plain array")
     known = np.ones(1, dtype=bool) if mask is None else np.asarray(mask)
     if known.dtype != np.bool_:
         raise TypeError(f"mask has dtype {known.dtype}, want bool")
@@ -163,8 +166,9 @@ def data(X: Any, mask: Any, weights: Any, beta: float) -> tuple[Source, np.ndarr
     if weights is not None:
         weights = real_array("weights", weights, ndim=(2,), nonnegative=True)
         check_shape("weights", weights, X.shape)
-        weights = np.where(known, weights, 0).astype(X.dtype, order="F", copy=False)
-        check_finite("weights", weights)
+        # far from 1 they are kept as they are: `scaled` narrows what it has scaled
+        dtype = X.dtype if abs(exponent(weights.max())) <= COMFORT else weights.dtype
+        weights = np.where(known, weights, 0).astype(dtype, order="F", copy=False)
         known = weights > 0
     whole = np.zeros(X.shape, dtype=X.dtype, order="F")
     np.copyto(whole, X, where=known)
@@ -231,8 +235,9 @@ def scaled(
     c = 0
     if known is not None and known.dtype != np.bool_ and abs(exponent(known.max())) > COMFORT:
         c = exponent(known.max())
-        known = np.ldexp(known, -c)
+        known = np.ldexp(known, -c).astype(X.dtype, copy=False)
     w = exponent(W.max()) if W is not None else x // 2
+    _check_range(e - w, X.dtype)
     in_W = 0 if W is not None else (e - x) // 2  # orders of magnitude of the scaled factors
     units = math.ldexp(1, in_W), math.ldexp(1, e - x - in_W)
     f = o.beta * x + c
@@ -249,6 +254,16 @@ def scaled(
     )
     start = resumed(problem) if resumed else _start(problem, W, H, w, x - w, o)
     return Scaled(problem, start, w, x - w, f)
+
+
+def _check_range(e: int, dtype: np.dtype) -> None:
+    """Raise if coefficients of the order 2^e cannot be told in this dtype."""
+    info = np.finfo(dtype)
+    if not info.minexp - info.nmant <= e < info.maxexp - ROOM:
+        raise ValueError(
+            f"W is too {'small' if e > 0 else 'large'} beside X: the coefficients, of the order "
+            f"2^{e}, would be beyond {dtype}"
+        )
 
 
 def _times(value: float, e: float) -> float:

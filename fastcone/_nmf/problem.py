@@ -75,11 +75,15 @@ def cut(count: int, width: int, rank: int, itemsize: int, groups: int) -> list[l
     if size < count:
         blocks = -(-count // (size * EVEN)) * EVEN
         size = min(size, -(-count // (blocks * ROWS)) * ROWS)
-    blocks = -(-count // size)
-    groups = min(groups, blocks)
-    edges = [g * blocks // groups for g in range(groups + 1)]
+    return grouped([slice(b, min(b + size, count)) for b in range(0, count, size)], groups)
+
+
+def grouped(blocks: list[slice], groups: int) -> list[list[Block]]:
+    """Spread blocks of rows evenly, in order, over at most `groups` groups."""
+    groups = min(groups, len(blocks))
+    edges = [g * len(blocks) // groups for g in range(groups + 1)]
     return [
-        [Block(b, g, b == lo, slice(b * size, min((b + 1) * size, count))) for b in range(lo, hi)]
+        [Block(b, g, b == lo, blocks[b]) for b in range(lo, hi)]
         for g, (lo, hi) in enumerate(itertools.pairwise(edges))
     ]
 
@@ -204,6 +208,10 @@ class Problem:
     def padded(self, count: int) -> int:
         """Return `count` rounded up to whole panels."""
         return -(-count // self.panel) * self.panel
+
+    def per_block(self, groups: list[list[Block]], *shape: int) -> np.ndarray:
+        """Return zeros, one float64 number or array for each block."""
+        return np.zeros((sum(map(len, groups)), *shape))
 
     def sums(self, groups: list[list[Block]], rows: int, columns: int) -> np.ndarray:
         """Return room for one (rows, columns) sum per group."""

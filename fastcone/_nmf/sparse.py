@@ -24,7 +24,7 @@ import scipy.sparse as sp
 
 from fastcone import _dispatch_sparse
 from fastcone._nmf.entries import Step
-from fastcone._nmf.problem import Block, Factors, Problem, dot, outer
+from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped, outer
 from fastcone._threads import ALIGNMENT, Scratch, aligned
 from fastcone._validation import REALS, sparse_array
 
@@ -65,13 +65,7 @@ class Entries:
         blocks = max(LEAST_BLOCKS, -(-count // most), int(work[-1] * width / BLOCK_WORK))
         goals = np.linspace(0, work[-1], min(blocks, count) + 1)
         edges = np.unique(np.searchsorted(work, goals))
-        slices = [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
-        groups = min(groups, len(slices))
-        ends = [g * len(slices) // groups for g in range(groups + 1)]
-        return [
-            [Block(b, g, b == lo, slices[b]) for b in range(lo, hi)]
-            for g, (lo, hi) in enumerate(itertools.pairwise(ends))
-        ]
+        return grouped([slice(int(a), int(b)) for a, b in itertools.pairwise(edges)], groups)
 
 
 def _canonical(X: Any) -> sp.csc_array:
@@ -195,7 +189,10 @@ def _add_gram(rows: np.ndarray, total: np.ndarray, scratch: Scratch) -> None:
 
 
 class SparseLoss:
-    """The squared error: 1/2 ||X||^2 - <X, WH> + 1/2 <W'W, HH'>, the Gram matrices in float64."""
+    """The squared error: 1/2 ||X||^2 - <X, WH> + 1/2 <W'W, HH'>, the Gram matrices in float64.
+
+    Where this difference is so small that rounding makes it negative, it is told as 0.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -203,7 +200,7 @@ class SparseLoss:
     def __call__(self, factors: Factors) -> float:
         """Return the objective, penalties included."""
         problem, X, W, kp = self.problem, self.problem.X, factors.W, self.problem.kp
-        parts = np.zeros(sum(map(len, problem.samples)))
+        parts = problem.per_block(problem.samples, 2)  # of the fit, of the penalty
         A = X.operand(W, problem.k)
         sides = (problem.samples, problem.features)
         HH, WW = (aligned((len(groups), kp, kp), np.float64) for groups in sides)
@@ -214,14 +211,16 @@ class SparseLoss:
             entries = X.block(block.rows, scratch)
             _add_gram(H, HH[block.group], scratch)
             C = X.product(entries, A, scratch, "C")
-            parts[block.index] = X.square(entries) / 2 - dot(C, H) + problem.H(H)
+            parts[block.index] = X.square(entries) / 2 - dot(C, H), problem.H(H)
 
         def features(block: Block, scratch: Scratch) -> None:
             _add_gram(W[block.rows], WW[block.group], scratch)
 
         problem.sweep(problem.samples, samples)
         problem.sweep(problem.features, features)
-        return float(parts.sum()) + dot(WW.sum(axis=0), HH.sum(axis=0)) / 2 + problem.W(W)
+        fit, penalty = parts.sum(axis=0)
+        fit += dot(WW.sum(axis=0), HH.sum(axis=0)) / 2
+        return float(max(fit, 0.0) + penalty) + problem.W(W)
 
 
 class SparseKL:
@@ -248,7 +247,7 @@ class SparseKL:
         if self.update_W:
             self._update_W()
 
-    def objective(self, before: float, last: bool) -> float:
+    def objective(self, history: list[float], last: bool) -> float:
         """Return the objective of the candidate, preparing the next one."""
         return self._look(self.candidate)
 
@@ -280,7 +279,7 @@ class SparseKL:
         problem = self.problem
         column_sums = at.W.sum(axis=0, dtype=np.float64)
         den = column_sums.astype(problem.dtype)[None]
-        parts = np.zeros(sum(map(len, problem.samples)))
+        parts = problem.per_block(problem.samples, 2)  # of the divergence, of the penalty
 
         def work(block: Block, scratch: Scratch) -> None:
             X = problem.X.block(block.rows, scratch)
@@ -288,12 +287,13 @@ class SparseKL:
             loss = scratch.take("loss", (len(X),), np.float64)
             num = self._ratios(X, at.W, H, loss, scratch)
             models = column_sums @ H.sum(axis=0, dtype=np.float64)
-            parts[block.index] = loss.sum() + models + problem.H(H)
+            parts[block.index] = loss.sum() + models, problem.H(H)
             self.step_H(H, num, den)
             self.ahead[block.rows] = H
 
         problem.sweep(problem.samples, work)
-        return float(parts.sum()) + problem.W(at.W)
+        divergence, penalty = parts.sum(axis=0)
+        return float(max(divergence, 0.0) + penalty) + problem.W(at.W)
 
     def _update_W(self) -> None:
         problem, new, old = self.problem, self.candidate.W, self.factors.W

@@ -37,7 +37,7 @@ POOL = 1024  # samples that exemplars are drawn from, beyond 8 for each
 
 def mean(problem: Problem) -> float:
     """Return the mean of the known entries."""
-    total = np.zeros(sum(map(len, problem.samples)))
+    total = problem.per_block(problem.samples)
     count = np.zeros(len(total))
 
     def work(block: Block, scratch: Scratch) -> None:
