@@ -68,7 +68,7 @@ def kernels(level: str) -> list[Extension]:
 
 def plain() -> list[Extension]:
     """The modules compiled once, for the lowest level: the dispatch and the cimport surface."""
-    names = ("fastcone._dispatch", "fastcone._dispatch_sparse", "fastcone.cy")
+    names = ("fastcone._dispatch", "fastcone._dispatch_nmf", "fastcone.cy")
     return cythonize(
         [extension(name, name.replace(".", "/") + ".pyx", []) for name in names],
         build_dir="build/cython/plain",

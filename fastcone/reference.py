@@ -97,7 +97,7 @@ def nnls_pivot(
         wrong = np.where(support, z < 0, G @ z - c < -slack)
         count = np.count_nonzero(wrong)
         patience = 3 if count < least else patience - 1
-        least = min(least, count)
+        least = min(least, int(count))
         if not count:
             return z, step
         if not patience:

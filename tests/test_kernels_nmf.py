@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fastcone import _dispatch, reference_nmf
+from fastcone import _dispatch, _dispatch_nmf, reference_nmf
 from fastcone._nmf.entries import Step
 from fastcone._nmf.problem import Penalty
 from fastcone._threads import aligned
@@ -22,8 +22,8 @@ def outer(B, H, C):
     wide, sums = aligned((p, ld), dtype), aligned((m, ld), dtype)
     wide[...], sums[...] = 0, 0
     wide[:, :n], sums[:, :n] = H, C
-    work = aligned((_dispatch.nmf_outer_work(p, ld, dtype),), dtype)
-    _dispatch.nmf_outer(B, wide, sums, work)
+    work = aligned((_dispatch_nmf.outer_work(p, ld, dtype),), dtype)
+    _dispatch_nmf.outer(B, wide, sums, work)
     assert np.all(sums[:, n:] == 0)
     return sums[:, :n].copy()
 
@@ -61,7 +61,7 @@ def entries(kind, beta, X, Y, weight, extra=0):
     dtype = X.dtype
     Y = np.pad(Y, ((0, 0), (0, extra)))
     P, value = np.zeros(Y.shape, dtype=dtype), np.empty(len(X), dtype=dtype)
-    _dispatch.nmf_entries(kind, X, Y, weight, LEAST, beta, P, Y, value)
+    _dispatch_nmf.entries(kind, X, Y, weight, LEAST, beta, P, Y, value)
     assert np.all(Y[:, X.shape[1] :] == 0) and np.all(P[:, X.shape[1] :] == 0)
     return P[:, : X.shape[1]], Y[:, : X.shape[1]], value
 
@@ -193,9 +193,11 @@ def kl(X, W, H, C, stages, l1=0.0, l2=0.0, floor=1e-20):
     Ww, Hw, Cw = wide(W, m, dtype), wide(H, p, dtype), wide(C, m, dtype)
     n = Ww.shape[1]
     loss = np.empty(p, dtype=dtype)
-    work = aligned((_dispatch.kl_work(m, n, dtype.itemsize),), dtype)
+    work = aligned((_dispatch_nmf.kl_work(m, n, dtype.itemsize),), dtype)
     index = np.empty(m + _dispatch.panel(dtype), dtype=np.intp)
-    _dispatch.kl(k, X, Ww, Ww.sum(axis=0), Hw, Cw, stages, l1, l2, floor, LEAST, loss, work, index)
+    _dispatch_nmf.kl(
+        k, X, Ww, Ww.sum(axis=0), Hw, Cw, stages, l1, l2, floor, LEAST, loss, work, index
+    )
     assert np.all(Hw[:, k:] == 0) and np.all(Cw[:, k:] == 0)
     return loss, Hw[:, :k].copy(), Cw[:, :k].copy()
 

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "fastcone"
 FLOORS = [  # the first pattern that matches a module's name gives its floor
     (r"_kernels(\..*)?", 1),
-    (r"_validation|_threads|_panels|_dispatch|_dispatch_sparse|_config|_modelfile|cy", 2),
+    (r"_validation|_threads|_panels|_dispatch|_dispatch_nmf|_config|_modelfile|cy", 2),
     (r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?|nnls|nnlad|nmf|online", 3),
     (r"_stencils|_rows|operators|cone", 4),
     (r"tasks(\..*)?", 5),
@@ -20,7 +20,7 @@ BESIDE = [  # imports allowed on one floor: from, to
     (r"_kernels\..*", r"_kernels\.(panels|divergence|steps)"),
     (r"_threads", r"_validation"),
     (r"_config|_panels", r"_threads|_dispatch"),
-    (r"cy|_dispatch_sparse", r"_dispatch"),
+    (r"cy|_dispatch_nmf", r"_dispatch"),
     (r"_(nnls|nnlad|nmf)(\..*)?|nnls|nnlad|nmf", r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?"),
     (r"online", r"nmf|_nmf\..*"),
     (r"operators|cone", r"_stencils|_rows|operators"),

@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Non-negative least squares by block principal pivoting, L problems side by side.    float64 only
+# Non-negative least squares by block principal pivoting, L problems side by side.   float64 only
 #
 #     minimise  1/2 x'Gx - c'x   over x >= 0            G = A'A, c = A'b - l1
 #
 # Step       x_P = G_PP^-1 c_P on the support P, 0 off it; every j that is wrong changes sides:
 #            x_j < 0 in P, g_j < -slack_j off it,   g = Gx - c
-# Ends       when none is wrong. Exchanges of many may go round: a lane whose count of wrong ones has
-#            not been lower than ever before for PATIENCE steps gives up
+# Ends       when none is wrong. Exchanges of many may go round: a lane whose count of wrong ones
+#            has not been lower than ever before for PATIENCE steps gives up
 # Factor     G_PP = R R' with the rows and columns off P those of the identity: one pattern for all
 #            lanes. 4 x 4 entries in registers, each loaded vector feeding 4 multiply-adds
 # Lanes      one vector of them; a lane that ends hands its answer back and takes the next problem:
 #            no problem depends on its neighbours
-# Cost       n^3 / 3 + 3 n^2 flops twice, per lane and step, whatever P
-# Reference  Portugal, Judice, Vicente, Math. Comp. 63, 1994; Kim, Park, SIAM J. Sci. Comput. 33, 2011
+# Cost       n^3 / 6 + 2 n^2 multiply-adds a lane and step, whatever P
+# Reference  Portugal, Judice, Vicente, Math. Comp. 63, 1994;
+#            Kim, Park, SIAM J. Sci. Comput. 33, 2011
 #
 #   G        [n / 4][n][4]: rows j..j+3 of the symmetric G side by side, 4 divides n; G_PP positive
 #            definite for every P without zero generators; read only
 #   slack    n: what a gradient entry may be wrong by; read only
-#   C, X     p x ld, problem r in row r.  C read only.  X: >= 0 on entry, its support is the first P;
-#            the answer on return, or as it was where a lane gave up
+#   C, X     p x ld, problem r in row r.  C read only.  X: >= 0 on entry, its support is the first
+#            P; the answer on return, or as it was where a lane gave up
 #   most     p, >= 1: limit of the steps of each problem; read only
 #   steps    p: steps used, written; negative where the lane gave up
 #   work     (n^2 + 5 n) L, 64-byte aligned, no meaning on entry or return
@@ -43,17 +44,17 @@ cdef struct Lane:
     int patience        # steps that may go by without fewer
 
 
-cdef inline void masked(Py_ssize_t n, const double* G, const lane64* s, Py_ssize_t I, Py_ssize_t J,
-                        lane64* acc) noexcept nogil:
-    """acc = block (I, J) of G, with the identity's rows and columns off the support"""
+cdef inline void masked(Py_ssize_t n, const double* G, const lane64* s, Py_ssize_t row,
+                        Py_ssize_t col, lane64* acc) noexcept nogil:
+    """acc = block (row, col) of G, with the identity's rows and columns off the support"""
     cdef Py_ssize_t i, j
     for j in range(BLOCK):
         for i in range(BLOCK):
-            acc[i * BLOCK + j] = s[I * BLOCK + i] * s[J * BLOCK + j] * spread(
-                <const lane64*> G, (I * n + J * BLOCK + j) * BLOCK + i)
-    if I == J:
+            acc[i * BLOCK + j] = s[row * BLOCK + i] * s[col * BLOCK + j] * spread(
+                <const lane64*> G, (row * n + col * BLOCK + j) * BLOCK + i)
+    if row == col:
         for i in range(BLOCK):
-            acc[i * BLOCK + i] = acc[i * BLOCK + i] + (1 - s[I * BLOCK + i])
+            acc[i * BLOCK + i] = acc[i * BLOCK + i] + (1 - s[row * BLOCK + i])
 
 
 cdef inline void less_products(Py_ssize_t count, const lane64* a, const lane64* b,
@@ -78,40 +79,40 @@ cdef inline lane64 root(lane64 a) noexcept nogil:
 
 cdef void factor(Py_ssize_t n, const double* G, const lane64* s, lane64* R,
                  lane64* inv) noexcept nogil:
-    """R R' = masked G, row block I of R at R + 4 I n as [k][4]; inv_j = 1 / R_jj."""
+    """R R' = masked G, row block `row` of R at R + 4 row n as [k][4]; inv_j = 1 / R_jj."""
     cdef lane64 acc[BLOCK * BLOCK]
     cdef lane64 d
     cdef lane64* rows
     cdef lane64* corner
-    cdef Py_ssize_t I, J, i, j, t
-    for I in range(n // BLOCK):
-        rows = R + I * BLOCK * n
-        for J in range(I + 1):
-            corner = R + J * BLOCK * n + J * BLOCK * BLOCK
-            masked(n, G, s, I, J, acc)
-            less_products(J * BLOCK, rows, R + J * BLOCK * n, acc)
+    cdef Py_ssize_t row, col, i, j, t
+    for row in range(n // BLOCK):
+        rows = R + row * BLOCK * n
+        for col in range(row + 1):
+            corner = R + col * BLOCK * n + col * BLOCK * BLOCK
+            masked(n, G, s, row, col, acc)
+            less_products(col * BLOCK, rows, R + col * BLOCK * n, acc)
             for j in range(BLOCK):
-                if I == J:
+                if row == col:
                     d = acc[j * BLOCK + j]
                     for t in range(j):
                         d = d - acc[j * BLOCK + t] * acc[j * BLOCK + t]
                     d = root(d)
                     acc[j * BLOCK + j] = d
-                    inv[J * BLOCK + j] = 1 / d
+                    inv[col * BLOCK + j] = 1 / d
                     for i in range(j + 1, BLOCK):
                         for t in range(j):
                             acc[i * BLOCK + j] = acc[i * BLOCK + j] - (
                                 acc[i * BLOCK + t] * acc[j * BLOCK + t])
-                        acc[i * BLOCK + j] = acc[i * BLOCK + j] * inv[J * BLOCK + j]
+                        acc[i * BLOCK + j] = acc[i * BLOCK + j] * inv[col * BLOCK + j]
                 else:
                     for i in range(BLOCK):
                         for t in range(j):
                             acc[i * BLOCK + j] = acc[i * BLOCK + j] - (
                                 acc[i * BLOCK + t] * corner[t * BLOCK + j])
-                        acc[i * BLOCK + j] = acc[i * BLOCK + j] * inv[J * BLOCK + j]
+                        acc[i * BLOCK + j] = acc[i * BLOCK + j] * inv[col * BLOCK + j]
             for j in range(BLOCK):
                 for i in range(BLOCK):
-                    rows[(J * BLOCK + j) * BLOCK + i] = acc[i * BLOCK + j]
+                    rows[(col * BLOCK + j) * BLOCK + i] = acc[i * BLOCK + j]
 
 
 cdef void substitute(Py_ssize_t n, const lane64* R, const lane64* inv, const lane64* s,
@@ -119,28 +120,28 @@ cdef void substitute(Py_ssize_t n, const lane64* R, const lane64* inv, const lan
     """z = (R R')^-1 (s c)"""
     cdef lane64 sums[BLOCK]
     cdef const lane64* rows
-    cdef Py_ssize_t I, i, k, t
-    for I in range(n // BLOCK):
-        rows = R + I * BLOCK * n
+    cdef Py_ssize_t row, i, k, t
+    for row in range(n // BLOCK):
+        rows = R + row * BLOCK * n
         for i in range(BLOCK):
-            sums[i] = s[I * BLOCK + i] * c[I * BLOCK + i]
-        for k in range(I * BLOCK):
+            sums[i] = s[row * BLOCK + i] * c[row * BLOCK + i]
+        for k in range(row * BLOCK):
             for i in range(BLOCK):
                 sums[i] = sums[i] - rows[k * BLOCK + i] * z[k]
         for i in range(BLOCK):
             for t in range(i):
-                sums[i] = sums[i] - rows[(I * BLOCK + t) * BLOCK + i] * sums[t]
-            sums[i] = sums[i] * inv[I * BLOCK + i]
-            z[I * BLOCK + i] = sums[i]
-    for I in range(n // BLOCK - 1, -1, -1):
-        rows = R + I * BLOCK * n
+                sums[i] = sums[i] - rows[(row * BLOCK + t) * BLOCK + i] * sums[t]
+            sums[i] = sums[i] * inv[row * BLOCK + i]
+            z[row * BLOCK + i] = sums[i]
+    for row in range(n // BLOCK - 1, -1, -1):
+        rows = R + row * BLOCK * n
         for i in range(BLOCK - 1, -1, -1):
-            sums[i] = z[I * BLOCK + i]
+            sums[i] = z[row * BLOCK + i]
             for t in range(i + 1, BLOCK):
-                sums[i] = sums[i] - rows[(I * BLOCK + i) * BLOCK + t] * sums[t]
-            sums[i] = sums[i] * inv[I * BLOCK + i]
-            z[I * BLOCK + i] = sums[i]
-        for k in range(I * BLOCK):
+                sums[i] = sums[i] - rows[(row * BLOCK + i) * BLOCK + t] * sums[t]
+            sums[i] = sums[i] * inv[row * BLOCK + i]
+            z[row * BLOCK + i] = sums[i]
+        for k in range(row * BLOCK):
             for i in range(BLOCK):
                 z[k] = z[k] - rows[k * BLOCK + i] * sums[i]
 
@@ -150,17 +151,17 @@ cdef void gradient(Py_ssize_t n, const double* G, const lane64* c, const lane64*
     """g = Gz - c"""
     cdef lane64 acc[BLOCK]
     cdef const lane64* rows
-    cdef Py_ssize_t I, k
+    cdef Py_ssize_t row, k
     cdef int i
-    for I in range(n // BLOCK):
-        rows = <const lane64*> (G + I * BLOCK * n)
+    for row in range(n // BLOCK):
+        rows = <const lane64*> (G + row * BLOCK * n)
         for i in range(BLOCK):
-            acc[i] = -c[I * BLOCK + i]
+            acc[i] = -c[row * BLOCK + i]
         for k in range(n):
             for i in range(BLOCK):
                 acc[i] = acc[i] + spread(rows, k * BLOCK + i) * z[k]
         for i in range(BLOCK):
-            g[I * BLOCK + i] = acc[i]
+            g[row * BLOCK + i] = acc[i]
 
 
 cdef inline bint is_wrong(double s, double z, double g, double slack) noexcept nogil:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastcone import _dispatch
+from fastcone import _dispatch_nmf
 from fastcone._nmf.problem import Block, Factors, Penalty, Problem
 from fastcone._panels import pack, product
 from fastcone._threads import Scratch
@@ -46,7 +46,7 @@ class Loss:
         P[:, problem.m :] = 0
         weights = self.ones if problem.known is None else problem.weights(rows, scratch)
         value = scratch.take("value", (len(Y),), problem.dtype)
-        _dispatch.nmf_entries(self.kind, X, Y, weights, self.least, self.beta, P, Y, value)
+        _dispatch_nmf.entries(self.kind, X, Y, weights, self.least, self.beta, P, Y, value)
         return Entries(P, Y, float(value.sum(dtype=np.float64)))
 
     def __call__(self, factors: Factors) -> float:
@@ -82,4 +82,4 @@ class Step:
     def __call__(self, H: np.ndarray, num: np.ndarray, den: np.ndarray) -> None:
         """Improve the rows of H."""
         p = self.penalty
-        _dispatch.nmf_mu(self.kind, self.rank, H, num, den, p.l1, p.l2, p.floor, self.exponent)
+        _dispatch_nmf.mu(self.kind, self.rank, H, num, den, p.l1, p.l2, p.floor, self.exponent)

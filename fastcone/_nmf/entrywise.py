@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcone import _dispatch
+from fastcone import _dispatch_nmf
 from fastcone._nmf.entries import Loss, Step
 from fastcone._nmf.problem import Block, Factors, Problem, add_groups, outer
 from fastcone._panels import pack, product
@@ -135,7 +135,7 @@ class KLFit(EntryFit):
         stages = 0 if next_Ht is None else 2 if self.update_W else 1
         column_sums = W.sum(axis=0)
         parts = problem.per_block(problem.samples)
-        size = _dispatch.kl_work(problem.m, problem.kp, problem.dtype.itemsize)
+        size = _dispatch_nmf.kl_work(problem.m, problem.kp, problem.dtype.itemsize)
 
         def work(block: Block, scratch: Scratch) -> None:
             X = problem.X.block(block.rows, scratch)
@@ -143,7 +143,7 @@ class KLFit(EntryFit):
             parts[block.index] = p(H)
             num, den = self._sums(block) if stages == 2 else (W, W)
             loss = scratch.take("loss", (len(H),), problem.dtype)
-            _dispatch.kl(
+            _dispatch_nmf.kl(
                 problem.k, X, W, column_sums, H, num, stages, p.l1, p.l2, p.floor, self.loss.least,
                 loss, scratch.take("work", (size,), problem.dtype),
                 scratch.take("index", (problem.m + problem.panel,), np.intp),

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastcone import _dispatch, _threads
+from fastcone import _dispatch, _dispatch_nmf, _threads
 from fastcone._threads import Scratch, aligned
 
 GROUPS = 16  # partial sums of a pass, at most
@@ -262,8 +262,8 @@ class Problem:
 
 def outer(rows: np.ndarray, H: np.ndarray, out: np.ndarray, scratch: Scratch) -> None:
     """Add rows' H, the sum over the samples of a block, to `out`."""
-    size = _dispatch.nmf_outer_work(*H.shape, H.dtype)
-    _dispatch.nmf_outer(rows, H, out, scratch.take("outer", (size,), H.dtype))
+    size = _dispatch_nmf.outer_work(*H.shape, H.dtype)
+    _dispatch_nmf.outer(rows, H, out, scratch.take("outer", (size,), H.dtype))
 
 
 def add_groups(sums: np.ndarray, rows: slice, scratch: Scratch, name: str) -> np.ndarray:

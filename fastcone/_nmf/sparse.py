@@ -22,7 +22,7 @@ from typing import Any, cast
 import numpy as np
 import scipy.sparse as sp
 
-from fastcone import _dispatch_sparse
+from fastcone import _dispatch_nmf
 from fastcone._nmf.entries import Step
 from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped, outer
 from fastcone._threads import ALIGNMENT, Scratch, aligned
@@ -132,7 +132,7 @@ class SparseSource:
     def product(self, X: Entries, A: Rows, scratch: Scratch, name: str) -> np.ndarray:
         """Return X' A for some rows of entries, in `scratch`."""
         C = scratch.take(name, (len(X), A.rows.shape[1]), self.dtype)
-        _dispatch_sparse.product(X.start, X.index, X.x, A.n, A.rows, C)
+        _dispatch_nmf.sparse_product(X.start, X.index, X.x, A.n, A.rows, C)
         return C
 
     def square(self, X: Entries) -> float:
@@ -271,7 +271,7 @@ class SparseKL:
     ) -> np.ndarray:
         """Return the sums of x / y A_i over the entries of every row, in `scratch`."""
         C = scratch.take("C", H.shape, H.dtype)
-        _dispatch_sparse.kl(X.start, X.index, X.x, self.problem.k, A, H, self.least, C, loss)
+        _dispatch_nmf.sparse_kl(X.start, X.index, X.x, self.problem.k, A, H, self.least, C, loss)
         return C
 
     def _look(self, at: Factors) -> float:
