@@ -149,3 +149,13 @@ def test_generators_of_subnormal_numbers_enter_like_others(rng):
     A, b = rng.integers(0, 30, (8, 4)).astype(float), rng.random(8)
     x, _ = fastcone.nnls(A * 5e-324, b * 1e-300)
     assert np.array_equal(x * 5e-324, fastcone.nnls(A, b * 1e-300)[0])
+
+
+def test_a_proof_at_the_limit_of_epochs_does_not_feel_its_neighbours(rng):
+    U, V = (np.linalg.qr(rng.standard_normal((k, 40)))[0] for k in (85, 40))
+    A = (U * np.logspace(0, -5, 40)) @ V.T
+    B = np.hstack([A @ rng.random((40, 20)), rng.standard_normal((85, 20))])
+    whole = solve_nnls(A, B, max_epochs=30)
+    assert np.any(whole.epochs == 30) and np.any(whole.epochs < 30)
+    for r in range(40):
+        assert solve_nnls(A, B[:, r], max_epochs=30).gap == whole.gap[r]
