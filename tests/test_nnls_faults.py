@@ -159,3 +159,14 @@ def test_a_proof_at_the_limit_of_epochs_does_not_feel_its_neighbours(rng):
     assert np.any(whole.epochs == 30) and np.any(whole.epochs < 30)
     for r in range(40):
         assert solve_nnls(A, B[:, r], max_epochs=30).gap == whole.gap[r]
+
+
+def test_the_violation_is_that_of_the_answer_kept(rng):
+    """The exact solver ran out of steps; the answer of descent is the better one."""
+    half = rng.standard_normal((65, 33))
+    A = np.hstack([half, -half])
+    B = A @ (rng.random((66, 20)) * (rng.random((66, 20)) < 0.4))
+    solution = solve_nnls(A, B, tol=1e-15, certify=False, max_epochs=60)
+    gradient = A.T @ (A @ solution.x - B)
+    violation = np.abs(np.minimum(solution.x, gradient)).max(axis=0)
+    np.testing.assert_allclose(solution.violation, violation, atol=1e-9)

@@ -182,7 +182,8 @@ class Batch:
         """Solve some problems exactly, and keep what is proved better than before."""
         proof, n = block.proof, self.gram.n
         e = block.linear.exponent[left]
-        before = block.X[left], proof.objective[left], proof.gap[left]
+        parts = block.X, proof.objective, proof.gap, proof.violation
+        before = [values[left] for values in parts]
         start = block.X[left, :n].astype(F64)
         if not self.started:  # a large support that descent was lost in tells too little to pay
             start[np.count_nonzero(start, axis=1) > form.m / 2] = 0
@@ -197,7 +198,7 @@ class Batch:
         block.prove(left, scratch)
         block.epochs[left] += np.where(used < 0, -1 - used, used)
         worse = proof.gap[left] > before[2]
-        for values, kept in zip((block.X, proof.objective, proof.gap), before, strict=True):
+        for values, kept in zip(parts, before, strict=True):
             values[left[worse]] = kept[worse]
 
     def _prove_from_data(self, which: slice, block: Descent, left: np.ndarray) -> None:
