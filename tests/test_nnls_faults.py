@@ -170,3 +170,13 @@ def test_the_violation_is_that_of_the_answer_kept(rng):
     gradient = A.T @ (A @ solution.x - B)
     violation = np.abs(np.minimum(solution.x, gradient)).max(axis=0)
     np.testing.assert_allclose(solution.violation, violation, atol=1e-9)
+
+
+def test_an_answer_without_a_bound_is_not_replaced_by_a_worse_one(rng):
+    A, B = rng.standard_normal((20, 60)), rng.standard_normal((20, 20))
+    given = A.T @ A, A.T @ B
+    options = {"b_norm2": np.sum(B**2, axis=0), "x0": np.zeros((60, 20))}
+    descent = solve_nnls_gram(*given, max_epochs=24, method="cd", **options)
+    more = solve_nnls_gram(*given, max_epochs=30, **options)
+    assert np.isinf(more.gap).any()
+    assert np.all(more.objective <= descent.objective + 1e-9)

@@ -179,10 +179,10 @@ class Batch:
     def _improve(
         self, which: slice, block: Descent, left: np.ndarray, form: Exact, scratch: Scratch
     ) -> None:
-        """Solve some problems exactly, and keep what is proved better than before."""
+        """Solve some problems exactly, and keep what is not worse than before."""
         proof, n = block.proof, self.gram.n
         e = block.linear.exponent[left]
-        parts = block.X, proof.objective, proof.gap, proof.violation
+        parts = proof.gap, proof.objective, proof.violation, block.X
         before = [values[left] for values in parts]
         start = block.X[left, :n].astype(F64)
         if not self.started:  # a large support that descent was lost in tells too little to pay
@@ -197,7 +197,9 @@ class Batch:
         block.X[left, :n] = X
         block.prove(left, scratch)
         block.epochs[left] += np.where(used < 0, -1 - used, used)
-        worse = proof.gap[left] > before[2]
+        gap, objective = before[:2]
+        worse = proof.gap[left] > gap
+        worse |= (proof.gap[left] == gap) & (proof.objective[left] > objective)  # no bound: inf
         for values, kept in zip(parts, before, strict=True):
             values[left[worse]] = kept[worse]
 
