@@ -27,6 +27,8 @@ FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
 AHEAD = 400  # epochs in float32 at most, whatever the limit of all
 PATIENCE = 48  # epochs that pivoting costs, and 2 more per generator
 PIVOTS = 30  # steps of pivoting at most
+PIVOT_ALL = 96  # generators up to which pivoting pays whatever the support
+PIVOT_SHARE = 0.4  # of the generators: the least support for which it pays beyond
 SLACK = 1e-11  # of ||a_j|| ||b||: a gradient entry that may be rounding
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms between looks at the clock
 
@@ -189,7 +191,14 @@ class Descent:
         late: Callable[[], bool],
         scratch: Scratch,
     ) -> None:
-        """Solve some problems on their support, in float64, and exchange what is wrong with it."""
+        """Solve some problems on their support, in float64, and exchange what is wrong with it.
+
+        Not those of a large G and a small support: a factor costs n^3 / 3, whatever the support,
+        and the exact solver goes on from there for less.
+        """
+        if gram.n > PIVOT_ALL:
+            support = np.count_nonzero(self.X[which] > 0, axis=1)
+            which = which[support >= PIVOT_SHARE * gram.n]
         work = scratch.take("pivot", (_dispatch.pivot_work(gram.rows),), F64)
         slack = np.full(gram.rows, np.inf)
         slack[: gram.n][gram.used] = SLACK * np.sqrt(gram.diagonal[gram.used])
