@@ -130,7 +130,7 @@ def test_pivoting_ends_what_descent_is_slow_at(level, dtype, rng, condition, cer
 
 
 def test_a_small_support_among_many_generators_is_not_pivoted(rng, monkeypatch):
-    """A factor of G costs n^3 / 3 whatever the support: the exact solver was three times as fast."""
+    """A factor of G costs n^3 / 3 whatever the support: the exact solver took a third."""
     calls = []
     plain = _dispatch.pivot
     monkeypatch.setattr(_dispatch, "pivot", lambda *a: (calls.append(len(a[2])), plain(*a))[1])
