@@ -180,3 +180,14 @@ def test_an_answer_without_a_bound_is_not_replaced_by_a_worse_one(rng):
     more = solve_nnls_gram(*given, max_epochs=30, **options)
     assert np.isinf(more.gap).any()
     assert np.all(more.objective <= descent.objective + 1e-9)
+
+
+def test_a_start_better_than_float32_can_tell_is_kept(rng):
+    U, V = (np.linalg.qr(rng.standard_normal((k, 20)))[0] for k in (60, 20))
+    A = (U * np.logspace(0, -2.5, 20)) @ V.T
+    B = A @ rng.random((20, 9)) + 0.01 * rng.standard_normal((60, 9))
+    start = solve_nnls(A, B, tol=1e-14)
+    assert start.gap.max() < 1e-10
+    for most in (1, 5):
+        again = solve_nnls(A, B, x0=start.x, tol=1e-30, max_epochs=most)
+        assert np.all(again.gap <= start.gap + 1e-14)

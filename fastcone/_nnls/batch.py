@@ -182,8 +182,7 @@ class Batch:
         """Solve some problems exactly, and keep what is not worse than before."""
         proof, n = block.proof, self.gram.n
         e = block.linear.exponent[left]
-        parts = proof.gap, proof.objective, proof.violation, block.X
-        before = [values[left] for values in parts]
+        before = block.held(left)
         start = block.X[left, :n].astype(F64)
         if not self.started:  # a large support that descent was lost in tells too little to pay
             start[np.count_nonzero(start, axis=1) > form.m / 2] = 0
@@ -200,8 +199,7 @@ class Batch:
         gap, objective = before[:2]
         worse = proof.gap[left] > gap
         worse |= (proof.gap[left] == gap) & (proof.objective[left] > objective)  # no bound: inf
-        for values, kept in zip(parts, before, strict=True):
-            values[left[worse]] = kept[worse]
+        block.take_back(left, before, worse)
 
     def _prove_from_data(self, which: slice, block: Descent, left: np.ndarray) -> None:
         """Form the certificates that the Gram matrix could not give from A and b themselves."""

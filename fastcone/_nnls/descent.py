@@ -86,6 +86,18 @@ class Descent:
         self.proof.gap[which] = proof.gap
         self.proof.violation[which] = proof.violation
 
+    def held(self, which: np.ndarray) -> list[np.ndarray]:
+        """Return the gaps, objectives, violations and coefficients of some problems."""
+        return [values[which] for values in self._parts()]
+
+    def take_back(self, which: np.ndarray, held: list[np.ndarray], worse: np.ndarray) -> None:
+        """Go back to what was `held` of the problems `which`, those that are `worse` now."""
+        for values, kept in zip(self._parts(), held, strict=True):
+            values[which[worse]] = kept[worse]
+
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        return self.proof.gap, self.proof.objective, self.proof.violation, self.X
+
     def _descend(
         self,
         which: np.ndarray,
@@ -250,6 +262,7 @@ class Descent:
             todo = todo[~(self.proof.gap <= tol)]
         while len(todo):
             stopped = np.ones(len(self.X), dtype=bool)
+            held = self.held(todo) if started and ahead is not None else None
             if ahead is not None:
                 most = min(max_epochs, PATIENCE + 2 * gram.n) if wide is not None else max_epochs
                 stopped, slow = self._descend_ahead(ahead, todo, stop, most, late, scratch)
@@ -259,6 +272,9 @@ class Descent:
             if wide is not None and len(slow):
                 self._pivot(wide, slow, max_epochs, late, scratch)
             self.prove(todo, scratch)
+            if held is not None:  # a start may be better than the narrower dtype can tell
+                gap, objective = self.proof.gap[todo], self.proof.objective[todo]
+                self.take_back(todo, held, ~((gap <= held[0]) | (objective <= held[1])))
             more = ~(self.proof.gap <= tol) & (stop > floor) & (self.epochs < max_epochs)
             more[slow] &= persist
             todo = todo[more[todo]]
