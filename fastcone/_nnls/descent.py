@@ -27,8 +27,8 @@ FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
 AHEAD = 400  # epochs in float32 at most, whatever the limit of all
 PATIENCE = 48  # epochs that pivoting costs, and 2 more per generator
 PIVOTS = 30  # steps of pivoting at most
-PIVOT_ALL = 96  # generators up to which pivoting pays whatever the support
-PIVOT_SHARE = 0.4  # of the generators: the least support for which it pays beyond
+PIVOT_ALL = 160  # generators up to which pivoting pays whatever the support
+PIVOT_SHARE = 0.2  # of the generators: the least support for which it does beyond
 SLACK = 1e-11  # of ||a_j|| ||b||: a gradient entry that may be rounding
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms between looks at the clock
 
