@@ -216,7 +216,7 @@ class Descent:
         slack[: gram.n][gram.used] = SLACK * np.sqrt(gram.diagonal[gram.used])
         most = np.minimum(PIVOTS, max_epochs - self.epochs[which]).astype(np.intc)
         which, most = which[most > 0], most[most > 0]
-        size = int(max(1, CALL_WORK / (3 * gram.rows**3)))
+        size = 8 * int(max(1, CALL_WORK / (48 * gram.rows**3)))  # whole vectors of lanes
         for start in range(0, len(which), size):
             if late():
                 return
