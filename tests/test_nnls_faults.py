@@ -149,3 +149,45 @@ def test_generators_of_subnormal_numbers_enter_like_others(rng):
     A, b = rng.integers(0, 30, (8, 4)).astype(float), rng.random(8)
     x, _ = fastcone.nnls(A * 5e-324, b * 1e-300)
     assert np.array_equal(x * 5e-324, fastcone.nnls(A, b * 1e-300)[0])
+
+
+def test_a_proof_at_the_limit_of_epochs_does_not_feel_its_neighbours(rng):
+    U, V = (np.linalg.qr(rng.standard_normal((k, 40)))[0] for k in (85, 40))
+    A = (U * np.logspace(0, -5, 40)) @ V.T
+    B = np.hstack([A @ rng.random((40, 20)), rng.standard_normal((85, 20))])
+    whole = solve_nnls(A, B, max_epochs=30)
+    assert np.any(whole.epochs == 30) and np.any(whole.epochs < 30)
+    for r in range(40):
+        assert solve_nnls(A, B[:, r], max_epochs=30).gap == whole.gap[r]
+
+
+def test_the_violation_is_that_of_the_answer_kept(rng):
+    """The exact solver ran out of steps; the answer of descent is the better one."""
+    half = rng.standard_normal((65, 33))
+    A = np.hstack([half, -half])
+    B = A @ (rng.random((66, 20)) * (rng.random((66, 20)) < 0.4))
+    solution = solve_nnls(A, B, tol=1e-15, certify=False, max_epochs=60)
+    gradient = A.T @ (A @ solution.x - B)
+    violation = np.abs(np.minimum(solution.x, gradient)).max(axis=0)
+    np.testing.assert_allclose(solution.violation, violation, atol=1e-9)
+
+
+def test_an_answer_without_a_bound_is_not_replaced_by_a_worse_one(rng):
+    A, B = rng.standard_normal((20, 60)), rng.standard_normal((20, 20))
+    given = A.T @ A, A.T @ B
+    options = {"b_norm2": np.sum(B**2, axis=0), "x0": np.zeros((60, 20))}
+    descent = solve_nnls_gram(*given, max_epochs=24, method="cd", **options)
+    more = solve_nnls_gram(*given, max_epochs=30, **options)
+    assert np.isinf(more.gap).any()
+    assert np.all(more.objective <= descent.objective + 1e-9)
+
+
+def test_a_start_better_than_float32_can_tell_is_kept(rng):
+    U, V = (np.linalg.qr(rng.standard_normal((k, 20)))[0] for k in (60, 20))
+    A = (U * np.logspace(0, -2.5, 20)) @ V.T
+    B = A @ rng.random((20, 9)) + 0.01 * rng.standard_normal((60, 9))
+    start = solve_nnls(A, B, tol=1e-14)
+    assert start.gap.max() < 1e-10
+    for most in (1, 5):
+        again = solve_nnls(A, B, x0=start.x, tol=1e-30, max_epochs=most)
+        assert np.all(again.gap <= start.gap + 1e-14)

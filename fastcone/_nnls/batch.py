@@ -123,7 +123,7 @@ class Batch:
         if not self.exactly:
             self._descend(block, scratch)
         if self.options.method == "cd":
-            self._prove_from_data(which, block)
+            self._prove_from_data(which, block, self._unproved(block))
         else:
             self._solve_exactly(which, block, scratch)
         self._fit_units(which, block, scratch)
@@ -158,24 +158,31 @@ class Batch:
     def _unproved(self, block: Descent) -> np.ndarray:
         return np.flatnonzero(~(block.proof.gap <= self.options.tol))
 
+    def _left(self, block: Descent) -> tuple[np.ndarray, np.ndarray]:
+        """Return the problems without a proof: those with epochs left, and those without."""
+        unproved = self._unproved(block)
+        spent = block.epochs[unproved] >= (self.options.max_epochs or np.inf)
+        return unproved[~spent], unproved[spent]
+
     def _solve_exactly(self, which: slice, block: Descent, scratch: Scratch) -> None:
         """Give the problems without a proof to the exact solver, in each form that A has."""
-        if not self._unproved(block).size:
+        left, spent = self._left(block)
+        self._prove_from_data(which, block, spent)
+        if not left.size:
             return
         for form in self.targets.exact_forms:
-            left = self._unproved(block)
-            left = left[block.epochs[left] < (self.options.max_epochs or np.inf)]
+            left, _ = self._left(block)
             if left.size and not self._late(scratch):
                 self._improve(which, block, left, form, scratch)
-                self._prove_from_data(which, block)
+                self._prove_from_data(which, block, left)
 
     def _improve(
         self, which: slice, block: Descent, left: np.ndarray, form: Exact, scratch: Scratch
     ) -> None:
-        """Solve some problems exactly, and keep what is proved better than before."""
+        """Solve some problems exactly, and keep what is not worse than before."""
         proof, n = block.proof, self.gram.n
         e = block.linear.exponent[left]
-        before = block.X[left], proof.objective[left], proof.gap[left]
+        before = block.held(left)
         start = block.X[left, :n].astype(F64)
         if not self.started:  # a large support that descent was lost in tells too little to pay
             start[np.count_nonzero(start, axis=1) > form.m / 2] = 0
@@ -189,13 +196,14 @@ class Batch:
         block.X[left, :n] = X
         block.prove(left, scratch)
         block.epochs[left] += np.where(used < 0, -1 - used, used)
-        worse = proof.gap[left] > before[2]
-        for values, kept in zip((block.X, proof.objective, proof.gap), before, strict=True):
-            values[left[worse]] = kept[worse]
+        gap, objective = before[:2]
+        worse = proof.gap[left] > gap
+        worse |= (proof.gap[left] == gap) & (proof.objective[left] > objective)  # no bound: inf
+        block.take_back(left, before, worse)
 
-    def _prove_from_data(self, which: slice, block: Descent) -> None:
+    def _prove_from_data(self, which: slice, block: Descent, left: np.ndarray) -> None:
         """Form the certificates that the Gram matrix could not give from A and b themselves."""
-        left = self._unproved(block)
+        left = left[~(block.proof.gap[left] <= self.options.tol)]
         if not self.options.certify or isinstance(self.targets, GramTargets) or not left.size:
             return
         X = block.X[left, : self.gram.n].astype(F64)
@@ -231,7 +239,7 @@ class Batch:
         if lost.size:
             block.X[lost, :n] = back[lost]
             block.prove(lost, scratch)
-            self._prove_from_data(which, block)
+            self._prove_from_data(which, block, lost)
 
     def _keep(self, which: slice, block: Descent) -> None:
         """Store a block's answers in the caller's units."""

@@ -27,6 +27,8 @@ FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
 AHEAD = 400  # epochs in float32 at most, whatever the limit of all
 PATIENCE = 48  # epochs that pivoting costs, and 2 more per generator
 PIVOTS = 30  # steps of pivoting at most
+PIVOT_ALL = 160  # generators up to which pivoting pays whatever the support
+PIVOT_SHARE = 0.2  # of the generators: the least support for which it does beyond
 SLACK = 1e-11  # of ||a_j|| ||b||: a gradient entry that may be rounding
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms between looks at the clock
 
@@ -83,6 +85,18 @@ class Descent:
         self.proof.objective[which] = proof.objective
         self.proof.gap[which] = proof.gap
         self.proof.violation[which] = proof.violation
+
+    def held(self, which: np.ndarray) -> list[np.ndarray]:
+        """Return the gaps, objectives, violations and coefficients of some problems."""
+        return [values[which] for values in self._parts()]
+
+    def take_back(self, which: np.ndarray, held: list[np.ndarray], worse: np.ndarray) -> None:
+        """Go back to what was `held` of the problems `which`, those that are `worse` now."""
+        for values, kept in zip(self._parts(), held, strict=True):
+            values[which[worse]] = kept[worse]
+
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        return self.proof.gap, self.proof.objective, self.proof.violation, self.X
 
     def _descend(
         self,
@@ -189,13 +203,20 @@ class Descent:
         late: Callable[[], bool],
         scratch: Scratch,
     ) -> None:
-        """Solve some problems on their support, in float64, and exchange what is wrong with it."""
+        """Solve some problems on their support, in float64, and exchange what is wrong with it.
+
+        Not those of a large G and a small support: a factor costs n^3 / 3, whatever the support,
+        and the exact solver goes on from there for less.
+        """
+        if gram.n > PIVOT_ALL:
+            support = np.count_nonzero(self.X[which] > 0, axis=1)
+            which = which[support >= PIVOT_SHARE * gram.n]
         work = scratch.take("pivot", (_dispatch.pivot_work(gram.rows),), F64)
         slack = np.full(gram.rows, np.inf)
         slack[: gram.n][gram.used] = SLACK * np.sqrt(gram.diagonal[gram.used])
         most = np.minimum(PIVOTS, max_epochs - self.epochs[which]).astype(np.intc)
         which, most = which[most > 0], most[most > 0]
-        size = int(max(1, CALL_WORK / (3 * gram.rows**3)))
+        size = 8 * int(max(1, CALL_WORK / (48 * gram.rows**3)))  # whole vectors of lanes
         for start in range(0, len(which), size):
             if late():
                 return
@@ -241,6 +262,7 @@ class Descent:
             todo = todo[~(self.proof.gap <= tol)]
         while len(todo):
             stopped = np.ones(len(self.X), dtype=bool)
+            held = self.held(todo) if started and ahead is not None else None
             if ahead is not None:
                 most = min(max_epochs, PATIENCE + 2 * gram.n) if wide is not None else max_epochs
                 stopped, slow = self._descend_ahead(ahead, todo, stop, most, late, scratch)
@@ -250,6 +272,9 @@ class Descent:
             if wide is not None and len(slow):
                 self._pivot(wide, slow, max_epochs, late, scratch)
             self.prove(todo, scratch)
+            if held is not None:  # a start may be better than the narrower dtype can tell
+                gap, objective = self.proof.gap[todo], self.proof.objective[todo]
+                self.take_back(todo, held, ~((gap <= held[0]) | (objective <= held[1])))
             more = ~(self.proof.gap <= tol) & (stop > floor) & (self.epochs < max_epochs)
             more[slow] &= persist
             todo = todo[more[todo]]
