@@ -25,12 +25,12 @@ from fastcone._threads import Scratch
 
 FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
 AHEAD = 400  # epochs in float32 at most, whatever the limit of all
-PATIENCE = 48  # epochs that pivoting costs, and 2 more per generator
+PIVOT_COST = 48  # epochs for which pivoting is worth it, and 2 more per generator
 PIVOTS = 30  # steps of pivoting at most
 PIVOT_ALL = 160  # generators up to which pivoting pays whatever the support
 PIVOT_SHARE = 0.2  # of the generators: the least support for which it does beyond
 SLACK = 1e-11  # of ||a_j|| ||b||: a gradient entry that may be rounding
-CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms between looks at the clock
+CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms at v4 between looks at the clock
 
 
 def first_limit(gram: Gram, tol: float) -> float:
@@ -264,7 +264,7 @@ class Descent:
             stopped = np.ones(len(self.X), dtype=bool)
             held = self.held(todo) if started and ahead is not None else None
             if ahead is not None:
-                most = min(max_epochs, PATIENCE + 2 * gram.n) if wide is not None else max_epochs
+                most = min(max_epochs, PIVOT_COST + 2 * gram.n) if wide is not None else max_epochs
                 stopped, slow = self._descend_ahead(ahead, todo, stop, most, late, scratch)
                 ahead = None
             else:
