@@ -24,7 +24,7 @@ from fastcone.result import Solution
 
 F64 = np.dtype(np.float64)
 CALL_SECONDS = 0.005  # of one kernel call, roughly
-BLOCK_NUMBERS = 2**16  # entries of B in a block
+BLOCK_NUMBERS = 2**14  # entries of B in a block
 BLOCK_PROBLEMS = 32
 TILT = (1e-14, 1e-10)  # bounds of what is taken off b, relative; tol / 16 between them
 
