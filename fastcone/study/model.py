@@ -22,8 +22,8 @@ from fastcone.tasks import denoise
 
 Array = npt.NDArray[Any]
 
-CLASS_ITERATIONS = 30
-COMMON_ITERATIONS = 60
+CLASS_ITERATIONS = 10
+COMMON_ITERATIONS = 20
 SPARSITY = 0.0055
 CLEAN_IMAGES = 1000
 
