@@ -27,6 +27,11 @@ A = np.vstack([np.eye(60), rng.random((600, 60))]).astype("f4")
 B = rng.random((660, 300_000), dtype="f4")
 def solve(**limit): fastcone.solve_nnls(A, B, n_threads=K, **limit)
 """,
+    "nnls pivoting": """
+A = rng.standard_normal((300, 240)) * np.logspace(0, -2, 240) @ rng.standard_normal((240, 240))
+B = A @ rng.exponential(1.0, (240, 4000)) + rng.standard_normal((300, 4000))
+def solve(**limit): fastcone.solve_nnls(A, B, n_threads=K, **limit)
+""",
     "nnls exact": """
 A, B = rng.standard_normal((500, 250)), rng.standard_normal((500, 2_000))
 def solve(**limit): fastcone.solve_nnls(A, B, method="active_set", n_threads=K, **limit)
