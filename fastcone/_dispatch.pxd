@@ -18,3 +18,4 @@ cdef const KLTable* _kl
 cdef const SparseTable* _sparse
 
 cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil
+cdef Py_ssize_t width(Py_ssize_t itemsize) noexcept nogil

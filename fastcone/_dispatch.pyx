@@ -97,9 +97,14 @@ def level():
     return _level
 
 
-def panel(dtype):
+cdef Py_ssize_t width(Py_ssize_t itemsize) noexcept nogil:
     """Generators per panel of the packed dictionary (see the product kernel)."""
-    return 2 * _product.bytes // dtype.itemsize
+    return 2 * _product.bytes // itemsize
+
+
+def panel(dtype):
+    """Generators per panel of the packed dictionary."""
+    return width(dtype.itemsize)
 
 
 cdef inline Py_ssize_t lanes(Py_ssize_t itemsize) noexcept nogil:

@@ -3,21 +3,16 @@
 
 from libc.stdint cimport int32_t
 
-from fastcone._dispatch cimport _kl, _nmf, _product, _sparse
+from fastcone._dispatch cimport _kl, _nmf, _product, _sparse, width
 from fastcone._kernels.lanes cimport real
-
-
-cdef inline Py_ssize_t panel(Py_ssize_t itemsize) noexcept nogil:
-    """Generators per panel of the packed dictionary (see the product kernel)."""
-    return 2 * _product.bytes // itemsize
 
 
 def outer(const real[:, ::1] B, const real[:, ::1] H, real[:, ::1] C, real[::1] work):
     """C += B'H, the sum over the samples of a block; B (p, m), H (p, n), C (m, n)."""
     cdef Py_ssize_t p = B.shape[0], m = B.shape[1], n = H.shape[1], rows = _nmf.rows
-    cdef Py_ssize_t width = panel(sizeof(real))
-    assert H.shape[0] == p and C.shape[0] >= m and C.shape[1] == n and n % width == 0
-    assert work.shape[0] >= p * (n + rows) + 2 * rows * width
+    cdef Py_ssize_t L = width(sizeof(real))
+    assert H.shape[0] == p and C.shape[0] >= m and C.shape[1] == n and n % L == 0
+    assert work.shape[0] >= p * (n + rows) + 2 * rows * L
     if p == 0 or m == 0 or n == 0:
         return
     with nogil:
@@ -29,7 +24,7 @@ def outer(const real[:, ::1] B, const real[:, ::1] H, real[:, ::1] C, real[::1] 
 
 def outer_work(Py_ssize_t p, Py_ssize_t n, dtype):
     """Numbers of work space `outer` needs."""
-    return p * (n + _nmf.rows) + 2 * _nmf.rows * panel(dtype.itemsize)
+    return p * (n + _nmf.rows) + 2 * _nmf.rows * width(dtype.itemsize)
 
 
 def entries(str loss, const real[:, ::1] X, const real[:, ::1] Y, const real[:, ::1] weight,
@@ -83,7 +78,7 @@ def kl(Py_ssize_t k, const real[:, ::1] X, const real[:, ::1] W, const real[::1]
     """The losses of a block at H; stages > 0: H stepped; stages > 1: its sums added to C."""
     cdef Py_ssize_t p = X.shape[0], m = X.shape[1], n = W.shape[1]
     assert H.shape[0] == p and H.shape[1] == n and W.shape[0] >= m and k <= n
-    assert n % panel(sizeof(real)) == 0
+    assert n % width(sizeof(real)) == 0
     assert den.shape[0] == n and loss.shape[0] == p
     assert stages < 2 or (C.shape[0] >= m and C.shape[1] == n)
     assert work.shape[0] >= kl_work(m, n, sizeof(real)) and index.shape[0] >= m + _nmf.rows
@@ -102,7 +97,7 @@ def kl(Py_ssize_t k, const real[:, ::1] X, const real[:, ::1] W, const real[::1]
 
 cpdef Py_ssize_t kl_work(Py_ssize_t m, Py_ssize_t n, Py_ssize_t itemsize):
     """Numbers of work space `kl` needs; its index needs m + 8."""
-    return (2 * m + 2 * n + 2 * _nmf.rows) * panel(itemsize) + n + m
+    return (2 * m + 2 * n + 2 * _nmf.rows) * width(itemsize) + n + m
 
 
 def sparse_product(const Py_ssize_t[::1] start, const int32_t[::1] index, const real[::1] x,
