@@ -59,3 +59,19 @@ cdef inline lane spread(const lane* scalars, Py_ssize_t i) noexcept nogil:
         return _spread32(scalars, i)
     else:
         return _spread64(scalars, i)
+
+
+cdef inline void load(Py_ssize_t n, Py_ssize_t L, Py_ssize_t q, const real* row,
+                      real* tile) noexcept nogil:
+    """Put one problem's numbers into lane q of a tile."""
+    cdef Py_ssize_t j
+    for j in range(n):
+        tile[j * L + q] = row[j]
+
+
+cdef inline void store(Py_ssize_t n, Py_ssize_t L, Py_ssize_t q, const real* tile,
+                       real* row) noexcept nogil:
+    """Take one problem's numbers out of lane q of a tile."""
+    cdef Py_ssize_t j
+    for j in range(n):
+        row[j] = tile[j * L + q]

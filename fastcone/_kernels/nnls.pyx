@@ -44,7 +44,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 
 from fastcone._kernels.lanes cimport (
-    BYTES, V, lane, lane32, lane64, maximum, negative, positive, real, spread,
+    BYTES, V, lane, lane32, lane64, load, maximum, negative, positive, real, spread, store,
 )
 from fastcone._kernels.tables cimport NNLSTable
 
@@ -144,22 +144,6 @@ cdef inline double reach(Lane* at, double moved, double along) noexcept nogil:
     if failed:
         at.wait = at.pause = min(4 * at.pause, RARELY)
     return min(along / (before - along), FARTHEST) if at.leapt else 0      # rho / (1 - rho)
-
-
-cdef inline void load(Py_ssize_t n, Py_ssize_t L, Py_ssize_t q, const real* row,
-                      real* tile) noexcept nogil:
-    """Put one problem's numbers into lane q of a tile."""
-    cdef Py_ssize_t j
-    for j in range(n):
-        tile[j * L + q] = row[j]
-
-
-cdef inline void store(Py_ssize_t n, Py_ssize_t L, Py_ssize_t q, const real* tile,
-                       real* row) noexcept nogil:
-    """Take one problem's numbers out of lane q of a tile."""
-    cdef Py_ssize_t j
-    for j in range(n):
-        row[j] = tile[j * L + q]
 
 
 cdef void epoch(Py_ssize_t n, const real* G, const real* inv, const real* weight, const real* c,

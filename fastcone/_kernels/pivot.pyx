@@ -28,7 +28,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport sqrt
 from libc.string cimport memset
 
-from fastcone._kernels.lanes cimport BYTES, lane64, spread
+from fastcone._kernels.lanes cimport BYTES, lane64, load, spread
 from fastcone._kernels.tables cimport PivotTable
 
 cdef enum:
@@ -205,8 +205,8 @@ cdef Py_ssize_t pivot(Py_ssize_t n, const double* G, const double* slack, Py_ssi
                 at.least = n + 1
                 at.patience = PATIENCE
                 steps[waiting] = 0
+                load(n, L, q, C + waiting * ld, c)
                 for j in range(n):
-                    c[j * L + q] = C[waiting * ld + j]
                     s[j * L + q] = X[waiting * ld + j] > 0
                 waiting += 1
                 running += 1
