@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= study-out
 DATA   := $(wildcard ../shared/data/mnist10k.npz)
-K      ?= nnls
+K      ?= nnls.descent
 LEVEL  ?= v4
 
 .DEFAULT_GOAL := help
@@ -41,11 +41,11 @@ bench: dev       ## measure against the peers and the GEMM floor, rewrite the ta
 docs: dev        ## check that the documentation's examples run
 	$(BIN)/python -m pytest -q --doctest-glob='*.md' docs README.md
 
-asm: build       ## vector instructions of a kernel's hot loops: make asm K=nnls LEVEL=v4
-	$(BIN)/python -m bench.asm fastcone/_kernels/$(K)_$(LEVEL).*.so
+asm: build       ## vector instructions of a kernel's hot loops: make asm K=nnls.descent LEVEL=v4
+	$(BIN)/python -m bench.asm fastcone/_kernels/$(subst .,/,$(K))_$(LEVEL).*.so
 
-annotate:        ## Cython's annotated source of a kernel: make annotate K=nnls
-	$(BIN)/cython -3 -a fastcone/_kernels/$(K).pyx -o build/$(K).c
+annotate:        ## Cython's annotated source of a kernel: make annotate K=nnls.descent
+	$(BIN)/cython -3 -a fastcone/_kernels/$(subst .,/,$(K)).pyx -o build/$(K).c
 
 lint: dev        ## ruff, cython-lint, mypy
 	$(BIN)/python -m pip install -q -e ".[lint]" --no-build-isolation

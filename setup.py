@@ -8,13 +8,13 @@ checks.
 
 import os
 import platform
+import runpy
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-KERNELS = ("product", "units", "nnls", "pivot", "active_set", "nnlad", "nnlad_proof", "nmf", "kl",
-           "sparse")
+KERNELS = runpy.run_path("fastcone/_kernels/__init__.py")["KERNELS"]
 LEVELS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
 CFLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
 DIRECTIVES = {
@@ -41,16 +41,21 @@ def built_levels() -> list[str]:
     return asked or list(LEVELS)
 
 
-def extension(name: str, source: str, flags: list[str]) -> Extension:
+def source(module: str) -> str:
+    """The path of a module's source."""
+    return module.replace(".", "/") + ".pyx"
+
+
+def extension(name: str, path: str, flags: list[str]) -> Extension:
     """One compiled module; the header directory and the house's flags are shared by all."""
     return Extension(
         name,
-        [source],
-        include_dirs=["fastcone/_kernels", numpy.get_include()],
+        [path],
+        include_dirs=["fastcone/_kernels/common", numpy.get_include()],
         define_macros=MACROS,
         extra_compile_args=CFLAGS + flags + SANITIZERS,
         extra_link_args=SANITIZERS,
-        depends=["fastcone/_kernels/lanes.h"],
+        depends=["fastcone/_kernels/common/lanes.h"],
     )
 
 
@@ -58,7 +63,9 @@ def kernels(level: str) -> list[Extension]:
     """The kernel modules of one level, in a build directory of their own."""
     return cythonize(
         [
-            extension(f"fastcone._kernels.{k}_{level}", f"fastcone/_kernels/{k}.pyx", LEVELS[level])
+            extension(
+                f"fastcone._kernels.{k}_{level}", source(f"fastcone._kernels.{k}"), LEVELS[level]
+            )
             for k in KERNELS
         ],
         build_dir=f"build/cython/{level}",
@@ -67,10 +74,15 @@ def kernels(level: str) -> list[Extension]:
 
 
 def plain() -> list[Extension]:
-    """The modules compiled once, for the lowest level: the dispatch and the cimport surface."""
-    names = ("fastcone._dispatch", "fastcone._dispatch_nmf", "fastcone.cy")
+    """The modules compiled once, for the lowest level: the dispatch, bindings, the cimport surface."""
+    names = (
+        "fastcone._runtime.dispatch",
+        *(f"fastcone.{floor}.kernels" for floor in ("_runtime", "_nnls", "_nnlad", "_nmf")),
+        "fastcone._nnls.single",
+        "fastcone.cy",
+    )
     return cythonize(
-        [extension(name, name.replace(".", "/") + ".pyx", []) for name in names],
+        [extension(name, source(name), []) for name in names],
         build_dir="build/cython/plain",
         compiler_directives=DIRECTIVES,
     )

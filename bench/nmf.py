@@ -24,10 +24,11 @@ from threadpoolctl import threadpool_limits
 from bench import data
 from bench.growth import peak_of
 from bench.timing import machine, median, write
-from fastcone import _dispatch, nmf
+from fastcone import nmf
 from fastcone._nmf.problem import outer
-from fastcone._panels import pack, product
-from fastcone._threads import Scratch, aligned
+from fastcone._runtime import kernels as runtime_kernels
+from fastcone._runtime.layout import pack, product
+from fastcone._runtime.threads import Scratch, aligned
 
 DTYPES = (np.dtype(np.float64), np.dtype(np.float32))
 PEER_ITERATIONS = 200
@@ -139,7 +140,7 @@ def floor(X, W, H, block=320):
 
 def padded(A):
     """A, aligned, its columns filled up with zeros to whole panels."""
-    width = _dispatch.panel(A.dtype)
+    width = runtime_kernels.panel(A.dtype)
     out = aligned((len(A), -(-A.shape[1] // width) * width), A.dtype)
     out[:, : A.shape[1]], out[:, A.shape[1] :] = A, 0
     return out

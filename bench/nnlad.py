@@ -9,10 +9,10 @@ import threading
 import time
 from pathlib import Path
 
+import fastcone
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-import fastcone.nnlad
 from bench import data
 from bench.timing import machine, median, rounds, write
 
@@ -129,7 +129,7 @@ def case(name, A, B):
     few = B[:, : FEW if A.size < 1e5 else FEW // 5]
 
     def ours(tol, n_threads=1):
-        return lambda: fastcone.nnlad.solve_nnlad(A, B, tol=tol, n_threads=n_threads).x
+        return lambda: fastcone.solve_nnlad(A, B, tol=tol, n_threads=n_threads).x
 
     solvers = {f"HiGHS {kind}": Highs(A, kind) for kind in ("simplex", "ipm")}
     runs = {"fastcone 1e-6": ours(1e-6), "fastcone 1e-9": ours(1e-9),
@@ -139,7 +139,7 @@ def case(name, A, B):
     value = {kind: np.abs(A @ run()[:, : few.shape[1]] - few).sum(axis=0) / size
              for kind, run in runs.items()}  # fmt: skip
     best = np.min(list(value.values()), axis=0)
-    solutions = {tol: fastcone.nnlad.solve_nnlad(A, B, tol=tol) for tol in (1e-6, 1e-9)}
+    solutions = {tol: fastcone.solve_nnlad(A, B, tol=tol) for tol in (1e-6, 1e-9)}
     return {
         "problem": name,
         "columns": B.shape[1],

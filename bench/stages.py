@@ -12,12 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from bench import data
 from bench.timing import machine, rounds
-from fastcone import _dispatch
+from fastcone._nnls import kernels as nnls_kernels
+from fastcone._nnls.active_set import gram_of
 from fastcone._nnls.descent import Descent, first_pace
-from fastcone._nnls.exact import gram_of
-from fastcone._nnls.gram import Generators
+from fastcone._nnls.prepare import Generators
 from fastcone._nnls.targets import F32, F64, DataTargets
-from fastcone._threads import Scratch, aligned
+from fastcone._runtime import dispatch
+from fastcone._runtime.threads import Scratch, aligned
 
 EPOCHS = 20
 
@@ -34,12 +35,12 @@ def stages(W, U, dtype):
     scratch = Scratch()
     linear = targets.linear(slice(0, p), dtype, scratch)
     block = Descent(gram, linear, np.zeros_like(linear.C), targets, dtype, p)
-    work = aligned((_dispatch.nnls_work(gram.rows, dtype),), dtype)
+    work = aligned((nnls_kernels.nnls_work(gram.rows, dtype),), dtype)
     used, last, never = np.zeros(p, np.intc), np.zeros(p, dtype), np.full(p, -1, dtype)
 
     def epochs():
         block.X[...] = 0
-        _dispatch.nnls_cd(gram.G, gram.inv, gram.weight, linear.C, block.X, never, first_pace(p),
+        nnls_kernels.nnls_cd(gram.G, gram.inv, gram.weight, linear.C, block.X, never, first_pace(p),
                           last, np.full(p, EPOCHS, np.intc), used, work)  # fmt: skip
 
     def descent():
@@ -69,7 +70,7 @@ def main():
     W, U = data.dictionary(train[:5000], 64), test[: options.columns].T
     with threadpool_limits(1):
         for dtype in (np.dtype(np.float64), np.dtype(np.float32)):
-            print(f"{dtype}, {W.shape[0]} x {W.shape[1]}, level {_dispatch.level()}")
+            print(f"{dtype}, {W.shape[0]} x {W.shape[1]}, level {dispatch.level()}")
             for name, (us, flops) in stages(W, U, dtype).items():
                 rate = f"{flops / us / 1e3:6.0f} Gflop/s" if flops else ""
                 print(f"  {name:<24}{us:7.3f} us per column {rate}")

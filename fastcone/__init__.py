@@ -8,12 +8,12 @@ Submodules: `operators`, `tasks`, `green`, `study`; they load when first used.
 import importlib
 from typing import Any
 
-from fastcone._config import show_config
+from fastcone._nmf.api import Checkpoint, nmf
+from fastcone._nmf.online import OnlineNMF
+from fastcone._nnlad.api import solve_nnlad
+from fastcone._nnls.api import nnls, nnls_path, solve_nnls, solve_nnls_gram
+from fastcone._runtime.config import show_config
 from fastcone.cone import Cone, Projection
-from fastcone.nmf import Checkpoint, nmf
-from fastcone.nnlad import solve_nnlad
-from fastcone.nnls import nnls, nnls_path, solve_nnls, solve_nnls_gram
-from fastcone.online import OnlineNMF
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
 __version__ = "0.1.0"

@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from fastcone._runtime.validation import choice, integer, real_array
 from fastcone._stencils import block_mean_matrix, convolution_matrix
-from fastcone._validation import choice, integer, real_array
 
 __all__ = ["Blur", "Compose", "Dense", "Downsample", "Mask", "Operator", "Sensing"]
 

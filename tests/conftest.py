@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_green_fakes import FakeTree
 
-from fastcone import _dispatch
+from fastcone._runtime import dispatch
 
 # A job in the background starts with Ctrl-C ignored, and so would the children of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -30,13 +30,13 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.fixture(params=_dispatch.built_levels())
+@pytest.fixture(params=dispatch.built_levels())
 def level(request):
     """Run the test once per SIMD level of this CPU."""
-    before = _dispatch.level()
-    _dispatch.use(request.param)
+    before = dispatch.level()
+    dispatch.use(request.param)
     yield request.param
-    _dispatch.use(before)
+    dispatch.use(before)
 
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])

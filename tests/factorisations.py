@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the tests of training share: instances, the twin's iteration, and the losses by name."""
 
-from fastcone import reference_nmf
-from fastcone._nmf import gram, momentum
+from fastcone import reference
+from fastcone._nmf import extrapolation, frobenius
 
 SQUARE, KL, IS = "frobenius", "kullback-leibler", "itakura-saito"
 BETA = {SQUARE: 2.0, KL: 1.0, IS: 0.0}
@@ -22,14 +22,14 @@ def instance(rng, m=23, N=41, k=4, dtype=float, loss=SQUARE):
 def objective(loss, X, W, H, known=1.0, penalties=(0, 0, 0, 0)):
     """The objective in float64; `known` is the mask or the weights."""
     X, W, H = (a.astype(float) for a in (X, W, H))
-    return reference_nmf.nmf_objective(BETA.get(loss, loss), X, W, H, known, penalties)
+    return reference.nmf_objective(BETA.get(loss, loss), X, W, H, known, penalties)
 
 
 def twin(loss, solver, X, W, H, known=1.0, penalties=(0, 0, 0, 0), iterations=1):
     """Iterations in plain NumPy."""
     if solver == "cd":
-        epochs = (gram.EPOCHS_H, gram.EPOCHS_W)
-        return reference_nmf.nmf_cd(X, W, H, iterations, penalties, epochs, momentum.FIRST)
+        epochs = (frobenius.EPOCHS_H, frobenius.EPOCHS_W)
+        return reference.nmf_cd(X, W, H, iterations, penalties, epochs, extrapolation.FIRST)
     for _ in range(iterations):
-        W, H = reference_nmf.nmf_mu_iteration(BETA.get(loss, loss), X, W, H, known, penalties)
+        W, H = reference.nmf_mu_iteration(BETA.get(loss, loss), X, W, H, known, penalties)
     return W, H

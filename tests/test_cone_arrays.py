@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fastcone import Cone
-from fastcone.nmf import nmf
+from fastcone._nmf.api import nmf
 from fastcone.operators import Mask
 
 TALL = np.random.default_rng(19).random((40, 7))

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fastcone.cy
 import numpy as np
 import pytest
 import scipy.optimize
 
 import fastcone
-import fastcone.cy
 
 ROOT = Path(fastcone.__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "embedding"

@@ -6,10 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from fastcone import _dispatch, _dispatch_nmf, reference_nmf
-from fastcone._nmf.entries import Step
+from fastcone import reference
+from fastcone._nmf import kernels as nmf_kernels
+from fastcone._nmf.losses import Step
 from fastcone._nmf.problem import Penalty
-from fastcone._threads import aligned
+from fastcone._runtime import kernels as runtime_kernels
+from fastcone._runtime.threads import aligned
 
 SIZES = [(1, 1, 1), (2, 3, 5), (7, 8, 17), (48, 17, 33), (130, 100, 5)]
 LEAST = 1e-25
@@ -18,12 +20,12 @@ LEAST = 1e-25
 def outer(B, H, C):
     """The kernel on padded copies of H and C."""
     (p, m), n, dtype = B.shape, H.shape[1], B.dtype
-    ld = -(-n // _dispatch.panel(dtype)) * _dispatch.panel(dtype)
+    ld = -(-n // runtime_kernels.panel(dtype)) * runtime_kernels.panel(dtype)
     wide, sums = aligned((p, ld), dtype), aligned((m, ld), dtype)
     wide[...], sums[...] = 0, 0
     wide[:, :n], sums[:, :n] = H, C
-    work = aligned((_dispatch_nmf.outer_work(p, ld, dtype),), dtype)
-    _dispatch_nmf.outer(B, wide, sums, work)
+    work = aligned((nmf_kernels.outer_work(p, ld, dtype),), dtype)
+    nmf_kernels.outer(B, wide, sums, work)
     assert np.all(sums[:, n:] == 0)
     return sums[:, :n].copy()
 
@@ -31,7 +33,7 @@ def outer(B, H, C):
 @pytest.mark.parametrize("p, m, n", SIZES)
 def test_outer_is_its_twin(level, dtype, rng, p, m, n):
     B, H, C = (rng.standard_normal(s).astype(dtype) for s in ((p, m), (p, n), (m, n)))
-    want = reference_nmf.nmf_outer(B.astype(float), H.astype(float), C.astype(float))
+    want = reference.nmf_outer(B.astype(float), H.astype(float), C.astype(float))
     size = np.linalg.norm(B, axis=0)[:, None] * np.linalg.norm(H, axis=0) + np.abs(C)
     error = np.abs(outer(B, H, C) - want)
     assert np.all(error <= 4 * (p + 1) * np.finfo(dtype).eps * size)
@@ -61,7 +63,7 @@ def entries(kind, beta, X, Y, weight, extra=0):
     dtype = X.dtype
     Y = np.pad(Y, ((0, 0), (0, extra)))
     P, value = np.zeros(Y.shape, dtype=dtype), np.empty(len(X), dtype=dtype)
-    _dispatch_nmf.entries(kind, X, Y, weight, LEAST, beta, P, Y, value)
+    nmf_kernels.entries(kind, X, Y, weight, LEAST, beta, P, Y, value)
     assert np.all(Y[:, X.shape[1] :] == 0) and np.all(P[:, X.shape[1] :] == 0)
     return P[:, : X.shape[1]], Y[:, : X.shape[1]], value
 
@@ -77,7 +79,7 @@ def test_entries_are_their_twin(level, dtype, rng, kind, beta, p, m, weights):
     X = X + 0.01 if beta <= 0 and weights != "mask" else np.where((w > 0) & (X == 0), 0.1, X * w)
     X, Y, w = (a.astype(dtype) for a in (X, Y, w))
     found = entries(kind, beta, X, Y, w, extra=3)
-    want = reference_nmf.nmf_entries(beta, *(a.astype(float) for a in (X, Y, w)))
+    want = reference.nmf_entries(beta, *(a.astype(float) for a in (X, Y, w)))
     eps = np.finfo(dtype).eps
     for ours, theirs in zip(found[:2], want[:2], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=16 * eps)
@@ -169,7 +171,7 @@ def test_steps_are_their_twin(level, dtype, rng, beta, l1, l2, shared):
     H, num = (rng.random((6, 20)).astype(dtype) for _ in range(2))
     den = rng.random((1 if shared else 6, 20)).astype(dtype)
     H[0, :4], num[1, :4], den[0, 3] = 0, 0, 0
-    want = reference_nmf.nmf_mu(beta, *(a.astype(float) for a in (H, num, den)), l1, l2, 1e-3)
+    want = reference.nmf_mu(beta, *(a.astype(float) for a in (H, num, den)), l1, l2, 1e-3)
     got = H.copy()
     Step(beta, Penalty(l1, l2, 1e-3), 17)(got, num, den)
     np.testing.assert_allclose(got[:, :17], want[:, :17], rtol=16 * np.finfo(dtype).eps)
@@ -181,7 +183,9 @@ def test_steps_are_their_twin(level, dtype, rng, beta, l1, l2, shared):
 
 def wide(A, rows, dtype):
     """A, aligned, its rows filled up with zeros to whole panels."""
-    out = aligned((rows, -(-A.shape[1] // _dispatch.panel(dtype)) * _dispatch.panel(dtype)), dtype)
+    out = aligned(
+        (rows, -(-A.shape[1] // runtime_kernels.panel(dtype)) * runtime_kernels.panel(dtype)), dtype
+    )
     out[...] = 0
     out[: len(A), : A.shape[1]] = A
     return out
@@ -193,9 +197,9 @@ def kl(X, W, H, C, stages, l1=0.0, l2=0.0, floor=1e-20):
     Ww, Hw, Cw = wide(W, m, dtype), wide(H, p, dtype), wide(C, m, dtype)
     n = Ww.shape[1]
     loss = np.empty(p, dtype=dtype)
-    work = aligned((_dispatch_nmf.kl_work(m, n, dtype.itemsize),), dtype)
-    index = np.empty(m + _dispatch.panel(dtype), dtype=np.intp)
-    _dispatch_nmf.kl(
+    work = aligned((nmf_kernels.kl_work(m, n, dtype.itemsize),), dtype)
+    index = np.empty(m + runtime_kernels.panel(dtype), dtype=np.intp)
+    nmf_kernels.kl(
         k, X, Ww, Ww.sum(axis=0), Hw, Cw, stages, l1, l2, floor, LEAST, loss, work, index
     )
     assert np.all(Hw[:, k:] == 0) and np.all(Cw[:, k:] == 0)
@@ -216,13 +220,13 @@ def test_the_kl_pass_is_its_twin(level, dtype, rng, p, m, k, density, l1, l2):
     loss, new, sums = kl(X, W, H, C, 2, l1, l2)
     x, w, h = (a.astype(float) for a in (X, W, H))
     ones = np.ones((1, m))
-    num, _, want = reference_nmf.nmf_entries(1, x, h @ w.T, ones)
+    num, _, want = reference.nmf_entries(1, x, h @ w.T, ones)
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(loss, want, rtol=4 * (m + k + 16) * eps)
-    step = reference_nmf.nmf_mu(1, h, num @ w, w.sum(axis=0), l1, l2, 1e-20)
+    step = reference.nmf_mu(1, h, num @ w, w.sum(axis=0), l1, l2, 1e-20)
     np.testing.assert_allclose(new, step, rtol=4 * (m + k + 16) * eps, atol=1e-20)
-    ratio = reference_nmf.nmf_entries(1, x, new.astype(float) @ w.T, ones)[0]
-    want = reference_nmf.nmf_outer(ratio, new.astype(float), C.astype(float))
+    ratio = reference.nmf_entries(1, x, new.astype(float) @ w.T, ones)[0]
+    want = reference.nmf_outer(ratio, new.astype(float), C.astype(float))
     np.testing.assert_allclose(sums, want, rtol=4 * (p + k + 16) * eps)
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from problems import row_scales
 
-from fastcone import _dispatch, reference
-from fastcone._nnlad.generators import Generators, exponent
-from fastcone._threads import aligned
-from fastcone.nnlad import solve_nnlad
+from fastcone import reference
+from fastcone._nnlad import kernels as nnlad_kernels
+from fastcone._nnlad.api import solve_nnlad
+from fastcone._nnlad.prepare import Generators, exponent
+from fastcone._runtime.threads import aligned
 
 SIZES = [(1, 1), (6, 4), (20, 7), (9, 25), (64, 8), (65, 9), (150, 40)]
 
@@ -32,13 +33,13 @@ class Run:
         self.tilt = g.tilt(tilt)
         self.l1 = g.penalties(np.full(p, l1))
         self.used = self.l1[:, : g.n] < g.norm
-        doubles, integers = _dispatch.nnlad_room(g.m, g.n)
+        doubles, integers = nnlad_kernels.nnlad_room(g.m, g.n)
         self.work, self.index = aligned((doubles,), float), np.zeros(integers, dtype=np.intp)
         self.index[:3] = 0, 0, -1
 
     def call(self, most=10**6, budget=10**6):
         g = self.g
-        return _dispatch.nnlad(
+        return nnlad_kernels.nnlad(
             g.A, g.R, g.G, g.size, g.norm, self.tilt, self.B, self.l1, self.X, self.Y,
             self.steps, most, budget, self.work, self.index,
         )  # fmt: skip
@@ -49,7 +50,7 @@ class Run:
     def prove(self, X, Y, rest):
         g = self.g
         facts = np.zeros((len(X), 3))
-        _dispatch.nnlad_proof(
+        nnlad_kernels.nnlad_proof(
             g.A,
             g.norm,
             g.masses(self.used),

@@ -4,11 +4,12 @@
 import numpy as np
 import pytest
 
-from fastcone import _dispatch, reference
+from fastcone import reference
+from fastcone._nnls import kernels as nnls_kernels
+from fastcone._nnls.active_set import Exact
 from fastcone._nnls.descent import first_pace
-from fastcone._nnls.exact import Exact
-from fastcone._nnls.gram import FACTS, Gram, Packed
-from fastcone._threads import Scratch, aligned
+from fastcone._nnls.prepare import FACTS, Gram, Packed
+from fastcone._runtime.threads import Scratch, aligned
 
 SIZES = [(1, 1, 1), (3, 2, 5), (16, 4, 48), (17, 5, 49), (63, 33, 7), (520, 31, 10), (1030, 70, 3)]
 
@@ -57,7 +58,7 @@ def quadratic(rng, n, p, dtype):
 
 
 def work(gram):
-    return aligned((_dispatch.nnls_work(gram.rows, gram.dtype),), gram.dtype)
+    return aligned((nnls_kernels.nnls_work(gram.rows, gram.dtype),), gram.dtype)
 
 
 def descend(gram, C, X, stop, max_epochs):
@@ -65,7 +66,7 @@ def descend(gram, C, X, stop, max_epochs):
     stop = np.full(len(C), stop, dtype=gram.dtype)
     last = np.zeros_like(stop)
     most, pace = np.full(len(C), max_epochs, dtype=np.intc), first_pace(len(C))
-    left = _dispatch.nnls_cd(
+    left = nnls_kernels.nnls_cd(
         gram.G, gram.inv, gram.weight, C, X, stop, pace, last, most, used, work(gram)
     )
     assert np.array_equal(last <= stop, used > 0)
@@ -140,10 +141,10 @@ def test_units_are_their_twins(level, dtype, rng):
     l1[1], l1[2] = 1e-290, 1e290
     largest = float(np.finfo(dtype).max) ** 0.5
     got, size = C.copy(), allow.copy()
-    _dispatch.units_in(got, k, E, l1, e, rootinv, size, largest, np.empty(n))
+    nnls_kernels.units_in(got, k, E, l1, e, rootinv, size, largest, np.empty(n))
     Y = np.empty((p, n), dtype=dtype)
     most = np.finfo(dtype).max
-    _dispatch.units_out(C, e, E, most, Y, np.empty(n, dtype))
+    nnls_kernels.units_out(C, e, E, most, Y, np.empty(n, dtype))
     for r in range(p):
         want, penalty = reference.units_in(C[r, :n].astype(float), k[r], E[r], l1[r], e, largest)
         np.testing.assert_allclose(got[r, :n], want, rtol=4 * np.finfo(dtype).eps)
@@ -190,7 +191,7 @@ def test_report_is_its_twin(level, dtype, rng, n, p):
     X[:, :n] = np.maximum(rng.standard_normal((p, n)), 0) * used
     size = (1 + rng.random(p)).astype(dtype)
     out = np.zeros((p, FACTS), dtype=dtype)
-    _dispatch.nnls_report(gram.G, gram.coord, C, X, size, 1e-3, out, work(gram))
+    nnls_kernels.nnls_report(gram.G, gram.coord, C, X, size, 1e-3, out, work(gram))
     for r in range(0, p, 9):
         want = reference.nnls_report(
             gram.matrix[np.ix_(used, used)],

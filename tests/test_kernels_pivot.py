@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import fastcone
-from fastcone import _dispatch, reference, solve_nnls
-from fastcone._nnls.gram import Gram, Packed
-from fastcone._threads import aligned
+from fastcone import reference, solve_nnls
+from fastcone._nnls import kernels as nnls_kernels
+from fastcone._nnls.prepare import Gram, Packed
+from fastcone._runtime.threads import aligned
 
 F64 = np.dtype(float)
 
@@ -35,10 +36,10 @@ def pivot(gram, C, X, most=40):
     """The answers, the steps, and what was given up."""
     X = X.copy()
     steps = np.zeros(len(C), dtype=np.intc)
-    work = aligned((_dispatch.pivot_work(gram.rows),), F64)
+    work = aligned((nnls_kernels.pivot_work(gram.rows),), F64)
     work[...] = np.nan  # nothing is to be expected of it
     most = np.full(len(C), most, dtype=np.intc)
-    left = _dispatch.pivot(gram.G, slack_of(gram), C, X, most, steps, work)
+    left = nnls_kernels.pivot(gram.G, slack_of(gram), C, X, most, steps, work)
     assert left == np.count_nonzero(steps < 0)
     return X, steps
 
@@ -106,8 +107,8 @@ def test_a_singular_support_is_given_up(level):
 def test_nothing_to_do(level):
     empty = np.zeros((0, 4))
     none = np.zeros(0, dtype=np.intc)
-    work = aligned((_dispatch.pivot_work(4),), F64)
-    assert _dispatch.pivot(np.eye(4).ravel(), np.zeros(4), empty, empty, none, none, work) == 0
+    work = aligned((nnls_kernels.pivot_work(4),), F64)
+    assert nnls_kernels.pivot(np.eye(4).ravel(), np.zeros(4), empty, empty, none, none, work) == 0
 
 
 @pytest.mark.parametrize("condition", [1e3, 1e5, 1e6])
@@ -132,8 +133,8 @@ def test_pivoting_ends_what_descent_is_slow_at(level, dtype, rng, condition, cer
 def test_a_small_support_among_many_generators_is_not_pivoted(rng, monkeypatch):
     """A factor of G costs n^3 / 3 whatever the support: the exact solver took a third."""
     calls = []
-    plain = _dispatch.pivot
-    monkeypatch.setattr(_dispatch, "pivot", lambda *a: (calls.append(len(a[2])), plain(*a))[1])
+    plain = nnls_kernels.pivot
+    monkeypatch.setattr(nnls_kernels, "pivot", lambda *a: (calls.append(len(a[2])), plain(*a))[1])
     A = rng.random((420, 1)) + 1e-3 * rng.standard_normal((420, 200))
     few = A @ (rng.random((200, 10)) * (rng.random((200, 10)) < 0.05))
     assert solve_nnls(A, few + 0.01 * rng.standard_normal(few.shape)).converged.all()

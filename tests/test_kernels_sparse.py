@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastcone import _dispatch, _dispatch_nmf, reference, reference_nmf
-from fastcone._threads import aligned
+from fastcone import reference
+from fastcone._nmf import kernels as nmf_kernels
+from fastcone._runtime import kernels as runtime_kernels
+from fastcone._runtime.threads import aligned
 
 LEAST = 1e-25
 RANKS = [1, 3, 16, 20, 33, 70]
@@ -14,7 +16,7 @@ RANKS = [1, 3, 16, 20, 33, 70]
 
 def padded(A):
     """A copy in rows on lane boundaries, zeros beyond its columns."""
-    width = _dispatch.panel(A.dtype)
+    width = runtime_kernels.panel(A.dtype)
     wide = aligned((len(A), -(-A.shape[1] // width) * width), A.dtype)
     wide[...] = 0
     wide[:, : A.shape[1]] = A
@@ -40,7 +42,7 @@ def test_product_is_its_twin(level, dtype, rng, k):
     A_wide = padded(A)
     C = np.full((7, A_wide.shape[1]), np.nan, dtype=dtype)
     C_wide = padded(C)
-    _dispatch_nmf.sparse_product(*parts(X), k, A_wide, C_wide)
+    nmf_kernels.sparse_product(*parts(X), k, A_wide, C_wide)
     want = reference.product(A.astype(float), X.toarray())[0]
     size = reference.product(np.abs(A).astype(float), X.toarray())[0]
     assert np.all(np.abs(C_wide[:, :k] - want) <= 45 * np.finfo(dtype).eps * size)
@@ -51,13 +53,13 @@ def test_product_is_its_twin(level, dtype, rng, k):
 def test_kl_is_its_twin(level, dtype, rng, k):
     X = rows(rng, dtype)
     A, H = ((rng.random((n, k)) + 0.1).astype(dtype) for n in (40, 7))
-    want, want_loss = reference_nmf.sparse_kl(
+    want, want_loss = reference.sparse_kl(
         X.toarray().astype(float), A.astype(float), H.astype(float)
     )
     loss = np.full(7, np.nan)
     sums = [padded(np.full((7, k), np.nan, dtype=dtype)) for _ in range(2)]
-    _dispatch_nmf.sparse_kl(*parts(X), k, padded(A), padded(H), LEAST, sums[0], loss)
-    _dispatch_nmf.sparse_kl(*parts(X), k, padded(A), padded(H), LEAST, sums[1], None)
+    nmf_kernels.sparse_kl(*parts(X), k, padded(A), padded(H), LEAST, sums[0], loss)
+    nmf_kernels.sparse_kl(*parts(X), k, padded(A), padded(H), LEAST, sums[1], None)
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(sums[0][:, :k], want, rtol=(k + 60) * eps)
     np.testing.assert_allclose(loss, want_loss, rtol=(k + 60) * eps, atol=100 * (k + 2) * eps)
@@ -68,7 +70,7 @@ def test_kl_below_least_counts_as_least(level, dtype):
     X, zero = sp.csr_array(np.array([[2.0]], dtype=dtype)), padded(np.zeros((1, 1), dtype=dtype))
     C, loss = zero.copy(), np.empty(1)
     C = padded(C)
-    _dispatch_nmf.sparse_kl(*parts(X), 1, zero, zero, LEAST, C, loss)
+    nmf_kernels.sparse_kl(*parts(X), 1, zero, zero, LEAST, C, loss)
     np.testing.assert_allclose(loss, 2 * np.log(2 / LEAST) - 2, rtol=1e-6)
     assert C[0, 0] == 0
 
@@ -77,6 +79,6 @@ def test_a_part_of_the_rows_is_that_part(level, dtype, rng):
     X, A = rows(rng, dtype), padded(rng.random((40, 5)).astype(dtype))
     start, index, x = parts(X)
     whole, part = (padded(np.zeros((n, 5), dtype=dtype)) for n in (7, 3))
-    _dispatch_nmf.sparse_product(start, index, x, 5, A, whole)
-    _dispatch_nmf.sparse_product(start[3:7], index, x, 5, A, part)
+    nmf_kernels.sparse_product(start, index, x, 5, A, whole)
+    nmf_kernels.sparse_product(start[3:7], index, x, 5, A, part)
     assert np.array_equal(whole[3:6], part)

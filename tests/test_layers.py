@@ -7,38 +7,44 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fastcone"
-FLOORS = [  # the first pattern that matches a module's name gives its floor
-    (r"_kernels(\..*)?", 1),
-    (r"_validation|_threads|_panels|_dispatch|_dispatch_nmf|_config|_modelfile|cy", 2),
-    (r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?|nnls|nnlad|nmf|online", 3),
-    (r"_stencils|_rows|operators|cone", 4),
-    (r"tasks(\..*)?", 5),
-    (r"cli|study(\..*)?|sklearn|dask|__main__", 6),
-]
-BESIDE = [  # imports allowed on one floor: from, to
-    (r"_kernels\..*", r"_kernels\.(lanes|tables|sums|dense|span|vertex|basis|edges|factors)"),
-    (r"_kernels\..*", r"_kernels\.(panels|divergence|steps)"),
-    (r"_threads", r"_validation"),
-    (r"_config|_panels", r"_threads|_dispatch"),
-    (r"cy|_dispatch_nmf", r"_dispatch"),
-    (r"_(nnls|nnlad|nmf)(\..*)?|nnls|nnlad|nmf", r"result|_nnls(\..*)?|_nnlad(\..*)?|_nmf(\..*)?"),
-    (r"online", r"nmf|_nmf\..*"),
-    (r"operators|cone", r"_stencils|_rows|operators"),
-    (r"tasks\..*", r"tasks\..*"),
-    (r"tasks", r"tasks\..*"),
-    (r"cli|study(\..*)?|__main__", r"cli|study(\..*)?"),
-]
-TWINS = ("reference", "reference_nmf")  # the twins: for tests alone
+FLOORS = {  # a folder or file of the package's root, and its floor
+    "_kernels": 1,
+    "_runtime": 2,
+    "result": 3,
+    "_nnls": 3,
+    "_nnlad": 3,
+    "_nmf": 4,
+    "operators": 4,
+    "_stencils": 3,
+    "cone": 5,
+    "tasks": 6,
+    "cy": 7,
+    "study": 7,
+    "cli": 7,
+    "__main__": 7,
+}
+BESIDE = {  # arrows on one floor: from a folder, to another
+    ("_nnls", "result"),
+    ("_nnlad", "result"),
+    ("_nnlad", "_nnls"),
+    ("cli", "study"),
+    ("__main__", "cli"),
+}
+FACES = ("green", "study", "cli", "cy")  # what the package's own __init__ does not import
 IMPORT = re.compile(
     r"^\s*(?:from\s+(fastcone[\w.]*)\s+c?import\s+(\([^)]*\)|.*)|c?import\s+(fastcone[\w.]*))", re.M
 )
 
 
 def modules():
+    """Names below `fastcone` and sources; a .pxd and its .pyx are one module."""
+    texts = {}
     for path in sorted(PACKAGE.rglob("*")):
         if path.suffix in (".py", ".pyx", ".pxd"):
             name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-            yield re.sub(r"\.?__init__$", "", name), path.read_text()
+            name = re.sub(r"\.?__init__$", "", name)
+            texts[name] = texts.get(name, "") + "\n" + path.read_text()
+    return texts.items()
 
 
 def imports(text, known):
@@ -50,27 +56,64 @@ def imports(text, known):
         yield from [name for name in inner if name in known] or [base]
 
 
+def folder(name):
+    """The folder or file of the package's root that a module belongs to."""
+    return name.split(".")[0]
+
+
+def may(name, target):
+    """Whether module `name` may import `target`."""
+    here, there = folder(name), folder(target)
+    if here == "green" or there == "green":
+        return here == there or here in ("study", "cli")
+    if name == "":
+        return there not in FACES
+    if here == "reference" or there == "reference":
+        return here == there
+    if here == there == "_kernels":
+        return name.split(".")[1:2] == target.split(".")[1:2] or target.startswith(
+            "_kernels.common"
+        )
+    if here not in FLOORS or there not in FLOORS:
+        return False
+    return here == there or FLOORS[there] < FLOORS[here] or (here, there) in BESIDE
+
+
 def complaints(sources):
     known = dict(sources)
-    floor = {n: next((f for p, f in FLOORS if re.fullmatch(p, n)), None) for n in known}
     for name, text in known.items():
         for target in sorted(set(imports(text, known))):
-            same = any(re.fullmatch(a, name) and re.fullmatch(b, target) for a, b in BESIDE)
-            if name.startswith("green"):
-                if not target.startswith("green"):
-                    yield f"{name} stands alone but imports {target}"
-            elif target.startswith("green"):
-                if not re.fullmatch(r"cli|study(\..*)?", name):
-                    yield f"{name} imports {target}"
-            elif name in ("", *TWINS):
-                if target.startswith(("study", "cli", "sklearn", "dask")):
-                    yield f"the package imports its face {target}"
-            elif floor[name] is None:
-                yield f"{name} stands on no floor"
-            elif target in TWINS or floor.get(target) is None:
+            if not may(name, target):
                 yield f"{name} imports {target or 'the package'}"
-            elif not (floor[target] < floor[name] or same or target == name):
-                yield f"{name} (floor {floor[name]}) imports {target} (floor {floor[target]})"
+
+
+def circles(sources):
+    """Modules that import themselves by way of others."""
+    known = dict(sources)
+    arrows = {n: {t for t in imports(text, known) if t != n} for n, text in known.items()}
+    done, path = set(), []
+
+    def visit(name):
+        if name in path:
+            yield " -> ".join([*path[path.index(name) :], name])
+        elif name not in done:
+            path.append(name)
+            for target in sorted(arrows.get(name, ())):
+                yield from visit(target)
+            path.pop()
+            done.add(name)
+
+    for name in sorted(arrows):
+        yield from visit(name)
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    assert list(circles(modules())) == []
+
+
+def test_no_private_module_is_imported_through_the_package():
+    for name, text in modules():
+        assert not re.search(r"^from fastcone import _", text, re.M), name
 
 
 def test_no_arrow_points_up():
@@ -80,13 +123,13 @@ def test_no_arrow_points_up():
 @pytest.mark.parametrize(
     "name, line",
     [
-        ("result", "from fastcone.nnls import solve_nnls"),
-        ("_threads", "from fastcone._nnls.gram import Gram"),
-        ("_kernels.nnls", "from fastcone._dispatch cimport _nnls"),
-        ("cone", "from fastcone import tasks"),
-        ("nnls", "from fastcone import reference"),
-        ("_nnls.gram", "import fastcone.cone"),
-        ("green.profiler", "from fastcone._threads import run"),
+        ("result", "from fastcone._nnls.api import solve_nnls"),
+        ("_runtime.threads", "from fastcone._nnls.prepare import Gram"),
+        ("_kernels.nnls.descent", "from fastcone._runtime.dispatch cimport descent_table"),
+        ("cone.model", "from fastcone import tasks"),
+        ("_nnls.api", "from fastcone import reference"),
+        ("_nnls.prepare", "import fastcone.cone"),
+        ("green.profiler", "from fastcone._runtime.threads import run"),
         ("tasks.classify", "from fastcone.green import Profiler"),
     ],
 )

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from fastcone import Cone
-from fastcone._modelfile import MAGIC, MAX_HEADER, VERSION
+from fastcone._runtime.modelfile import MAGIC, MAX_HEADER, VERSION
 
 SMALL = np.array([[1.0, 0.0], [0.5, 2.0]], np.float32)
 

@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastcone
 from fastcone import nmf
-from fastcone._nmf import gram, momentum
+from fastcone._nmf import extrapolation, frobenius
 
 ways = pytest.mark.parametrize("loss, solver", WAYS, ids=lambda value: value[:9])
 
@@ -68,10 +68,10 @@ def test_extrapolated_descent_is_its_twin(rng, penalties):
 def test_an_iteration_that_leads_up_is_undone(monkeypatch, rng):
     """A weight far too large: every extrapolation is taken back, plain descent remains."""
     X, W, H = instance(rng)
-    monkeypatch.setattr(momentum, "FIRST", 0.0)
+    monkeypatch.setattr(extrapolation, "FIRST", 0.0)
     plain = nmf(X, 4, W=W, H=H, max_iter=6, tol=0)
-    monkeypatch.setattr(momentum, "FIRST", 1e6)
-    monkeypatch.setattr(momentum, "SHRINK", 1.0)
+    monkeypatch.setattr(extrapolation, "FIRST", 1e6)
+    monkeypatch.setattr(extrapolation, "SHRINK", 1.0)
     wild = nmf(X, 4, W=W, H=H, max_iter=6, tol=0)
     assert np.array_equal(wild.W, plain.W) and np.array_equal(wild.history, plain.history)
 
@@ -79,9 +79,9 @@ def test_an_iteration_that_leads_up_is_undone(monkeypatch, rng):
 def test_extrapolation_pays(mnist):
     X = (mnist["x_train"][:1000].reshape(1000, -1) / 255).T
     fits = []
-    for first in (momentum.FIRST, 0.0):
+    for first in (extrapolation.FIRST, 0.0):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(momentum, "FIRST", first)
+            patch.setattr(extrapolation, "FIRST", first)
             fits.append(nmf(X, 20, max_iter=60, tol=0))
     reached = np.argmax(fits[0].history <= fits[1].objective)
     assert 0 < reached <= 40
@@ -119,9 +119,9 @@ def test_mu_is_scikit_learns(rng, loss, iterations, l1, l2):
 
 @pytest.mark.parametrize("iterations", [1, 5, 50])
 def test_cd_with_single_epochs_is_scikit_learns(monkeypatch, rng, iterations):
-    monkeypatch.setattr(gram, "EPOCHS_H", 1)
-    monkeypatch.setattr(gram, "EPOCHS_W", 1)
-    monkeypatch.setattr(momentum, "FIRST", 0.0)
+    monkeypatch.setattr(frobenius, "EPOCHS_H", 1)
+    monkeypatch.setattr(frobenius, "EPOCHS_W", 1)
+    monkeypatch.setattr(extrapolation, "FIRST", 0.0)
     X, W, H = instance(rng)
     ours = nmf(X, 4, W=W, H=H, max_iter=iterations, tol=0)
     theirs = sklearn_fit(X, W, H, iterations, solver="cd")

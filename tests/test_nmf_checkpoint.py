@@ -11,9 +11,9 @@ import pytest
 import scipy.sparse as sp
 
 from fastcone import Checkpoint, nmf
-from fastcone._modelfile import read_noted, write_model
 from fastcone._nmf import checkpoint as module
-from fastcone._nmf.gram import GramFit
+from fastcone._nmf.frobenius import GramFit
+from fastcone._runtime.modelfile import read_noted, write_model
 
 SQUARE, KL = "frobenius", "kullback-leibler"
 LONG = bool(os.environ.get("FASTCONE_LONG"))

@@ -7,8 +7,8 @@ from factorisations import KL, NAMES, SQUARE, WAYS, instance, objective
 from sklearn.decomposition._nmf import _initialize_nmf
 
 from fastcone import nmf
-from fastcone._nmf.inputs import Options, data, scaled
-from fastcone._nmf.start import leading_pairs
+from fastcone._nmf.arguments import Options, data, scaled
+from fastcone._nmf.init import leading_pairs
 
 ways = pytest.mark.parametrize("loss, solver", [*WAYS, (1.5, "mu")], ids=str)
 

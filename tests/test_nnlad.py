@@ -14,10 +14,10 @@ import scipy.sparse
 from problems import NNLAD, plus_and_minus, row_scales, salt_and_pepper
 
 from fastcone import ConvergenceError
-from fastcone._nnlad.generators import Generators
-from fastcone._nnlad.mass import _hull, _inverse, _lattice, weights
-from fastcone.nmf import nmf
-from fastcone.nnlad import solve_nnlad
+from fastcone._nmf.api import nmf
+from fastcone._nnlad.api import solve_nnlad
+from fastcone._nnlad.dual_bound import _hull, _inverse, _lattice, weights
+from fastcone._nnlad.prepare import Generators
 
 instances = pytest.mark.parametrize("make", NNLAD, ids=lambda make: make.__name__)
 
@@ -279,9 +279,9 @@ def test_when_time_is_up_the_problem_under_way_keeps_its_best_answer(rng, monkey
     A, B = rng.standard_normal((60, 20)), rng.standard_normal((60, 3))
     whole = solve_nnlad(A, B, max_epochs=11)
     looks = iter([False] * 11)
-    monkeypatch.setattr("fastcone._nnlad.batch.CALL_SECONDS", 0)  # one step a call
-    monkeypatch.setattr("fastcone._nnlad.batch.Clock.late", lambda clock: next(looks, True))
-    monkeypatch.setattr("fastcone._nnlad.batch.Clock.look", lambda clock: math.inf)
+    monkeypatch.setattr("fastcone._nnlad.solve.CALL_SECONDS", 0)  # one step a call
+    monkeypatch.setattr("fastcone._nnlad.solve.Clock.late", lambda clock: next(looks, True))
+    monkeypatch.setattr("fastcone._nnlad.solve.Clock.look", lambda clock: math.inf)
     cut = solve_nnlad(A, B, n_threads=1)
     assert cut.epochs.tolist() == [11, 0, 0] and not cut.converged.any()
     assert cut.objective[0] == whole.objective[0] < np.abs(B[:, 0]).sum()
@@ -302,7 +302,7 @@ def test_renewing_a_basis_can_be_cut_short(monkeypatch):
     """Once did not end where a call had room for one step, as with 1,700 generators."""
     A, b = row_scales(np.random.default_rng(1))
     whole = solve_nnlad(A, b)
-    monkeypatch.setattr("fastcone._nnlad.batch.CALL_SECONDS", 0)  # one step or one column a call
+    monkeypatch.setattr("fastcone._nnlad.solve.CALL_SECONDS", 0)  # one step or one column a call
     pieces = solve_nnlad(A, b, time_limit=60)
     assert np.array_equal(whole.x, pieces.x) and whole.epochs == pieces.epochs
     assert whole.gap == pieces.gap

@@ -5,7 +5,7 @@ import exact
 import numpy as np
 import pytest
 
-from fastcone.nnlad import solve_nnlad
+from fastcone._nnlad.api import solve_nnlad
 
 LAST = 2.0**-52  # last bit of the numbers in [1, 2)
 

@@ -10,7 +10,7 @@ import scipy.sparse
 from problems import NNLAD
 from test_nnlad import objective, witness
 
-from fastcone.nnlad import solve_nnlad
+from fastcone._nnlad.api import solve_nnlad
 
 LONG = bool(os.environ.get("FASTCONE_LONG"))
 FIELDS = ("x", "objective", "gap", "violation", "epochs")

@@ -14,7 +14,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastcone
-from fastcone import _dispatch, _threads
+from fastcone._runtime import dispatch, threads
 
 ROOT = str(Path(fastcone.__file__).parents[1])
 ENVIRONMENT = {**os.environ, "PYTHONPATH": ROOT}
@@ -30,7 +30,7 @@ def python(code, **environment):
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_every_block_runs_once(n_threads):
     seen = []
-    _threads.run(100, lambda block, scratch: seen.append(block), n_threads)
+    threads.run(100, lambda block, scratch: seen.append(block), n_threads)
     assert sorted(seen) == list(range(100))
 
 
@@ -45,12 +45,12 @@ def test_an_error_of_a_block_is_raised_and_ends_the_job(n_threads):
         done.append(block)
 
     with pytest.raises(KeyError):
-        _threads.run(100_000, work, n_threads)
+        threads.run(100_000, work, n_threads)
     assert len(done) < 1000
 
 
 def test_scratch_is_aligned_and_reused():
-    scratch = _threads.Scratch()
+    scratch = threads.Scratch()
     first = scratch.take("a", (3, 5), np.float64)
     assert first.ctypes.data % 64 == 0 and first.flags.c_contiguous
     assert scratch.take("a", (2, 5), np.float64).ctypes.data == first.ctypes.data
@@ -154,7 +154,7 @@ def test_a_bad_thread_count_in_the_environment_is_named(value, monkeypatch):
 
 
 def test_the_level_can_be_chosen_and_a_missing_one_is_refused():
-    for level in _dispatch.built_levels():
+    for level in dispatch.built_levels():
         run = python("import fastcone; print(fastcone.show_config().level)", FASTCONE_LEVEL=level)
         assert run.stdout.strip() == level
     run = python("import fastcone", FASTCONE_LEVEL="v9")
@@ -163,11 +163,11 @@ def test_the_level_can_be_chosen_and_a_missing_one_is_refused():
 
 def test_levels_agree(rng, dtype):
     A, B = rng.random((90, 30)).astype(dtype), rng.standard_normal((90, 200)).astype(dtype)
-    before, found = _dispatch.level(), []
-    for level in _dispatch.built_levels():
-        _dispatch.use(level)
+    before, found = dispatch.level(), []
+    for level in dispatch.built_levels():
+        dispatch.use(level)
         found.append(fastcone.solve_nnls(A, B, tol=1e-6 if dtype == np.float32 else 1e-12))
-    _dispatch.use(before)
+    dispatch.use(before)
     tol = 2e-6 if dtype == np.float32 else 1e-12
     for other in found:
         at_zero = (B.astype(float) ** 2).sum(axis=0) / 2

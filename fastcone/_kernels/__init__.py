@@ -1,2 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compiled kernels, one module per kernel and SIMD level; `fastcone._dispatch` loads one level."""
+"""Compiled kernels, a folder for each solver; one module per kernel and SIMD level.
+
+`fastcone._runtime.dispatch` loads one level. setup.py reads this list too.
+"""
+
+KERNELS = (
+    "common.product",
+    "nnls.scale",
+    "nnls.descent",
+    "nnls.pivot",
+    "nnls.active_set",
+    "nnlad.simplex",
+    "nnlad.certificate",
+    "nmf.entries",
+    "nmf.kl",
+    "nmf.sparse",
+)

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from fastcone._modelfile import read_noted, write_model
-from fastcone._nmf.inputs import Options
+from fastcone._nmf.arguments import Options
 from fastcone._nmf.problem import Factors, Problem, Source
-from fastcone._validation import nonnegative
+from fastcone._runtime.modelfile import read_noted, write_model
+from fastcone._runtime.validation import nonnegative
 
 KIND = "nmf checkpoint"
 SHARE = 0.02  # of the time, at most, goes into checkpoints

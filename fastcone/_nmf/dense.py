@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from fastcone._nmf.problem import Block, Problem, add_groups, cut, dot, outer
-from fastcone._panels import pack, product
-from fastcone._threads import Scratch
-from fastcone._validation import check_finite, check_nonnegative, real_array
+from fastcone._runtime.layout import pack, product
+from fastcone._runtime.threads import Scratch
+from fastcone._runtime.validation import check_finite, check_nonnegative, real_array
 
 CHECK_BYTES = 1 << 21  # of the samples checked at a time
 RELEASE_BYTES = 1 << 28  # of a mapped file from which on its pages are handed back

@@ -22,8 +22,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastcone import _dispatch, _dispatch_nmf, _threads
-from fastcone._threads import Scratch, aligned
+from fastcone._nmf import kernels
+from fastcone._runtime import kernels as runtime_kernels
+from fastcone._runtime import threads
+from fastcone._runtime.threads import Scratch, aligned
 
 GROUPS = 16  # partial sums of a pass, at most
 GROUP_BYTES = 1 << 26  # their memory, beyond the first four
@@ -199,7 +201,7 @@ class Problem:
         self.X, self.known, self.k, self.W, self.H = X, known, rank, W, H
         self.units, self.watch, self.n_threads, self.fixed = units, watch, n_threads, fixed
         self.N, self.m, self.dtype = X.N, X.m, X.dtype
-        self.panel = _dispatch.panel(self.dtype)
+        self.panel = runtime_kernels.panel(self.dtype)
         self.kp, self.mp = self.padded(rank), self.padded(self.m)
         itemsize = self.dtype.itemsize
         groups = int(np.clip(GROUP_BYTES / (self.mp * self.kp * itemsize), 4, GROUPS))
@@ -241,7 +243,7 @@ class Problem:
                 self.watch.cancel()
                 raise
 
-        _threads.run(len(groups), group, self.n_threads)
+        threads.run(len(groups), group, self.n_threads)
 
     def coefficients(self, Ht: np.ndarray, rows: slice, scratch: Scratch) -> np.ndarray:
         """Return a block of H', padded, in `scratch`."""
@@ -262,8 +264,8 @@ class Problem:
 
 def outer(rows: np.ndarray, H: np.ndarray, out: np.ndarray, scratch: Scratch) -> None:
     """Add rows' H, the sum over the samples of a block, to `out`."""
-    size = _dispatch_nmf.outer_work(*H.shape, H.dtype)
-    _dispatch_nmf.outer(rows, H, out, scratch.take("outer", (size,), H.dtype))
+    size = kernels.outer_work(*H.shape, H.dtype)
+    kernels.outer(rows, H, out, scratch.take("outer", (size,), H.dtype))
 
 
 def add_groups(sums: np.ndarray, rows: slice, scratch: Scratch, name: str) -> np.ndarray:

@@ -22,11 +22,11 @@ from typing import Any, cast
 import numpy as np
 import scipy.sparse as sp
 
-from fastcone import _dispatch_nmf
-from fastcone._nmf.entries import Step
+from fastcone._nmf import kernels
+from fastcone._nmf.losses import Step
 from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped, outer
-from fastcone._threads import ALIGNMENT, Scratch, aligned
-from fastcone._validation import REALS, sparse_array
+from fastcone._runtime.threads import ALIGNMENT, Scratch, aligned
+from fastcone._runtime.validation import REALS, sparse_array
 
 BLOCK_BYTES = 1 << 20  # of the sums of a block
 BLOCK_WORK = 2e7  # multiply-adds of a block: a few milliseconds
@@ -132,7 +132,7 @@ class SparseSource:
     def product(self, X: Entries, A: Rows, scratch: Scratch, name: str) -> np.ndarray:
         """Return X' A for some rows of entries, in `scratch`."""
         C = scratch.take(name, (len(X), A.rows.shape[1]), self.dtype)
-        _dispatch_nmf.sparse_product(X.start, X.index, X.x, A.n, A.rows, C)
+        kernels.sparse_product(X.start, X.index, X.x, A.n, A.rows, C)
         return C
 
     def square(self, X: Entries) -> float:
@@ -271,7 +271,7 @@ class SparseKL:
     ) -> np.ndarray:
         """Return the sums of x / y A_i over the entries of every row, in `scratch`."""
         C = scratch.take("C", H.shape, H.dtype)
-        _dispatch_nmf.sparse_kl(X.start, X.index, X.x, self.problem.k, A, H, self.least, C, loss)
+        kernels.sparse_kl(X.start, X.index, X.x, self.problem.k, A, H, self.least, C, loss)
         return C
 
     def _look(self, at: Factors) -> float:

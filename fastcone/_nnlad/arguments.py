@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from fastcone import _validation
-from fastcone._nnlad.batch import Problems
-from fastcone._validation import check_finite, check_shape, real_array, sparse_array
+from fastcone._nnlad.solve import Problems
+from fastcone._runtime import validation
+from fastcone._runtime.validation import check_finite, check_shape, real_array, sparse_array
 
 
 def columns(array: Any) -> Any:
@@ -42,7 +42,7 @@ def checked_problems(A: Any, B: Any, l1: Any, weights: Any, x0: Any) -> tuple[Pr
         check_shape("x0", x0, (n, *B.shape[1:]))
         x0 = columns(x0)
     B = columns(B).astype(dtype, copy=False)
-    l1 = _validation.weights("l1", l1, B.shape[1])
+    l1 = validation.weights("l1", l1, B.shape[1])
     return Problems(A, B, l1, weights, x0, dtype), single
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from fastcone import _threads
-from fastcone._nnls.batch import Options
-from fastcone._nnls.exact import gram_of
-from fastcone._nnls.gram import Generators
+from fastcone._nnls.active_set import gram_of
+from fastcone._nnls.prepare import Generators
+from fastcone._nnls.solve import Options
 from fastcone._nnls.sparse import SparseTargets
 from fastcone._nnls.targets import DataTargets
-from fastcone._validation import (
+from fastcone._runtime import threads
+from fastcone._runtime.validation import (
     check_shape,
     choice,
     integer,
@@ -81,7 +81,7 @@ def checked_data(
     single, A = B.ndim == 1, A.astype(dtype, copy=False)
     B = columns(B)
     l1 = weights("l1", l1, B.shape[1])
-    with _threads.one_blas_thread():
+    with threads.one_blas_thread():
         if any(sparse):
             return SparseTargets(A, B, l1, l2), dtype, single
         generators = Generators(A)

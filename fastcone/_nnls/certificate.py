@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastcone._nnls.gram import Gram, Packed, unit
-from fastcone._threads import Scratch
+from fastcone._nnls.prepare import Gram, Packed, unit
+from fastcone._runtime.threads import Scratch
 
 # columns of the report kernel's facts
 XG, CX, XDELTA, VIOLATION, CONVEX, SHIFT, AX, NORM1 = range(8)

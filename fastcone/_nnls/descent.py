@@ -17,11 +17,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastcone import _dispatch
+from fastcone._nnls import kernels
 from fastcone._nnls.certificate import Proof, from_facts
-from fastcone._nnls.gram import FACTS, Gram, unit
+from fastcone._nnls.prepare import FACTS, Gram, unit
 from fastcone._nnls.targets import F64, Linear, Targets, largest_penalty
-from fastcone._threads import Scratch
+from fastcone._runtime.threads import Scratch
 
 FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
 AHEAD = 400  # epochs in float32 at most, whatever the limit of all
@@ -76,8 +76,8 @@ class Descent:
             self.X[which] = self.X[which].astype(self.dtype)
         C, X = (self.linear.C, self.X) if every else (self.linear.C[which], self.X[which])
         facts = scratch.take("facts", (p, FACTS), gram.dtype)
-        work = scratch.take("work", (_dispatch.nnls_work(gram.rows, gram.dtype),), gram.dtype)
-        _dispatch.nnls_report(
+        work = scratch.take("work", (kernels.nnls_work(gram.rows, gram.dtype),), gram.dtype)
+        kernels.nnls_report(
             gram.G, gram.coord, C, X, self.linear.allow[which], self.rounding, facts, work
         )
         size = self.linear.size[which].astype(np.float64)
@@ -115,7 +115,7 @@ class Descent:
         make no difference.
         """
         gram, given_up = self.gram, []
-        work = scratch.take("work", (_dispatch.nnls_work(gram.rows, gram.dtype),), gram.dtype)
+        work = scratch.take("work", (kernels.nnls_work(gram.rows, gram.dtype),), gram.dtype)
         longest = int(max(1, CALL_WORK / (2 * gram.rows**2 * self.most + 1)))
         moved = np.empty(len(self.X), dtype=gram.dtype)
         done, look, before = 0, FIRST_LOOK, 0
@@ -128,7 +128,7 @@ class Descent:
             step = np.minimum(left, min(look - done, longest)).astype(np.intc)
             used = scratch.take("epochs", (len(which),), np.intc)
             last = scratch.take("last", (len(which),), gram.dtype)
-            unfinished = _dispatch.nnls_cd(
+            unfinished = kernels.nnls_cd(
                 gram.G, gram.inv, gram.weight, C, X, stop[which], pace, last, step, used, work
             )
             if not every:
@@ -211,7 +211,7 @@ class Descent:
         if gram.n > PIVOT_ALL:
             support = np.count_nonzero(self.X[which] > 0, axis=1)
             which = which[support >= PIVOT_SHARE * gram.n]
-        work = scratch.take("pivot", (_dispatch.pivot_work(gram.rows),), F64)
+        work = scratch.take("pivot", (kernels.pivot_work(gram.rows),), F64)
         slack = np.full(gram.rows, np.inf)
         slack[: gram.n][gram.used] = SLACK * np.sqrt(gram.diagonal[gram.used])
         most = np.minimum(PIVOTS, max_epochs - self.epochs[which]).astype(np.intc)
@@ -223,7 +223,7 @@ class Descent:
             part = which[start : start + size]
             C, X = (rows[part].astype(F64, copy=False) for rows in (self.linear.C, self.X))
             used = np.empty(len(part), dtype=np.intc)
-            _dispatch.pivot(gram.G, slack, C, X, most[start : start + size], used, work)
+            kernels.pivot(gram.G, slack, C, X, most[start : start + size], used, work)
             self.X[part] = X
             self.epochs[part] += np.abs(used)
 

@@ -16,12 +16,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastcone import _dispatch
+from fastcone._nnls import kernels
+from fastcone._nnls.active_set import Exact
 from fastcone._nnls.certificate import DataProof, Proof, dense_maps
-from fastcone._nnls.exact import Exact
-from fastcone._nnls.gram import Generators, Gram, Packed, exponent, rescale, ridge
-from fastcone._threads import Scratch
-from fastcone._validation import check_finite
+from fastcone._nnls.prepare import Generators, Gram, Packed, exponent, rescale, ridge
+from fastcone._runtime.threads import Scratch
+from fastcone._runtime.validation import check_finite
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -117,7 +117,7 @@ class Targets:
         l1 = self.l1[which] if self.penalised else None
         largest = largest_penalty(made.C.dtype)
         scale = np.empty(len(self.exponent))
-        _dispatch.units_in(
+        kernels.units_in(
             made.C, made.k, e, l1, self.exponent, self.gram.rootinv, allow, largest, scale
         )
         return Linear(made.C, size, allow, e)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from fastcone._config import show_config
+from fastcone._runtime.config import show_config
 from fastcone.study import other, restore
 from fastcone.study.breakeven import compare
 from fastcone.study.cost import Account

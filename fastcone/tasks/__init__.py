@@ -5,7 +5,7 @@ Samples are rows. `cones` is one `fastcone.Cone` or a dict ``{label: Cone}`` of 
 number of rows; a restoration then uses, for each sample, the cone that lies nearest to it.
 """
 
-from fastcone.tasks._nearest import Restoration
+from fastcone.tasks._restore import Restoration
 from fastcone.tasks.classify import Classification, classify
 from fastcone.tasks.compress import Compressed, compress
 from fastcone.tasks.deblur import deblur

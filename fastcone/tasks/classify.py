@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcone.cone import Cone, Loss
-from fastcone.tasks._nearest import Array, label_array, projections, relative_to
+from fastcone.cone.model import Cone, Loss
+from fastcone.tasks._restore import Array, label_array, projections, relative_to
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fastcone._rows import row_norms
+from fastcone._runtime.rows import row_norms
 from fastcone.cone import Cone
-from fastcone.tasks._nearest import Array, check_cone
+from fastcone.tasks._restore import Array, check_cone
 
 
 @dataclass(frozen=True, eq=False)

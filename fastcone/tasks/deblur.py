@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from fastcone.operators import Operator
-from fastcone.tasks._nearest import Cones, Restoration, check_operator_on, restore
+from fastcone.tasks._restore import Cones, Restoration, check_operator_on, restore
 
 
 def deblur(V: npt.ArrayLike, cones: Cones, blur: Operator, *, l1: float = 0.0) -> Restoration:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from fastcone.cone import Loss
-from fastcone.tasks._nearest import Cones, Restoration, restore
+from fastcone.cone.model import Loss
+from fastcone.tasks._restore import Cones, Restoration, restore
 
 
 def denoise(V: npt.ArrayLike, cones: Cones, *, loss: Loss = "l2", l1: float = 0.0) -> Restoration:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from fastcone.tasks._nearest import Array, Cones, relative_to, restore
+from fastcone.tasks._restore import Array, Cones, relative_to, restore
 
 
 def detect(V: npt.ArrayLike, cones: Cones, *, relative: bool = False, l1: float = 0.0) -> Array:

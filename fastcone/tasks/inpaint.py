@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from fastcone._validation import real_array
-from fastcone.cone import check_known
-from fastcone.tasks._nearest import Cones, Restoration, restore
+from fastcone._runtime.validation import real_array
+from fastcone.cone.model import check_known
+from fastcone.tasks._restore import Cones, Restoration, restore
 
 
 def inpaint(

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcone._validation import real_array
+from fastcone._runtime.validation import real_array
 from fastcone.cone import Cone
-from fastcone.tasks._nearest import Array, cone_dict
+from fastcone.tasks._restore import Array, cone_dict
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The products a block of problems needs: inner products with the generators, and its own norms.
+#
+#     C_rj = sum_i B_ri A_ij        norm2_r = sum_i B_ri^2        r < p problems, j < n generators
+#
+# Lanes      coordinates j: a panel is 2 vectors of generators, ROWS problems share each load of it
+# Order      every C_rj adds its terms in the order of i, whatever the block, so a problem's answer
+#            does not depend on its neighbours; chunks of CHUNK rows keep the panels in cache
+# Memory     A: panels [n / panel][m][panel], panel = 2 BYTES / sizeof(real) divides n,
+#               64-byte aligned, read only.          B: p rows of m, row stride ldb, read only.
+#            C: p x n, 64-byte aligned, written.     norm2: p, written.           Allocates nothing.
+# Cost       2 m n flops per problem; a panel is read from cache once per ROWS problems, A from
+#            farther away once per SLAB of them, B once
+from cpython.pycapsule cimport PyCapsule_New
+from libc.string cimport memset
+
+from fastcone._kernels.common.lanes cimport BYTES, ROWS, lane, lane32, lane64, real
+from fastcone._kernels.common.panels cimport PANEL, rank_chunk
+from fastcone._kernels.common.sums cimport dot
+from fastcone._kernels.common.tables cimport ProductTable
+
+cdef enum:
+    CHUNK = 512         # rows of A per pass: one panel chunk and ROWS chunks of B stay in cache
+    SLAB = 64           # problems per pass over A: their targets come from memory once
+
+
+cdef void product_lanes(Py_ssize_t m, Py_ssize_t panels, const lane* A, Py_ssize_t p,
+                        const lane* B, Py_ssize_t ldb, lane* C, Py_ssize_t width) noexcept nogil:
+    """C += B'A, chunk by chunk; the last register block repeats the last problem to stay full."""
+    cdef const lane* b[ROWS]
+    cdef lane* c[ROWS]
+    cdef Py_ssize_t chunk, group, i, j, row
+    cdef int r
+    for chunk in range((m + CHUNK - 1) // CHUNK):
+        i = chunk * CHUNK
+        for group in range((p + ROWS - 1) // ROWS):
+            for j in range(panels):
+                for r in range(ROWS):
+                    row = min(group * ROWS + r, p - 1)
+                    b[r] = <const lane*> (<const char*> B + (row * ldb + i) * width)
+                    c[r] = C + (row * panels + j) * PANEL
+                rank_chunk(min(<Py_ssize_t> CHUNK, m - i), A + (j * m + i) * PANEL, PANEL, b, c)
+
+
+cdef int product(Py_ssize_t m, Py_ssize_t n, const real* A, Py_ssize_t p, const real* B,
+                 Py_ssize_t ldb, real* C, real* norm2) noexcept nogil:
+    """Fill C and norm2; see the head of the file. Returns 0."""
+    cdef Py_ssize_t slab, r, count, panels = n * sizeof(real) // (PANEL * BYTES)
+    cdef const real* b
+    cdef real* c
+    for slab in range((p + SLAB - 1) // SLAB):
+        b = B + slab * SLAB * ldb
+        c = C + slab * SLAB * n
+        count = min(<Py_ssize_t> SLAB, p - slab * SLAB)
+        memset(c, 0, count * n * sizeof(real))
+        for r in range(count):
+            norm2[slab * SLAB + r] = dot[real](m, b + r * ldb, b + r * ldb)
+        if real is float:
+            product_lanes(m, panels, <const lane32*> A, count, <const lane32*> b, ldb, <lane32*> c,
+                          sizeof(float))
+        else:
+            product_lanes(m, panels, <const lane64*> A, count, <const lane64*> b, ldb, <lane64*> c,
+                          sizeof(double))
+    return 0
+
+
+cdef ProductTable TABLE
+TABLE.f32 = product[float]
+TABLE.f64 = product[double]
+TABLE.bytes = BYTES
+table = PyCapsule_New(&TABLE, "common.product", NULL)

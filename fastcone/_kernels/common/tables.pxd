@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The function tables each kernel module hands to `fastcone._runtime.dispatch`, one struct per kernel.
+
+Every array's length, layout and owner is told in the header comment of the kernel of that name.
+"""
+from libc.stdint cimport int32_t
+
+
+ctypedef int (*product_f32)(Py_ssize_t m, Py_ssize_t n, const float* A, Py_ssize_t p,
+                            const float* B, Py_ssize_t ldb, float* C, float* norm2) noexcept nogil
+ctypedef int (*product_f64)(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t p,
+                            const double* B, Py_ssize_t ldb, double* C,
+                            double* norm2) noexcept nogil
+
+ctypedef struct ProductTable:
+    product_f32 f32
+    product_f64 f64
+    int bytes           # of a lane vector
+
+
+ctypedef int (*units_in_f32)(
+    Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, float* C, const int* k, const int* E,
+    const double* l1, const int* e, const double* rootinv, float* allow, double largest,
+    double* scale) noexcept nogil
+ctypedef int (*units_in_f64)(
+    Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, double* C, const int* k, const int* E,
+    const double* l1, const int* e, const double* rootinv, double* allow, double largest,
+    double* scale) noexcept nogil
+ctypedef int (*units_out_f32)(
+    Py_ssize_t p, Py_ssize_t n, const float* X, Py_ssize_t ld, const int* e, const int* E,
+    float largest, float* Y, Py_ssize_t ldy, float* scale) noexcept nogil
+ctypedef int (*units_out_f64)(
+    Py_ssize_t p, Py_ssize_t n, const double* X, Py_ssize_t ld, const int* e, const int* E,
+    double largest, double* Y, Py_ssize_t ldy, double* scale) noexcept nogil
+
+ctypedef struct ScaleTable:
+    units_in_f32 in_f32
+    units_in_f64 in_f64
+    units_out_f32 out_f32
+    units_out_f64 out_f64
+
+
+ctypedef Py_ssize_t (*nnls_cd_f32)(
+    Py_ssize_t n, const float* G, const float* inv, const float* weight, Py_ssize_t p,
+    const float* C, float* X, Py_ssize_t ld, const float* stop, double* pace, float* last,
+    const int* most, int* epochs, float* work) noexcept nogil
+ctypedef Py_ssize_t (*nnls_cd_f64)(
+    Py_ssize_t n, const double* G, const double* inv, const double* weight, Py_ssize_t p,
+    const double* C, double* X, Py_ssize_t ld, const double* stop, double* pace, double* last,
+    const int* most, int* epochs, double* work) noexcept nogil
+ctypedef int (*nnls_report_f32)(
+    Py_ssize_t n, const float* G, const float* coord, Py_ssize_t p, const float* C,
+    const float* X, Py_ssize_t ld, const float* size, float rounding, float* out,
+    float* work) noexcept nogil
+ctypedef int (*nnls_report_f64)(
+    Py_ssize_t n, const double* G, const double* coord, Py_ssize_t p, const double* C,
+    const double* X, Py_ssize_t ld, const double* size, double rounding, double* out,
+    double* work) noexcept nogil
+
+ctypedef struct DescentTable:
+    nnls_cd_f32 cd_f32
+    nnls_cd_f64 cd_f64
+    nnls_report_f32 report_f32
+    nnls_report_f64 report_f64
+    int vectors         # lane vectors per tile
+
+
+ctypedef Py_ssize_t (*pivot_f64)(
+    Py_ssize_t n, const double* G, const double* slack, Py_ssize_t p, const double* C, double* X,
+    Py_ssize_t ld, const int* most, int* steps, double* work) noexcept nogil
+
+ctypedef struct PivotTable:
+    pivot_f64 f64
+
+
+ctypedef Py_ssize_t (*active_set_f64)(
+    Py_ssize_t m, Py_ssize_t n, const double* rows, double* columns, Py_ssize_t* fetched,
+    const double* b, const double* norm, const double* price, const double* l1, double fuzz,
+    double* x, Py_ssize_t max_steps, bint resume, double* work,
+    Py_ssize_t* index) noexcept nogil
+
+ctypedef struct ActiveSetTable:
+    active_set_f64 solve
+
+
+ctypedef Py_ssize_t (*nnlad_f64)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn, const double* A, const double* R,
+    const double* G, const double* size, const double* length, const double* tilt,
+    Py_ssize_t p, const double* B, const double* l1, double* X, double* Y,
+    Py_ssize_t* steps, Py_ssize_t most, Py_ssize_t budget, double* work,
+    Py_ssize_t* index) noexcept nogil
+
+ctypedef struct SimplexTable:
+    nnlad_f64 solve
+
+
+ctypedef void (*nnlad_proof_f64)(
+    Py_ssize_t n, Py_ssize_t ld, const double* A, const double* norm, const double* weight,
+    const double* l1, Py_ssize_t ldl, Py_ssize_t p, const double* B, const double* rest,
+    const double* X, const double* Y, double* facts, double* r, double* weights,
+    Py_ssize_t* support) noexcept nogil
+
+ctypedef struct CertificateTable:
+    nnlad_proof_f64 prove
+
+
+ctypedef int (*nmf_outer_f32)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t p, const float* B, Py_ssize_t ldb, const float* H,
+    float* C, float* work) noexcept nogil
+ctypedef int (*nmf_outer_f64)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t p, const double* B, Py_ssize_t ldb, const double* H,
+    double* C, double* work) noexcept nogil
+ctypedef int (*nmf_entries_f32)(
+    Py_ssize_t m, Py_ssize_t p, const float* X, Py_ssize_t ldx, const float* Y, Py_ssize_t ldy,
+    const float* weight, Py_ssize_t ldw, float least, double beta, float* P, float* Q,
+    float* loss) noexcept nogil
+ctypedef int (*nmf_entries_f64)(
+    Py_ssize_t m, Py_ssize_t p, const double* X, Py_ssize_t ldx, const double* Y, Py_ssize_t ldy,
+    const double* weight, Py_ssize_t ldw, double least, double beta, double* P, double* Q,
+    double* loss) noexcept nogil
+ctypedef int (*nmf_mu_f32)(
+    Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, float* h, const float* num, const float* den,
+    Py_ssize_t ldd, float l1, float l2, float floor, double gamma) noexcept nogil
+ctypedef int (*nmf_mu_f64)(
+    Py_ssize_t n, Py_ssize_t p, Py_ssize_t ld, double* h, const double* num, const double* den,
+    Py_ssize_t ldd, double l1, double l2, double floor, double gamma) noexcept nogil
+
+ctypedef struct EntriesTable:
+    nmf_outer_f32 outer_f32
+    nmf_outer_f64 outer_f64
+    nmf_entries_f32[4] entries_f32      # square, kl, itakura, beta
+    nmf_entries_f64[4] entries_f64
+    nmf_mu_f32[3] steps_f32             # root, ratio, power
+    nmf_mu_f64[3] steps_f64
+    int rows            # entries of a sample per register block of nmf_outer
+
+
+ctypedef int (*kl_f32)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t p, const float* X, const float* W,
+    const float* den, float* H, float* C, int stages, float l1, float l2, float floor, float least,
+    float* loss, float* work, Py_ssize_t* index) noexcept nogil
+ctypedef int (*kl_f64)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t p, const double* X, const double* W,
+    const double* den, double* H, double* C, int stages, double l1, double l2, double floor,
+    double least, double* loss, double* work, Py_ssize_t* index) noexcept nogil
+
+ctypedef struct KLTable:
+    kl_f32 f32
+    kl_f64 f64
+
+
+ctypedef int (*sparse_product_f32)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const float* x, Py_ssize_t n,
+    Py_ssize_t ld, const float* A, float* C) noexcept nogil
+ctypedef int (*sparse_product_f64)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const double* x, Py_ssize_t n,
+    Py_ssize_t ld, const double* A, double* C) noexcept nogil
+ctypedef int (*sparse_kl_f32)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const float* x, Py_ssize_t n,
+    Py_ssize_t ld, const float* A, const float* H, float least, float* C,
+    double* loss) noexcept nogil
+ctypedef int (*sparse_kl_f64)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const double* x, Py_ssize_t n,
+    Py_ssize_t ld, const double* A, const double* H, double least, double* C,
+    double* loss) noexcept nogil
+
+ctypedef struct SparseTable:
+    sparse_product_f32 product_f32
+    sparse_product_f64 product_f64
+    sparse_kl_f32 kl_f32
+    sparse_kl_f64 kl_f64

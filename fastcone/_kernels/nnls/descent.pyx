@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Non-negative least squares by cyclic coordinate descent, L problems side by side.
+#
+#     minimise  1/2 x'Gx - c'x   over x >= 0            G = A'A, c = A'b - l1
+#
+# Step       x_j <- max(0, x_j - g_j / G_jj),   g = Gx - c
+# Stop       per lane, when an epoch moved it by  sum_j G_jj (x_j' - x_j)^2 <= stop,  or after
+#            `most`
+# Leap       once the support is found the error is the slowest mode's, d' ~ rho d from epoch to
+#            epoch; where two steps are so nearly parallel, x <- max(0, x + rho / (1 - rho) d') sums
+#            that mode's series up. Where the next epoch moves more than the one before did, or the
+#            next leap begins no nearer, the lane waits four times as long: epochs alone converge
+# Lanes      a lane that stops hands its answer back and takes the next problem: no lane waits, and
+#            no problem depends on its neighbours
+# Cost       2 n^2 flops per lane and epoch: blocks of 4 coordinates x V vectors of lanes, the
+#            gradient of a block in registers, each loaded x_j feeding 4 multiply-adds
+# Reference  Franc, Hlavac, Navara, CAIP 2005; Aitken 1926 (the leap)
+#
+# nnls_cd
+#   G        [n / 4][n][4]: rows j..j+3 of the symmetric G side by side, 4 divides n; read only
+#   inv      n: 1 / G_jj, or 0 where the generator is zero (its x_j stays as it started); read only
+#   weight   n: G_jj; read only
+#   C, X     p x ld, problem r in row r.  C read only.  X: start on entry (>= 0), answer on return
+#   stop     p: the limit above; read only. 0: epochs alone, no leaps
+#   pace     p x 2: epochs between leaps (3 at first) and what the epoch before the last leap moved
+#            (infinity at first), both to be handed on to the next call for the same problem
+#   most     p: limit of the epochs of each problem; read only
+#   last     p: what the last epoch moved, or the one before if that was less, written
+#   epochs   p: epochs used, written; negative where `most` came first
+#   work     (3 n + 3) L, 64-byte aligned, no meaning on entry or return
+#   returns  the number of problems that did not stop by themselves
+#
+# nnls_report: what a proof of optimality needs, for given x (see docs/nnls.md, "Certificate")
+#   coord    [n][8]: sqrt(G_jj), 1 / (lam G_jj), lam G_jj / 2, 1 / a_j, a_j, s_j, 1 / s_j, unused
+#            lam: a lower bound of the least eigenvalue of G with unit diagonal; a = A'y0 > 0 for a
+#            shift y0; s_j: scale back to the caller's units
+#   size     p: ||b|| of each problem, the unit of the rounding allowance
+#   rounding relative rounding allowance of a gradient entry: its true value lies within
+#            rounding * sqrt(G_jj) * (sum_k sqrt(G_kk) x_k + size)
+#   out      [p][8]: x'g, c'x, sum_j x_j delta_j, violation, convex, shift, a'x,
+#            sum_j sqrt(G_jj) x_j; written
+#   work     (2 n + 10) L, as above
+from cpython.pycapsule cimport PyCapsule_New
+from libc.string cimport memset
+
+from fastcone._kernels.common.lanes cimport (
+    BYTES, V, lane, lane32, lane64, load, maximum, negative, positive, real, spread, store,
+)
+from fastcone._kernels.common.tables cimport DescentTable
+
+cdef enum:
+    BLOCK = 4           # coordinates per register block
+    MOST_LANES = 48     # lanes of the widest tile: V vectors of 16 floats
+    FACTS = 8           # numbers per coordinate (coord) and per problem (out)
+    RARELY = 1 << 28    # epochs between leaps after many that failed
+    FARTHEST = 50       # steps of a leap
+
+cdef extern from *:
+    """
+    #define FC_PARALLEL 0.9     /* the least cos^2 of two steps that are taken for one mode's */
+    """
+    const double PARALLEL "FC_PARALLEL"
+
+
+cdef struct Lane:
+    # where a lane stands
+    Py_ssize_t problem  # -1 for none
+    int wait            # epochs until it may leap
+    int pause           # epochs between leaps
+    bint leapt          # whether the last epoch began with a leap
+    double moved        # what the last epoch moved it
+    double launch       # what the epoch before the last leap moved it
+
+
+cdef inline void descent(Py_ssize_t n, const lane* G, const lane* x, const lane* c,
+                         lane* acc) noexcept nogil:
+    """acc = c - Gx for the BLOCK coordinates whose rows G and c point to."""
+    cdef lane Gk
+    cdef Py_ssize_t k
+    cdef int j, v
+    for j in range(BLOCK):
+        for v in range(V):
+            acc[j * V + v] = c[j * V + v]
+    for k in range(n):
+        for j in range(BLOCK):
+            Gk = spread(G, k * BLOCK + j)
+            for v in range(V):
+                acc[j * V + v] = acc[j * V + v] - Gk * x[k * V + v]
+
+
+cdef void sweep(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight, const lane* c,
+                lane* x, lane* step, lane* moved, Py_ssize_t width) noexcept nogil:
+    """One epoch of every lane; step = x' - x, moved = sum_j G_jj step_j^2.
+
+    Behind moved, V lanes on: the same of this step and the last, sum_j G_jj step_j step_j'.
+    """
+    cdef lane acc[BLOCK * V]
+    cdef lane d[V]
+    cdef lane to, weighted
+    cdef const lane* rows
+    cdef Py_ssize_t block, j0
+    cdef int i, j, v
+    for block in range(n // BLOCK):
+        j0 = block * BLOCK
+        rows = <const lane*> (<const char*> G + j0 * n * width)
+        descent(n, rows, x, c + j0 * V, acc)
+        for j in range(BLOCK):
+            for v in range(V):
+                # x_j <- max(0, x_j - g_j / G_jj)
+                to = positive(x[(j0 + j) * V + v] + acc[j * V + v] * spread(inv, j0 + j))
+                d[v] = to - x[(j0 + j) * V + v]
+                x[(j0 + j) * V + v] = to
+                weighted = d[v] * spread(weight, j0 + j)
+                moved[v] = moved[v] + d[v] * weighted
+                moved[V + v] = moved[V + v] + step[(j0 + j) * V + v] * weighted
+                step[(j0 + j) * V + v] = d[v]
+            for i in range(j + 1, BLOCK):
+                for v in range(V):
+                    # g_i <- g_i + G_ij d_j for the rest of the block
+                    acc[i * V + v] = acc[i * V + v] - spread(rows, (j0 + j) * BLOCK + i) * d[v]
+
+
+cdef void leap(Py_ssize_t n, const lane* far, const lane* step, lane* x) noexcept nogil:
+    """x <- max(0, x + far step), far 0 where a lane does not leap"""
+    cdef Py_ssize_t j
+    cdef int v
+    for j in range(n):
+        for v in range(V):
+            x[j * V + v] = positive(x[j * V + v] + far[v] * step[j * V + v])
+
+
+cdef inline double reach(Lane* at, double moved, double along) noexcept nogil:
+    """How many times its last step a lane should leap, 0 for not now."""
+    cdef double before = at.moved
+    cdef bint failed = at.leapt and moved > before
+    at.moved = moved
+    at.leapt = False
+    at.wait -= 1
+    if at.wait < 0 and 0 < along < before and along * along >= PARALLEL * moved * before:
+        at.leapt = 2 * moved < at.launch        # or leaps go round in a circle
+        failed = not at.leapt
+        at.wait = at.pause
+        at.launch = min(at.launch, moved)
+    if failed:
+        at.wait = at.pause = min(4 * at.pause, RARELY)
+    return min(along / (before - along), FARTHEST) if at.leapt else 0      # rho / (1 - rho)
+
+
+cdef void epoch(Py_ssize_t n, const real* G, const real* inv, const real* weight, const real* c,
+                real* x, real* step, real* moved) noexcept nogil:
+    """`sweep` in the lanes of the type."""
+    if real is float:
+        sweep(n, <const lane32*> G, <const lane32*> inv, <const lane32*> weight,
+              <const lane32*> c, <lane32*> x, <lane32*> step, <lane32*> moved, sizeof(real))
+    else:
+        sweep(n, <const lane64*> G, <const lane64*> inv, <const lane64*> weight,
+              <const lane64*> c, <lane64*> x, <lane64*> step, <lane64*> moved, sizeof(real))
+
+
+cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real* weight,
+                        Py_ssize_t p, const real* C, real* X, Py_ssize_t ld, const real* stop,
+                        double* pace, real* last, const int* most, int* epochs,
+                        real* work) noexcept nogil:
+    cdef Py_ssize_t L = V * BYTES // sizeof(real)
+    cdef Lane lanes[MOST_LANES]
+    cdef Lane* at
+    cdef Py_ssize_t q, r, waiting = 0, running = 0, unfinished = 0
+    cdef real* x = work
+    cdef real* c = x + n * L
+    cdef real* step = c + n * L
+    cdef real* moved = step + n * L
+    cdef real* far = moved + 2 * L
+    cdef bint leaping
+    memset(work, 0, (3 * n + 3) * L * sizeof(real))
+    for q in range(L):
+        lanes[q].problem = -1
+    while True:
+        for q in range(L):                  # free lanes take the next problems
+            at = lanes + q
+            if at.problem < 0 and waiting < p:
+                at.problem = waiting
+                at.wait = at.pause = <int> pace[2 * waiting]
+                at.launch = pace[2 * waiting + 1]
+                at.leapt = False
+                at.moved = 0
+                epochs[waiting] = 0
+                load(n, L, q, C + waiting * ld, c)
+                load(n, L, q, X + waiting * ld, x)
+                waiting += 1
+                running += 1
+        if running == 0:
+            return unfinished
+        memset(moved, 0, 3 * L * sizeof(real))
+        epoch(n, G, inv, weight, c, x, step, moved)
+        leaping = False
+        for q in range(L):
+            at = lanes + q
+            r = at.problem
+            if r < 0:
+                continue
+            epochs[r] += 1
+            if moved[q] <= stop[r] or epochs[r] >= most[r]:
+                if not moved[q] <= stop[r]:
+                    epochs[r] = -epochs[r]
+                    unfinished += 1
+                last[r] = moved[q] if at.moved == 0 else min(moved[q], <real> at.moved)
+                pace[2 * r] = at.pause
+                pace[2 * r + 1] = at.launch
+                store(n, L, q, x, X + r * ld)
+                at.problem = -1
+                running -= 1
+            elif stop[r] > 0:
+                far[q] = <real> reach(at, moved[q], moved[L + q])
+                leaping = leaping or far[q] > 0
+        if leaping:
+            if real is float:
+                leap(n, <const lane32*> far, <const lane32*> step, <lane32*> x)
+            else:
+                leap(n, <const lane64*> far, <const lane64*> step, <lane64*> x)
+
+
+cdef void report_tile(Py_ssize_t n, const lane* G, const lane* coord, const lane* x,
+                      const lane* c, const lane* size, lane rounding, lane* facts,
+                      Py_ssize_t width) noexcept nogil:
+    """The facts of L problems; `facts` holds FACTS rows of V vectors, zero on entry."""
+    cdef lane acc[BLOCK * V]
+    cdef lane delta[V]
+    cdef lane g, xj, allow, hi, lo, d
+    cdef const lane* fact
+    cdef Py_ssize_t j, j0, block
+    cdef int i, v
+    for v in range(V):
+        for j in range(n):
+            facts[7 * V + v] = facts[7 * V + v] + spread(coord, j * FACTS) * x[j * V + v]
+        delta[v] = rounding * (facts[7 * V + v] + size[v])
+    for block in range(n // BLOCK):
+        j0 = block * BLOCK
+        descent(n, <const lane*> (<const char*> G + j0 * n * width), x, c + j0 * V, acc)
+        for i in range(BLOCK):
+            fact = <const lane*> (<const char*> coord + (j0 + i) * FACTS * width)
+            for v in range(V):
+                g = -acc[i * V + v]
+                xj = x[(j0 + i) * V + v]
+                allow = delta[v] * spread(fact, 0)
+                hi = positive(g + allow)
+                lo = negative(g - allow)
+                # x'g, c'x, sum_j x_j delta_j
+                facts[v] = facts[v] + xj * g
+                facts[V + v] = facts[V + v] + c[(j0 + i) * V + v] * xj
+                facts[2 * V + v] = facts[2 * V + v] + xj * allow
+                # max_j |min(x_j, g_j)|
+                facts[3 * V + v] = maximum(facts[3 * V + v], maximum(
+                    -maximum(-xj * spread(fact, 5), -g * spread(fact, 6)), -g * spread(fact, 6)))
+                # sum_j  max over d <= x_j of  g_j d - lam G_jj d^2 / 2
+                d = -maximum(-hi * spread(fact, 1), -xj)
+                facts[4 * V + v] = facts[4 * V + v] + d * (hi - spread(fact, 2) * d)
+                d = lo * spread(fact, 1)
+                facts[4 * V + v] = facts[4 * V + v] + d * (lo - spread(fact, 2) * d)
+                # least shift s with g + s a >= 0, and a'x
+                facts[5 * V + v] = maximum(facts[5 * V + v], -lo * spread(fact, 3))
+                facts[6 * V + v] = facts[6 * V + v] + xj * spread(fact, 4)
+
+
+cdef int nnls_report(Py_ssize_t n, const real* G, const real* coord, Py_ssize_t p,
+                     const real* C, const real* X, Py_ssize_t ld, const real* size,
+                     real rounding, real* out, real* work) noexcept nogil:
+    cdef Py_ssize_t L = V * BYTES // sizeof(real)
+    cdef Py_ssize_t tile, q, r, k, count
+    cdef real* x = work
+    cdef real* c = x + n * L
+    cdef real* sizes = c + n * L
+    cdef real* allow = sizes + L
+    cdef real* facts = allow + L
+    for tile in range((p + L - 1) // L):
+        count = min(L, p - tile * L)
+        memset(work, 0, (2 * n + 2 + FACTS) * L * sizeof(real))
+        for q in range(count):
+            r = tile * L + q
+            load(n, L, q, X + r * ld, x)
+            load(n, L, q, C + r * ld, c)
+            sizes[q] = size[r]
+        for q in range(L):
+            allow[q] = rounding
+        if real is float:
+            report_tile(n, <const lane32*> G, <const lane32*> coord, <const lane32*> x,
+                        <const lane32*> c, <const lane32*> sizes, (<const lane32*> allow)[0],
+                        <lane32*> facts, sizeof(real))
+        else:
+            report_tile(n, <const lane64*> G, <const lane64*> coord, <const lane64*> x,
+                        <const lane64*> c, <const lane64*> sizes, (<const lane64*> allow)[0],
+                        <lane64*> facts, sizeof(real))
+        for q in range(count):
+            for k in range(FACTS):
+                out[(tile * L + q) * FACTS + k] = facts[k * L + q]
+    return 0
+
+
+cdef DescentTable TABLE
+TABLE.cd_f32 = nnls_cd[float]
+TABLE.cd_f64 = nnls_cd[double]
+TABLE.report_f32 = nnls_report[float]
+TABLE.report_f64 = nnls_report[double]
+TABLE.vectors = V
+table = PyCapsule_New(&TABLE, "nnls.descent", NULL)

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Non-negative matrix factorisation: the training of a dictionary.
+
+a) X becomes a source of blocks of samples (`_nmf/dense.py`, `_nmf/sparse.py`), where its largest
+   entry is far from 1 at a scale at which no product overflows (`_nmf/inputs.py`).
+b) `GramFit` (squared error), `KLFit` or `SparseKL` (Kullback-Leibler) or `EntryFit` (all others,
+   masks, weights) proposes new factors; they are accepted only if the objective has not grown.
+c) Time limit, Ctrl-C and the callback act between blocks and iterations; the factors last
+   accepted are what is returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+
+from fastcone._nmf.arguments import Options, Scaled, data, factor, scaled
+from fastcone._nmf.checkpoint import Checkpoint, Keeper, Saved, identity
+from fastcone._nmf.divergence import EntryFit, KLFit
+from fastcone._nmf.frobenius import GramFit
+from fastcone._nmf.problem import Expired, Factors, Penalty, Source
+from fastcone._nmf.sparse import SparseKL
+from fastcone.result import NMFResult
+
+__all__ = ["Checkpoint", "nmf"]
+
+
+def nmf(
+    X: Any,
+    rank: int,
+    *,
+    loss: str | float = "frobenius",
+    solver: str = "cd",
+    W: Any = None,
+    H: Any = None,
+    init: str | None = None,
+    l1_W: float = 0.0,
+    l1_H: float = 0.0,
+    l2_W: float = 0.0,
+    l2_H: float = 0.0,
+    mask: Any = None,
+    weights: Any = None,
+    max_iter: int = 200,
+    tol: float = 1e-4,
+    update_W: bool = True,
+    fixed: int = 0,
+    n_init: int = 1,
+    random_state: Any = None,
+    callback: Callable[[int, float], Any] | None = None,
+    n_threads: int | None = None,
+    time_limit: float | None = None,
+    checkpoint: Any = None,
+) -> NMFResult:
+    """Factorise non-negative samples into a dictionary and coefficients, X ~ W H.
+
+    ::
+
+        minimise  D(X, W H) + l1_W |W|_1 + l1_H |H|_1 + l2_W/2 |W|_F^2 + l2_H/2 |H|_F^2
+
+    over W >= 0, H >= 0, with D(X, Y) = 1/2 ||X - Y||_F^2 (frobenius),
+    sum_ij X_ij log(X_ij / Y_ij) - X_ij + Y_ij (kullback-leibler),
+    sum_ij X_ij / Y_ij - log(X_ij / Y_ij) - 1 (itakura-saito), or the beta-divergence
+    sum_ij (X_ij^b + (b - 1) Y_ij^b - b X_ij Y_ij^(b - 1)) / (b (b - 1)), which the three are for
+    b = 2, 1 and 0. With `weights`, each term of the sum is multiplied by its weight.
+
+    Parameters
+    ----------
+    X : array_like or sparse matrix, (m, N), or a sequence of arrays (m, N_i)
+        Non-negative data, one sample a column. Fortran order (the transpose of a C-order (N, m)
+        array) is read in place, any other layout is copied once. float32 is computed in float32.
+        Sparse data are never made dense. A memory-mapped array, and a list or other sequence of
+        arrays, the parts of X side by side, are read block by block and never copied as a whole.
+    rank : int
+        Columns k of the dictionary, at least 1; may exceed min(m, N).
+    loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float
+        A name, or the exponent b of a beta-divergence, -4 <= b <= 6. X must be > 0 for b <= 0.
+    solver : {"cd", "mu"}
+        Coordinate descent (frobenius only, no mask or weights), or multiplicative updates.
+    W : array_like, (m, k) or (m, fixed), optional
+        Dictionary to start from. Without `H` the coefficients start at 0 (cd) or at a constant.
+        Of (m, fixed) columns the others start as `init` says, by default at random.
+    H : array_like, (k, N), optional
+        Coefficients to start from, together with `W`.
+    init : {None, "random", "nndsvd", "nndsvda", "nndsvdar", "exemplars"}
+        How to start without `W`. None: nndsvda if rank <= min(m, N), there is no mask or weights
+        and n_init is 1, else random. exemplars: samples far from each other as columns. Entries
+        that are not known count as 0.
+    l1_W, l1_H, l2_W, l2_H : float, default 0
+        Penalty weights >= 0, not scaled by any size.
+    mask : array_like of bool, (m, N), optional
+        True where X is known. The other entries are never looked at and may be NaN. Neither this
+        nor weights with sparse data or parts.
+    weights : array_like, (m, N), optional
+        Weight >= 0 of each entry's loss. Where it is 0, X is never looked at and may be NaN.
+    max_iter : int, default 200
+        Limit of the iterations; one updates H, then W.
+    tol : float, default 1e-4
+        Stop when an iteration lowers the objective by no more than `tol` times its value before.
+    update_W : bool, default True
+        If False, `W` is kept as given and only H is solved for.
+    fixed : int, default 0
+        Leading columns of `W` that are kept as given; the others are trained beside them.
+    n_init : int, default 1
+        Random starts; the one with the least objective is returned. Each calls `callback`.
+    random_state : int, numpy Generator or None
+        Seed of the random starts; None draws a fresh one.
+    callback : callable, optional
+        Called after each iteration as callback(iteration, objective), iterations counted from 1;
+        a true return value ends the run, of several starts the one under way.
+    n_threads : int, optional
+        Threads; default FASTCONE_NUM_THREADS, else the CPUs available. Never changes a result.
+    time_limit : float, optional
+        Seconds; the last complete iteration is returned.
+    checkpoint : path or Checkpoint, optional
+        A file that keeps the last iterate, written about once a minute and at the end. If it
+        exists, the run continues from it and ends with the bits it would have had (on the same
+        SIMD level); `max_iter`, `time_limit` and `n_threads` may differ. So may `tol`, but it has
+        a part in the bits of cd, see docs/nmf.md. Not with n_init > 1.
+
+    Returns
+    -------
+    NMFResult
+        W (m, k), H (k, N), objective, history (n_iter + 1, from the start on, never increasing),
+        n_iter, converged.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A bad argument, named, with what was found and what is wanted; a checkpoint of other data
+        or options, with the difference.
+    KeyboardInterrupt
+        Ctrl-C during the iterations; its attribute `result` holds the last complete one, of
+        several starts the best.
+
+    Notes
+    -----
+    cd: Cichocki, Phan, IEICE Trans. E92-A, 2009 (hierarchical alternating least squares), with the
+    extrapolation of Ang, Gillis, Neural Computation 31, 2019, which is undone where it leads up.
+    mu: Lee, Seung, NIPS 2000; Fevotte, Idier, Neural Computation 23, 2011; entries of the factors
+    it updates are kept above a tiny floor, so that no zero locks (docs/nmf.md).
+
+    Examples
+    --------
+    >>> import numpy as np, fastcone
+    >>> X = np.array([[1.0, 2.0, 0.0], [1.0, 2.0, 3.0], [0.0, 0.0, 3.0]])
+    >>> fit = fastcone.nmf(X, 2, tol=0, max_iter=500)
+    >>> np.allclose(fit.W @ fit.H, X, atol=1e-6)
+    True
+    >>> bool(np.all(np.diff(fit.history) <= 0))
+    True
+    """
+    options = Options.checked(
+        rank, mask=mask, weights=weights, W=W, H=H, loss=loss, solver=solver, init=init, l1_W=l1_W,
+        l1_H=l1_H, l2_W=l2_W, l2_H=l2_H, max_iter=max_iter, tol=tol, update_W=update_W, fixed=fixed,
+        n_init=n_init, random_state=random_state, callback=callback, n_threads=n_threads,
+        time_limit=time_limit,
+    )  # fmt: skip
+    kept = Checkpoint.checked(checkpoint)
+    if kept is not None and options.n_init > 1:
+        raise ValueError(f"n_init must be 1 with a checkpoint, found {options.n_init}")
+    samples, known = data(X, mask, weights, options.beta)
+    partly = H is None and W is not None and np.shape(W)[1:] == (options.fixed,)
+    columns = options.fixed if partly else options.rank
+    W = factor("W", W, (samples.m, columns), samples.dtype)
+    H = factor("H", H, (options.rank, samples.N), samples.dtype)
+    if W is not None and update_W and not partly and not W.any():
+        raise ValueError("W holds only zeros, want a start that can be improved")
+    keeper = saved = None
+    if kept is not None:
+        arrays = {"W": W, "H": H, "mask" if weights is None else "weights": known}
+        keeper = Keeper(kept, identity(samples, arrays, options, random_state is not None))
+        saved = keeper.load()
+    if not samples.largest:
+        return _nothing(samples, W, options)
+    start, best = saved.factors if saved else None, Best()
+    try:
+        for _ in range(options.n_init):
+            problem = scaled(samples, known, W, H, options, start)
+            _train(problem, options, keeper, saved, best)
+    except BaseException as error:
+        options.watch.cancel()
+        if isinstance(error, KeyboardInterrupt) and best.result is not None:
+            error.result = best.result  # type: ignore[attr-defined]
+        raise
+    return cast(NMFResult, best.result)
+
+
+class Best:
+    """The result of the starts so far with the least objective, compared in scaled units."""
+
+    def __init__(self) -> None:
+        self.value, self.result = np.inf, cast(NMFResult | None, None)
+
+    def offer(self, value: float, result: NMFResult) -> None:
+        """Keep the result of another start if it is better."""
+        if self.result is None or value < self.value:
+            self.value, self.result = value, result
+
+
+def _nothing(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
+    """Return the factors of a zero matrix: zero, where they are not kept."""
+    kept = np.zeros((X.m, options.rank), dtype=X.dtype)
+    objective = 0.0
+    columns = options.fixed if options.update_W else options.rank
+    if W is not None and columns:
+        kept[:, :columns] = W[:, :columns]
+        objective = Penalty(options.weights["l1_W"], options.weights["l2_W"], 0.0)(kept)
+    H = np.zeros((X.N, options.rank), dtype=X.dtype).T
+    return NMFResult(kept, H, objective, np.array([objective]), 0, True)
+
+
+def _fit(scaled: Scaled, options: Options, kept: bool) -> GramFit | EntryFit | SparseKL:
+    """Return the iteration that serves the loss and the data."""
+    problem, start, update_W, beta = scaled.problem, scaled.start, options.update_W, options.beta
+    if beta == 2 and problem.known is None:
+        return GramFit(problem, start, options.solver, update_W, kept)
+    if problem.X.sparse:
+        return SparseKL(problem, start, update_W)
+    kind = KLFit if beta == 1 and problem.known is None else EntryFit
+    return kind(problem, start, beta, update_W)
+
+
+def _train(
+    scaled: Scaled, options: Options, keeper: Keeper | None, saved: Saved | None, best: Best
+) -> None:
+    """Iterate until a stopping rule is met, see `nmf`, and offer the result, also on Ctrl-C."""
+    fit = _fit(scaled, options, keeper is not None)
+    history, converged = saved.history if saved else [np.inf], False
+    # what a checkpoint holds, in one assignment: Ctrl-C finds the three together
+    done = fit.factors, len(history), saved.memory if saved else fit.memory()
+
+    def keep() -> None:
+        if keeper and history[0] < np.inf:
+            factors, count, memory = done
+            keeper.save(scaled.problem, factors, history[:count], memory)
+
+    try:
+        value = fit.first()
+        if keeper and saved:
+            keeper.check(saved.memory, fit.memory())
+            fit.recall(saved.memory)
+            converged = len(history) > 1 and not history[-1] < history[-2] * (1 - options.tol)
+        else:
+            history[0] = value
+        while not converged and len(history) <= options.max_iter:
+            last = len(history) == options.max_iter
+            fit.advance()
+            value = fit.objective(history, last)
+            if not value < history[-1] * (1 - options.tol) and fit.retreat():
+                fit.advance()
+                value = fit.objective(history, last)
+            converged = not value < history[-1] * (1 - options.tol)
+            if not value <= history[-1]:
+                break
+            fit.accept()
+            history.append(value)
+            done = fit.factors, len(history), fit.memory()
+            if keeper and keeper.due():
+                keep()
+            if options.callback and options.callback(len(history) - 1, scaled.objective(value)):
+                break
+    except Expired:
+        pass
+    except BaseException as error:
+        keep()
+        if isinstance(error, KeyboardInterrupt):
+            at, count, _ = done
+            best.offer(history[count - 1], _result(scaled, at, history[:count], False))
+        raise
+    keep()
+    at, count, _ = done
+    best.offer(history[count - 1], _result(scaled, at, history[:count], converged))
+
+
+def _result(scaled: Scaled, at: Factors, history: list[float], converged: bool) -> NMFResult:
+    """Return the factors and their objectives in the caller's units."""
+    W, H = scaled.factors(at)
+    values = np.array([scaled.objective(value) for value in history])
+    return NMFResult(W, H, float(values[-1]), values, len(values) - 1, converged)

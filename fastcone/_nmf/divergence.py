@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Multiplicative iterations that look at every entry of WH: any beta-divergence, masks, weights.
+
+With Y = WH, P = w x y^(beta-2) and Q = w y^(beta-1), the steps are functions of two sums over the
+data (`entries.Step`),
+
+    h <- step(h, W'P, W'Q)         and likewise for W with H.
+
+One pass over the samples serves one iteration:
+
+    per block   Y = W H_b: the loss of the factors at hand; the sums over features; H_b <- step
+                Y = W H_b: the sums over samples that the step on W will need
+
+so the objective of an iteration comes out of the pass that already prepares the next one.
+Kullback-Leibler on full data (`KLFit`) does the same in one kernel, tile by tile, and leaves out
+the zeros of X.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastcone._nmf import kernels
+from fastcone._nmf.losses import Loss, Step
+from fastcone._nmf.problem import Block, Factors, Problem, add_groups, outer
+from fastcone._runtime.layout import pack, product
+from fastcone._runtime.threads import Scratch
+
+
+class EntryFit:
+    """`factors`, accepted; `candidate`, their successor; `ahead`, the H that follows it."""
+
+    den_rows: int | None = None  # rows of W's denominators, if not one for each feature
+
+    def __init__(self, problem: Problem, start: Factors, beta: float, update_W: bool) -> None:
+        self.problem, self.factors, self.update_W = problem, start, update_W
+        self.loss = Loss(problem, beta)
+        self.step_H = Step(beta, problem.H, problem.k)
+        self.step_W = Step(beta, problem.W, problem.k)
+        self.candidate, self.ahead = problem.factors(), problem.factors()
+        if not update_W:
+            self.candidate.W = self.ahead.W = start.W
+        rows = problem.mp if update_W else 0
+        self.num = problem.sums(problem.samples, rows, problem.kp)
+        self.den = problem.sums(problem.samples, self.den_rows or rows, problem.kp)
+
+    def first(self) -> float:
+        """Return the objective at the start."""
+        return self._look(self.factors, self.candidate.Ht)
+
+    def advance(self) -> None:
+        """Make the candidate's W; its H is there already."""
+        if self.update_W:
+            self._update_W()
+
+    def objective(self, history: list[float], last: bool) -> float:
+        """Return the objective of the candidate, preparing the next one unless it is the last."""
+        return self._look(self.candidate, None if last else self.ahead.Ht)
+
+    def retreat(self) -> bool:
+        """Propose less: every candidate is a full step already."""
+        return False
+
+    def memory(self) -> dict[str, np.ndarray]:
+        """Return what a resumed run must know besides the factors: nothing."""
+        return {}
+
+    def recall(self, memory: dict[str, np.ndarray]) -> None:
+        """Continue as the run whose memory this is."""
+
+    def accept(self) -> None:
+        """Take the candidate; its predecessor's arrays serve the H after the next."""
+        old = self.factors
+        self.factors, self.candidate, self.ahead = self.candidate, self.ahead, old
+
+    def _look(self, at: Factors, next_Ht: np.ndarray | None) -> float:
+        """Return the objective `at` the factors; write the next H' and the sums for W."""
+        problem = self.problem
+        if next_Ht is None:
+            return self.loss(at)
+        columns, by_row = pack(at.W), pack(np.ascontiguousarray(at.W.T))
+        parts = problem.per_block(problem.samples)
+
+        def work(block: Block, scratch: Scratch) -> None:
+            H = problem.coefficients(at.Ht, block.rows, scratch)
+            entries = self.loss.of_block(block.rows, by_row, H, scratch)
+            parts[block.index] = entries.loss + problem.H(H)
+            num = product(columns, entries.num, scratch, "num")
+            self.step_H(H, num, product(columns, entries.den, scratch, "den"))
+            next_Ht[block.rows] = H[:, : problem.k]
+            if self.update_W:
+                num, den = self._sums(block)
+                entries = self.loss.of_block(block.rows, by_row, H, scratch)
+                outer(entries.num, H, num, scratch)
+                outer(entries.den, H, den, scratch)
+
+        problem.sweep(problem.samples, work)
+        return float(parts.sum()) + problem.W(at.W)
+
+    def _sums(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sums of the block's group, zero for its first block."""
+        num, den = self.num[block.group], self.den[block.group]
+        if block.first:
+            num[...] = 0
+            den[...] = 0
+        return num, den
+
+    def _update_W(self) -> None:
+        problem, new, old, fixed = (
+            self.problem,
+            self.candidate.W,
+            self.factors.W,
+            self.problem.fixed,
+        )
+
+        def work(block: Block, scratch: Scratch) -> None:
+            num = add_groups(self.num, block.rows, scratch, "num")
+            shared = block.rows if self.den_rows is None else slice(0, self.den_rows)
+            W = new[block.rows]
+            W[...] = old[block.rows]
+            self.step_W(W, num, add_groups(self.den, shared, scratch, "den"))
+            W[:, :fixed] = old[block.rows, :fixed]
+
+        problem.sweep(problem.features, work)
+
+
+class KLFit(EntryFit):
+    """Kullback-Leibler, every entry known: the denominators are the same for every feature."""
+
+    den_rows = 1
+
+    def _look(self, at: Factors, next_Ht: np.ndarray | None) -> float:
+        """Return the objective `at` the factors; write the next H' and the sums for W."""
+        problem, p, W = self.problem, self.problem.H, at.W
+        stages = 0 if next_Ht is None else 2 if self.update_W else 1
+        column_sums = W.sum(axis=0)
+        parts = problem.per_block(problem.samples)
+        size = kernels.kl_work(problem.m, problem.kp, problem.dtype.itemsize)
+
+        def work(block: Block, scratch: Scratch) -> None:
+            X = problem.X.block(block.rows, scratch)
+            H = problem.coefficients(at.Ht, block.rows, scratch)
+            parts[block.index] = p(H)
+            num, den = self._sums(block) if stages == 2 else (W, W)
+            loss = scratch.take("loss", (len(H),), problem.dtype)
+            kernels.kl(
+                problem.k, X, W, column_sums, H, num, stages, p.l1, p.l2, p.floor, self.loss.least,
+                loss, scratch.take("work", (size,), problem.dtype),
+                scratch.take("index", (problem.m + problem.panel,), np.intp),
+            )  # fmt: skip
+            parts[block.index] += loss.sum(dtype=np.float64)
+            if next_Ht is not None:
+                next_Ht[block.rows] = H[:, : problem.k]
+            if stages == 2:
+                den += H.sum(axis=0)
+
+        problem.sweep(problem.samples, work)
+        return float(parts.sum()) + problem.W(W)

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Iterations that see the data only through W'X and XH': squared error, every entry known.
+
+One iteration is one pass over the samples and a short one over the rows of W:
+
+    per block of samples   C = W'X_b,  H_b <- step(W'W, C, H_b),  XH' += X_b H_b',  HH' += H_b H_b'
+    per block of rows      W_r <- step(HH', XH'_r, W_r),  W'W += W_r'W_r
+
+and the objective of the new factors follows from the same sums,
+
+    1/2 ||X - WH||^2 = 1/2 ||X||^2 - <W, XH'> + 1/2 <W'W, HH'>,
+
+until the fit is so good, or progress so slow, that the rounding errors of this difference could
+hide an increase: from then on the residual is formed entry by entry.
+
+Coordinate descent extrapolates both factors between the half-steps (`momentum`): W before H is
+updated, H before its sums are formed. What it proposes is the new W and the extrapolated H, whose
+objective the sums give.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastcone._nmf.extrapolation import Momentum
+from fastcone._nmf.losses import Loss, Step
+from fastcone._nmf.problem import (
+    Block,
+    Factors,
+    Penalty,
+    Problem,
+    dot,
+    outer,
+)
+from fastcone._nmf.sparse import SparseLoss
+from fastcone._nnls import kernels as nnls_kernels
+from fastcone._runtime.layout import blocks, pack, pack_symmetric, product
+from fastcone._runtime.threads import Scratch
+
+NEAR = 1e-3  # of 1/2 ||X||^2: objectives below are formed entry by entry
+EPOCHS_H, EPOCHS_W = 5, 5  # of coordinate descent per iteration: cheap beside the products
+FIXED_EPOCHS = 8  # over H while W is kept
+
+
+class Descent:
+    """Epochs of coordinate descent on  1/2 x'(G + l2)x - (c - l1)'x,  a row each of C and X.
+
+    The `fixed` leading coordinates stay as they are.
+    """
+
+    def __init__(
+        self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int, fixed: int = 0
+    ) -> None:
+        n = blocks(rank)
+        G = G[:n, :n].copy()
+        G[np.arange(rank), np.arange(rank)] += G.dtype.type(penalty.l2)
+        self.weight = G.diagonal().copy()
+        used = self.weight > np.finfo(G.dtype).tiny / np.finfo(G.dtype).eps
+        used[:fixed] = False
+        self.inv = np.divide(1, self.weight, out=np.zeros_like(self.weight), where=used)
+        self.G = pack_symmetric(G)
+        self.l1, self.epochs = penalty.l1, epochs
+
+    def __call__(self, C: np.ndarray, X: np.ndarray, scratch: Scratch) -> None:
+        """Improve the rows of X."""
+        p, dtype = len(X), X.dtype
+        if self.l1:
+            C = np.subtract(C, self.l1, out=scratch.take("C - l1", C.shape, dtype))
+        stop = scratch.take("stop", (p,), dtype)
+        stop[...] = 0
+        last = scratch.take("last", (p,), dtype)
+        used = scratch.take("epochs", (p,), np.intc)
+        pace = scratch.take("pace", (p, 2), np.float64)
+        pace[...] = 1  # without a limit there are no leaps
+        most = scratch.take("most", (p,), np.intc)
+        most[...] = self.epochs
+        work = scratch.take("work", (nnls_kernels.nnls_work(len(self.inv), dtype),), dtype)
+        nnls_kernels.nnls_cd(
+            self.G, self.inv, self.weight, C, X, stop, pace, last, most, used, work
+        )
+
+
+class Multiplication:
+    """One multiplicative step on the same problem."""
+
+    def __init__(
+        self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int, fixed: int = 0
+    ) -> None:
+        self.panels, self.step, self.fixed = pack(G), Step(2.0, penalty, rank), fixed
+
+    def __call__(self, C: np.ndarray, X: np.ndarray, scratch: Scratch) -> None:
+        """Improve the rows of X."""
+        kept = X[:, : self.fixed].copy()
+        self.step(X, C, product(self.panels, X, scratch, "below"))
+        X[:, : self.fixed] = kept
+
+
+STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multiplication}
+
+
+class GramFit:
+    """The state between iterations: `factors`, accepted, and `candidate`, their successor."""
+
+    def __init__(
+        self, problem: Problem, start: Factors, solver: str, update_W: bool, kept: bool = False
+    ) -> None:
+        self.problem, self.factors, self.update_W = problem, start, update_W
+        self.loss: Loss | SparseLoss
+        self.loss = SparseLoss(problem) if problem.X.sparse else Loss(problem, 2.0)
+        self.step, self.epochs_H = STEPS[solver], EPOCHS_H if update_W else FIXED_EPOCHS
+        self.candidate = problem.factors()
+        if not update_W:
+            self.candidate.W = start.W
+        extrapolates = update_W and solver == "cd"
+        self.momentum = Momentum(problem, start, kept) if extrapolates else None
+        self.entrywise = self.settled = False  # at present; when an iteration was last accepted
+        kp = problem.kp
+        self.HH = problem.sums(problem.samples, kp, kp)
+        self.WW = problem.sums(problem.features, kp, kp)
+        self.XH = problem.X.sums(problem, problem.k)
+
+    def first(self) -> float:
+        """Return the objective at the start."""
+        self.half_norm = self._half_norm()
+        self.G = self.next_G = self._gram(self.factors.W)
+        return self.loss(self.factors)
+
+    def _half_norm(self) -> float:
+        """Return 1/2 ||X||^2."""
+        parts = self.problem.per_block(self.problem.samples)
+
+        def work(block: Block, scratch: Scratch) -> None:
+            X = self.problem.X
+            parts[block.index] = X.square(X.block(block.rows, scratch)) / 2
+
+        self.problem.sweep(self.problem.samples, work)
+        return float(parts.sum())
+
+    def _gram(self, W: np.ndarray) -> np.ndarray:
+        """Return W'W."""
+
+        def work(block: Block, scratch: Scratch) -> None:
+            if block.first:
+                self.WW[block.group] = 0
+            outer(W[block.rows], W[block.rows], self.WW[block.group], scratch)
+
+        self.problem.sweep(self.problem.features, work)
+        return self.WW.sum(axis=0)
+
+    def advance(self) -> None:
+        """Make the candidate: one step on H, one on W."""
+        problem = self.problem
+        self.value = np.zeros(2)  # -<C, H> or -<XH', W>, and the penalties
+        W, G = self.factors.W, self.G
+        if self.momentum is not None and self.momentum.now:
+            W = self.momentum.ahead(W)
+            G = self._gram(W)
+        self._update_H(problem.X.operand(W[: problem.m], problem.k), G)
+        HH = self.HH.sum(axis=0)
+        if self.update_W:
+            self._update_W(HH, W)
+            self.next_G = self.WW.sum(axis=0)
+        else:
+            self.value[1] += problem.W(self.factors.W)
+        self.value[0] += dot(self.next_G, HH) / 2
+
+    def _update_H(self, A: Any, G: np.ndarray) -> None:
+        problem, new, momentum = self.problem, self.candidate.Ht, self.momentum
+        step = self.step(G, problem.H, problem.k, self.epochs_H)
+        parts = problem.per_block(problem.samples, 2)
+
+        def work(block: Block, scratch: Scratch) -> None:
+            X, g = problem.X.block(block.rows, scratch), block.group
+            H = problem.coefficients(self.factors.Ht, block.rows, scratch)
+            C = problem.X.product(X, A, scratch, "C")
+            step(C, H, scratch)
+            if momentum is not None:
+                momentum.lean(H[:, : problem.k], block.rows, scratch)
+            new[block.rows] = H[:, : problem.k]
+            if block.first:
+                self.HH[g] = 0
+            outer(H, H, self.HH[g], scratch)
+            if self.update_W:
+                self.XH.add(block, X, H, scratch)
+            else:
+                parts[block.index, 0] = -dot(C, H)
+            parts[block.index, 1] = problem.H(H)
+
+        problem.sweep(problem.samples, work)
+        self.value += parts.sum(axis=0)
+
+    def _update_W(self, HH: np.ndarray, start: np.ndarray) -> None:
+        problem, new = self.problem, self.candidate.W
+        step = self.step(HH, problem.W, problem.k, EPOCHS_W, problem.fixed)
+        parts = problem.per_block(problem.features, 2)
+
+        def work(block: Block, scratch: Scratch) -> None:
+            C = self.XH.rows(block.rows, scratch)
+            W = new[block.rows]
+            W[...] = start[block.rows]
+            step(C, W, scratch)
+            if block.first:
+                self.WW[block.group] = 0
+            outer(W, W, self.WW[block.group], scratch)
+            parts[block.index] = -dot(C, W), problem.W(W)
+
+        problem.sweep(problem.features, work)
+        self.value += parts.sum(axis=0)
+
+    def objective(self, history: list[float], last: bool) -> float:
+        """Return the objective of the candidate, given those before.
+
+        Where entries are looked at for the first time, the last accepted factors' are, too. What
+        was told of them or before them is raised to that: it was rounded too low.
+        """
+        fit = self.half_norm + self.value[0]
+        total = fit + self.value[1]
+        bold = self.momentum is not None and self.momentum.now > 0
+        doubtful = fit < NEAR * self.half_norm or (total > history[-1] and not bold)
+        if doubtful and not self.entrywise:
+            self.entrywise, least = True, self.loss(self.factors)
+            history[:] = [max(value, least) for value in history]
+        return self.loss(self.candidate) if self.entrywise else float(total)
+
+    def retreat(self) -> bool:
+        """Propose less from now on: True if there is a candidate more cautious than the last."""
+        return self.momentum is not None and self.momentum.retreat()
+
+    def memory(self) -> dict[str, np.ndarray]:
+        """Return what a resumed run must know besides the factors."""
+        known = {"entrywise": np.array([float(self.settled)])}
+        return known | (self.momentum.memory() if self.momentum is not None else {})
+
+    def recall(self, memory: dict[str, np.ndarray]) -> None:
+        """Continue as the run whose memory this is."""
+        self.entrywise = self.settled = bool(memory["entrywise"][0])
+        if self.momentum is not None:
+            self.momentum.recall(memory)
+
+    def accept(self) -> None:
+        """Take the candidate; its predecessor's arrays serve the next one."""
+        if self.momentum is not None:
+            self.momentum.accept(self.factors.W)
+        self.factors, self.candidate = self.candidate, self.factors
+        self.G, self.settled = self.next_G, self.entrywise

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+import numpy as np
+
+def outer(B: np.ndarray, H: np.ndarray, C: np.ndarray, work: np.ndarray) -> None: ...
+def outer_work(p: int, n: int, dtype: np.dtype) -> int: ...
+def entries(
+    loss: str,
+    X: np.ndarray,
+    Y: np.ndarray,
+    weight: np.ndarray,
+    least: float,
+    beta: float,
+    P: np.ndarray,
+    Q: np.ndarray,
+    value: np.ndarray,
+) -> None: ...
+def mu(
+    kind: str,
+    n: int,
+    H: np.ndarray,
+    num: np.ndarray,
+    den: np.ndarray,
+    l1: float,
+    l2: float,
+    floor: float,
+    gamma: float = ...,
+) -> None: ...
+def kl(
+    k: int,
+    X: np.ndarray,
+    W: np.ndarray,
+    den: np.ndarray,
+    H: np.ndarray,
+    C: np.ndarray,
+    stages: int,
+    l1: float,
+    l2: float,
+    floor: float,
+    least: float,
+    loss: np.ndarray,
+    work: np.ndarray,
+    index: np.ndarray,
+) -> None: ...
+def kl_work(m: int, n: int, itemsize: int) -> int: ...
+def sparse_product(
+    start: np.ndarray,
+    index: np.ndarray,
+    x: np.ndarray,
+    n: int,
+    A: np.ndarray,
+    C: np.ndarray,
+) -> None: ...
+def sparse_kl(
+    start: np.ndarray,
+    index: np.ndarray,
+    x: np.ndarray,
+    n: int,
+    A: np.ndarray,
+    H: np.ndarray,
+    least: float,
+    C: np.ndarray,
+    loss: np.ndarray | None,
+) -> None: ...

@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sparse non-negative least squares, one problem or millions that share their generators.
+
+a) `solve_nnls` cuts the targets into blocks. Per block: the products A'b, coordinate descent
+   with one problem per SIMD lane, in float32 as far as that tells, and a report from which the
+   certificates are formed.
+b) A problem whose certificate does not prove `tol` is descended further in float64; what
+   coordinate descent cannot finish goes to the exact solver.
+c) Everything a problem meets depends on its own numbers and on A alone: no neighbour, no batch
+   and no number of threads changes a bit of its answer.
+d) `nnls` is scipy's contract on the exact solver.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+
+from fastcone._nnls.arguments import checked_data, checked_options, columns, start_from
+from fastcone._nnls.prepare import Gram
+from fastcone._nnls.single import nnls_arrays
+from fastcone._nnls.solve import Batch
+from fastcone._nnls.targets import F64, GramTargets
+from fastcone._runtime import threads
+from fastcone._runtime.validation import (
+    check_finite,
+    check_shape,
+    nonnegative,
+    real_array,
+    weights,
+)
+from fastcone.result import ConvergenceError, Solution
+
+
+def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, float]:
+    """Solve ``argmin_x ||A x - b||_2`` over x >= 0: scipy.optimize.nnls, to the letter.
+
+    Parameters
+    ----------
+    A : array_like, (m, n)
+        Coefficients; converted to float64.
+    b : array_like, (m,) or (m, 1)
+        Right-hand side.
+    maxiter : int, optional
+        Limit of the steps, 3 n by default.
+
+    Returns
+    -------
+    x : ndarray, (n,)
+        The solution.
+    rnorm : float
+        ||A x - b||_2, computed from A, x and b.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity, A not 2-D, b not 1-D, or sizes that do not match.
+    RuntimeError
+        `maxiter` steps were not enough.
+    OverflowError
+        A coefficient is beyond the range of float64.
+
+    Notes
+    -----
+    Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23, on columns scaled by powers of
+    two, with a step of iterative refinement at the end. Where the optimum is not unique the order
+    of entry is scipy's: largest gradient first.
+
+    Examples
+    --------
+    >>> import numpy as np, fastcone
+    >>> x, rnorm = fastcone.nnls(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), [2.0, 1.0, -1.0])
+    >>> x, round(rnorm, 12)
+    (array([1.5, 0. ]), 1.224744871392)
+    """
+    A, b = _plain("A", A), _plain("b", b)
+    if A.ndim != 2:
+        raise ValueError(f"A is {A.ndim}-D with shape {A.shape}. Expected a 2D array")
+    if b.ndim == 2 and b.shape[1] == 1:
+        b = b[:, 0]
+    if b.ndim != 1:
+        raise ValueError(f"b has shape {b.shape}. Expected a 1D array")
+    m, n = A.shape
+    if len(b) != m:
+        raise ValueError(f"b has {len(b)} entries, want {m}: A has {m} rows")
+    if m == 0 or n == 0:
+        check_finite("b", b)
+        return np.zeros(n), float(np.linalg.norm(b))
+    if (A.strides[0] | A.strides[1]) % 8:  # a field of a packed struct
+        A = A.copy()
+    if b.strides[0] % 8:
+        b = b.copy()
+    x, rnorm, solved = nnls_arrays(A, b, min(maxiter or 3 * n, sys.maxsize))
+    if not math.isfinite(rnorm):
+        check_finite("A", A)
+        check_finite("b", b)
+        raise OverflowError("x is beyond the range of float64")
+    if not solved:
+        raise RuntimeError("Maximum number of iterations reached.")
+    return x, rnorm
+
+
+def _plain(name: str, value: Any) -> np.ndarray:
+    """Return a float64 array of any shape and strides, its finiteness not looked at."""
+    if type(value) is np.ndarray and value.dtype == F64 and value.flags.aligned:
+        return value
+    return real_array(name, value, ndim=range(65), dtype=F64, finite=False)
+
+
+def _answer(batch: Batch, n_threads: int | None, single: bool, on_fail: str) -> Solution:
+    with threads.one_blas_thread():
+        solution = batch.solve(threads.thread_count(n_threads))
+    if on_fail == "raise" and not solution.converged.all():
+        raise ConvergenceError(solution)
+    return solution.single() if single else solution
+
+
+def solve_nnls(
+    A: Any,
+    B: Any,
+    *,
+    l1: Any = 0.0,
+    l2: float = 0.0,
+    x0: Any = None,
+    tol: float = 1e-9,
+    max_epochs: int | None = None,
+    method: str = "auto",
+    n_threads: int | None = None,
+    time_limit: float | None = None,
+    certify: bool = True,
+    on_fail: str = "return",
+) -> Solution:
+    """Solve sparse non-negative least squares for one target or many, each with a certificate.
+
+    For each column b of B::
+
+        minimise  1/2 ||A x - b||_2^2 + l1 sum(x) + l2/2 ||x||_2^2   over x >= 0
+
+    Parameters
+    ----------
+    A : array_like or sparse matrix, (m, n)
+        Generators, one a column. float32 with float32 targets is solved in float32.
+    B : array_like, (m, p) or (m,), or sparse matrix, (m, p)
+        Targets, one a column. Fortran order (each target contiguous) is read without a copy; a
+        sparse A or B is never made dense.
+    l1 : float or array_like (p,), default 0
+        Penalty weight >= 0, one for all targets or one for each; not scaled by any size.
+    l2 : float, default 0
+        Penalty weight >= 0.
+    x0 : array_like, (n, p) or (n,), optional
+        Warm start, >= 0.
+    tol : float, default 1e-9
+        Relative duality gap wanted, against the objective at x = 0.
+    max_epochs : int, optional
+        Limit of the passes over the coordinates (of the steps, for the exact solver) per problem.
+    method : {"auto", "cd", "active_set"}
+        Coordinate descent, the exact solver, or ("auto") the exact solver for those problems that
+        coordinate descent does not finish.
+    n_threads : int, optional
+        Threads; default FASTCONE_NUM_THREADS, else the CPUs available. Never changes a result.
+    time_limit : float, optional
+        Seconds. Problems not reached keep x0 (or 0) with objective and gap `inf`.
+    certify : bool, default True
+        Whether to go back to A and B in float64 for what the working precision cannot prove.
+        Without it the gap of a float32 problem is an estimate.
+    on_fail : {"return", "raise"}
+        What to do when a problem does not reach `tol`.
+
+    Returns
+    -------
+    Solution
+        x (n, p) or (n,), >= 0, and per problem: objective, gap (a proved upper bound), violation,
+        epochs, converged (gap <= tol).
+
+    Raises
+    ------
+    ValueError, TypeError
+        A bad argument, named, with what was found and what is wanted.
+    ConvergenceError
+        With on_fail="raise", if any problem did not converge.
+
+    Notes
+    -----
+    Coordinate descent: Franc, Hlavac, Navara, CAIP 2005. Exact solver: Lawson, Hanson, Solving
+    Least Squares Problems, 1974. Certificates: docs/nnls.md.
+
+    Examples
+    --------
+    >>> import numpy as np, fastcone
+    >>> A = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    >>> solution = fastcone.solve_nnls(A, np.array([2.0, 1.0, -1.0]))
+    >>> solution.x
+    array([1.5, 0. ])
+    >>> bool(solution.gap <= 1e-9), solution.converged
+    (True, True)
+    """
+    options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
+    l2 = nonnegative("l2", l2)
+    targets, dtype, single = checked_data(A, B, l1, l2)
+    x0 = start_from(x0, (targets.gram.n, *(() if single else (targets.p,))), dtype)
+    return _answer(Batch(targets, targets.gram, dtype, options, x0), n_threads, single, on_fail)
+
+
+def solve_nnls_gram(
+    G: Any,
+    C: Any,
+    *,
+    b_norm2: Any = None,
+    l1: Any = 0.0,
+    l2: float = 0.0,
+    x0: Any = None,
+    tol: float = 1e-9,
+    max_epochs: int | None = None,
+    method: str = "auto",
+    n_threads: int | None = None,
+    time_limit: float | None = None,
+    certify: bool = True,
+    on_fail: str = "return",
+) -> Solution:
+    """Solve sparse non-negative least squares from the Gram matrix and the products alone.
+
+    For each column c of C, with G = A'A and c = A'b::
+
+        minimise  1/2 x'Gx - c'x + 1/2 ||b||^2 + l1 sum(x) + l2/2 ||x||_2^2   over x >= 0
+
+    Parameters
+    ----------
+    G : array_like, (n, n)
+        Gram matrix, symmetric positive semidefinite, taken as exact.
+    C : array_like, (n, p) or (n,)
+        Products A'b, taken as exact.
+    b_norm2 : array_like, (p,) or scalar, optional
+        Squared norms ||b||^2. Without them the objective leaves the constant out, and the gap is
+        relative to a lower bound of the objective at x = 0: the larger of its decrease and of
+        max_j c_j^2 / (2 G_jj).
+    l1, l2, x0, tol, max_epochs, method, n_threads, time_limit, certify, on_fail
+        As in `solve_nnls`.
+
+    Returns
+    -------
+    Solution
+        As in `solve_nnls`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A bad argument, named, with what was found and what is wanted.
+    ConvergenceError
+        With on_fail="raise", if any problem did not converge.
+
+    Examples
+    --------
+    >>> import numpy as np, fastcone
+    >>> G = np.array([[2.0, 1.0], [1.0, 2.0]])
+    >>> fastcone.solve_nnls_gram(G, np.array([3.0, 0.0]), b_norm2=6.0).x
+    array([1.5, 0. ])
+    """
+    options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
+    l2 = nonnegative("l2", l2)
+    G = real_array("G", G, ndim=(2,))
+    C = real_array("C", C, ndim=(1, 2))
+    n = len(G)
+    check_shape("G", G, (n, n))
+    if len(C) != n:
+        raise ValueError(f"C has {len(C)} rows, want {n} as G has")
+    if (G.diagonal() < 0).any() or np.abs(G - G.T).max(initial=0) > 1e-6 * np.abs(G).max(initial=0):
+        raise ValueError("G is not symmetric with a non-negative diagonal, want G = A'A")
+    dtype = np.result_type(G.dtype, C.dtype)
+    single = C.ndim == 1
+    if b_norm2 is not None:
+        b_norm2 = real_array("b_norm2", b_norm2, ndim=(0, 1), dtype=F64, nonnegative=True)
+        b_norm2 = np.atleast_1d(b_norm2)
+        check_shape("b_norm2", b_norm2, columns(C).shape[1:])
+    half = G.astype(F64) / 2
+    with threads.one_blas_thread():
+        gram = Gram.of_matrix(half + half.T, l2)  # all of G that x'Gx sees
+    if gram.least < -64 * n * np.finfo(dtype).eps or np.any(G[~(G.diagonal() > 0)]):
+        raise ValueError("G has a negative eigenvalue, want G = A'A")
+    l1 = weights("l1", l1, columns(C).shape[1])
+    free = np.argwhere((columns(C) > l1) & ~(gram.diagonal > 0)[:, None])
+    if free.size:
+        j, r = free[0]
+        raise ValueError(f"C exceeds l1 at ({j}, {r}) where G_jj = 0: there is no minimum")
+    x0 = start_from(x0, (n, *C.shape[1:]), dtype)
+    C = columns(C)
+    targets = GramTargets(C, b_norm2, l1, gram)
+    return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)
+
+
+def nnls_path(
+    A: Any,
+    B: Any,
+    l1: Any,
+    *,
+    l2: float = 0.0,
+    tol: float = 1e-9,
+    max_epochs: int | None = None,
+    method: str = "auto",
+    n_threads: int | None = None,
+    time_limit: float | None = None,
+    certify: bool = True,
+) -> list[Solution]:
+    """Solve the problems of `solve_nnls` for a sequence of penalties, each from its neighbour.
+
+    Parameters
+    ----------
+    A, B, l2, tol, max_epochs, method, n_threads, time_limit, certify
+        As in `solve_nnls`; the time limit is for the whole path.
+    l1 : array_like, (k,)
+        Penalty weights >= 0 in any order. They are solved from the largest to the smallest, each
+        from the answer before, with A prepared and A'B formed once (and kept: n p numbers).
+
+    Returns
+    -------
+    list of Solution
+        One for each entry of `l1`, in the order given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A bad argument, named, with what was found and what is wanted.
+
+    Examples
+    --------
+    >>> import numpy as np, fastcone
+    >>> path = fastcone.nnls_path(np.eye(2), np.array([3.0, 1.0]), [0.0, 2.0, 4.0])
+    >>> [solution.x.tolist() for solution in path]
+    [[3.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
+    """
+    options = checked_options(tol, max_epochs, method, time_limit, certify, "return")
+    steps = real_array("l1", l1, ndim=(1,), dtype=F64, nonnegative=True)
+    targets, dtype, single = checked_data(A, B, 0.0, nonnegative("l2", l2))
+    solutions: dict[int, Solution] = {}
+    x0 = None
+    for k in np.argsort(-steps, kind="stable"):
+        targets = targets.with_penalty(np.full(targets.p, steps[k]))
+        batch = Batch(targets, targets.gram, dtype, options, x0)
+        solution = _answer(batch, n_threads, False, "return")
+        x0 = solution.x
+        solutions[int(k)] = solution.single() if single else solution
+    return [solutions[k] for k in range(len(steps))]

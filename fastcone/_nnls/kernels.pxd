@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil

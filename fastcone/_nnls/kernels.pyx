@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checked bindings of the kernels in fastcone/_kernels/nnls."""
+
+from fastcone._kernels.common.lanes cimport real
+from fastcone._runtime.dispatch cimport (
+    active_set_table, descent_table, lanes, pivot_table, product_table, scale_table,
+)
+
+from fastcone._runtime.kernels import tile
+
+
+def nnls_work(Py_ssize_t n, dtype):
+    """Numbers of work space `nnls_cd` and `nnls_report` need."""
+    return max(3 * n + 3, 2 * n + 10) * tile(dtype)
+
+
+def units_in(real[:, ::1] C, const int[::1] k, const int[::1] E, l1, const int[::1] e,
+             const double[::1] rootinv, real[::1] allow, double largest, double[::1] scale):
+    """Bring products to the scaled units and subtract the penalty; l1 (p,) or None."""
+    cdef Py_ssize_t p = C.shape[0], ld = C.shape[1], n = e.shape[0]
+    cdef const double[::1] penalty
+    cdef const double* weight = NULL
+    assert n <= ld and k.shape[0] == p and E.shape[0] == p and allow.shape[0] == p
+    assert rootinv.shape[0] == n and scale.shape[0] >= n
+    if p == 0 or n == 0:
+        return
+    if l1 is not None:
+        penalty = l1
+        assert penalty.shape[0] == p
+        weight = &penalty[0]
+    with nogil:
+        if real is float:
+            scale_table.in_f32(p, n, ld, &C[0, 0], &k[0], &E[0], weight, &e[0], &rootinv[0], &allow[0],
+                          largest, &scale[0])
+        else:
+            scale_table.in_f64(p, n, ld, &C[0, 0], &k[0], &E[0], weight, &e[0], &rootinv[0], &allow[0],
+                          largest, &scale[0])
+
+
+def units_out(const real[:, ::1] X, const int[::1] e, const int[::1] E, real largest,
+              real[:, ::1] Y, real[::1] scale):
+    """Bring coefficients back to the caller's units, cut to the range of the answer."""
+    cdef Py_ssize_t p = X.shape[0], ld = X.shape[1], n = e.shape[0]
+    assert n <= ld and Y.shape[0] == p and Y.shape[1] == n and E.shape[0] == p
+    assert scale.shape[0] >= n
+    if p == 0 or n == 0:
+        return
+    with nogil:
+        if real is float:
+            scale_table.out_f32(p, n, &X[0, 0], ld, &e[0], &E[0], largest, &Y[0, 0], n, &scale[0])
+        else:
+            scale_table.out_f64(p, n, &X[0, 0], ld, &e[0], &E[0], largest, &Y[0, 0], n, &scale[0])
+
+
+def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, const real[:, ::1] C,
+            real[:, ::1] X, const real[::1] stop, double[:, ::1] pace, real[::1] last,
+            const int[::1] most, int[::1] epochs, real[::1] work):
+    """Coordinate descent on every row of C; returns the number of problems left unfinished."""
+    cdef Py_ssize_t n = inv.shape[0], p = C.shape[0], ld = C.shape[1], left
+    assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
+    assert stop.shape[0] == p and last.shape[0] == p and epochs.shape[0] == p
+    assert weight.shape[0] == n and most.shape[0] == p
+    assert pace.shape[0] == p and pace.shape[1] == 2
+    assert work.shape[0] >= (3 * n + 3) * lanes(sizeof(real))
+    if p == 0 or n == 0:
+        epochs[:] = 0
+        last[:] = 0
+        return 0
+    with nogil:
+        if real is float:
+            left = descent_table.cd_f32(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
+                                &pace[0, 0], &last[0], &most[0], &epochs[0], &work[0])
+        else:
+            left = descent_table.cd_f64(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
+                                &pace[0, 0], &last[0], &most[0], &epochs[0], &work[0])
+    return left
+
+
+def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] C,
+                const real[:, ::1] X, const real[::1] size, real rounding, real[:, ::1] out,
+                real[::1] work):
+    """The facts a certificate is made of, one row of 8 per problem."""
+    cdef Py_ssize_t n = coord.shape[0], p = C.shape[0], ld = C.shape[1]
+    assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
+    assert coord.shape[1] == 8 and size.shape[0] == p and out.shape[0] == p and out.shape[1] == 8
+    assert work.shape[0] >= (2 * n + 10) * lanes(sizeof(real))
+    if p == 0 or n == 0:
+        out[:, :] = 0
+        return
+    with nogil:
+        if real is float:
+            descent_table.report_f32(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &size[0], rounding,
+                             &out[0, 0], &work[0])
+        else:
+            descent_table.report_f64(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &size[0], rounding,
+                             &out[0, 0], &work[0])
+
+
+def pivot_work(Py_ssize_t n):
+    """Numbers of work space `pivot` needs."""
+    return (n * n + 5 * n) * product_table.bytes // sizeof(double)
+
+
+def pivot(const double[::1] G, const double[::1] slack, const double[:, ::1] C, double[:, ::1] X,
+          const int[::1] most, int[::1] steps, double[::1] work):
+    """Block principal pivoting from the support of X; returns the number of problems given up."""
+    cdef Py_ssize_t n = slack.shape[0], p = C.shape[0], ld = C.shape[1], given_up
+    assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
+    assert most.shape[0] == p and steps.shape[0] == p
+    assert work.shape[0] >= (n * n + 5 * n) * product_table.bytes // <Py_ssize_t> sizeof(double)
+    if p == 0 or n == 0:
+        steps[:] = 0
+        return 0
+    with nogil:
+        given_up = pivot_table.f64(n, &G[0], &slack[0], p, &C[0, 0], &X[0, 0], ld, &most[0], &steps[0],
+                              &work[0])
+    return given_up
+
+
+cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    """Numbers of work space `active_set` needs."""
+    return (n + 2) * ((m + 7) // 8 * 8) + n * n + 7 * n + 8
+
+
+def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1] fetched,
+               const double[:, ::1] B, const double[::1] norm,
+               const double[::1] price, const double[:, ::1] l1, double fuzz, double[:, ::1] X,
+               const Py_ssize_t[::1] most, Py_ssize_t[::1] steps, Py_ssize_t first,
+               Py_ssize_t budget, double[::1] work, Py_ssize_t[::1] index):
+    """Exact solution of problems from `first` on, on the same rows of A (m, n), for some steps.
+
+    A problem is left after `budget` steps of its own, the batch after as many: where a problem is
+    cut does not depend on its neighbours.
+    most: the steps each problem may use, at least 1.
+    steps: -1 before a problem is begun; the steps used, or -1 - steps while they were not enough.
+    Returns the first problem that is not done; a call with it as `first` goes on.
+    """
+    cdef Py_ssize_t m = rows.shape[0], n = rows.shape[1], p = B.shape[0], used, got, spent = 0
+    assert columns.shape[0] == n and columns.shape[1] == (m + 7) // 8 * 8
+    assert fetched.shape[0] == n
+    assert B.shape[1] == m
+    assert norm.shape[0] == n and price.shape[0] == n
+    assert l1.shape[0] == p and l1.shape[1] == n
+    assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p and most.shape[0] == p
+    assert work.shape[0] >= active_set_work(m, n) and index.shape[0] >= 2 * n + 2
+    assert 0 <= first <= p
+    if n == 0 or m == 0:
+        X[:, :] = 0
+        steps[:] = 0
+        return p
+    with nogil:
+        while first < p and spent < budget:
+            used = -1 - steps[first]
+            got = active_set_table.solve(
+                m, n, &rows[0, 0], &columns[0, 0], &fetched[0], &B[first, 0], &norm[0], &price[0],
+                &l1[first, 0], fuzz, &X[first, 0], min(budget, most[first] - used), used > 0,
+                &work[0], &index[0])
+            spent += 1 + (got if got >= 0 else -1 - got)
+            steps[first] = used + got if got >= 0 else got - used
+            if got >= 0 or -1 - steps[first] >= most[first]:
+                first += 1
+    return first

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A batch of problems cut into blocks, each taken from the fastest way to the last resort."""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastcone._nnls import kernels
+from fastcone._nnls.active_set import Exact
+from fastcone._nnls.descent import CALL_WORK, FIRST_LOOK, Descent
+from fastcone._nnls.prepare import Gram, rescale, unit
+from fastcone._nnls.sparse import SparseTargets
+from fastcone._nnls.targets import F32, F64, DataTargets, GramTargets, largest_penalty
+from fastcone._runtime import kernels as runtime_kernels
+from fastcone._runtime import threads
+from fastcone._runtime.threads import Scratch
+from fastcone.result import Solution
+
+# epochs of coordinate descent before "auto" calls the exact solver: about as many as that one costs
+FEWEST, PER_RANK, PATIENCE = 48, 4, 400
+SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
+PIVOT_RANK = 256  # generators beyond which a factor of G leaves the cache
+BLOCK_WORK = 2.4e8  # flops of a block: a few milliseconds
+FULL_TILES = 8  # tiles of a block at least: the last lanes to finish leave the others idle
+ROOM = {np.dtype(np.float32): 60, np.dtype(np.float64): 500}  # powers of two that lose nothing
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller asked for, checked."""
+
+    tol: float
+    max_epochs: int | None
+    method: str
+    certify: bool
+    deadline: float
+
+    def late(self) -> bool:
+        """Return whether the time limit has passed."""
+        return time.monotonic() > self.deadline
+
+    def epochs(self, rank: int) -> int:
+        """Return the epochs of coordinate descent to spend on a problem."""
+        if self.max_epochs or self.method == "cd":
+            return self.max_epochs or 100_000
+        return min(PATIENCE, max(FEWEST, PER_RANK * rank))
+
+
+class Batch:
+    """All p problems: where their targets come from, and their answers."""
+
+    def __init__(
+        self,
+        targets: DataTargets | GramTargets | SparseTargets,
+        gram: Gram,
+        dtype: np.dtype,
+        options: Options,
+        x0: np.ndarray | None,
+    ) -> None:
+        self.targets, self.gram, self.dtype, self.options = targets, gram, dtype, options
+        p, n = targets.p, gram.n
+        self.working = gram if dtype == F64 or options.certify else gram.narrow(F32)
+        self.ahead = gram.narrow(F32) if self._fits_ahead() else None
+        self.X = np.zeros((p, n), dtype=dtype)
+        self.exactly = options.method == "active_set" or (
+            options.method == "auto" and x0 is None and self._descent_is_slow()
+        )
+        regular = gram.lam > SINGULAR and n <= PIVOT_RANK
+        self.wide = gram if options.method == "auto" and regular else None
+        self.started = x0 is not None
+        if x0 is not None:
+            self.X[:, gram.used] = x0.T[:, gram.used]
+        self.size = self._block_size()
+        self.objective, self.gap, self.violation = (np.full(p, np.inf) for _ in range(3))
+        self.epochs = np.zeros(p, dtype=np.intp)
+
+    def _late(self, scratch: Scratch) -> bool:
+        """Return whether to stop: the time is up, or another thread has stopped the job."""
+        return self.options.late() or scratch.stopped()
+
+    def _block_size(self) -> int:
+        """Return how many problems make a block: some milliseconds, and enough to fill the lanes.
+
+        It depends on A alone, as do the cuts of the kernel calls that follow from it.
+        """
+        n = self.gram.n
+        work = 2 * n * (self.targets.terms + 16 * n) + 1
+        full = min(FULL_TILES * runtime_kernels.tile(F32), CALL_WORK / (2 * FIRST_LOOK * n**2 + 1))
+        return int(np.clip(max(BLOCK_WORK / work, full), 1, 4096))
+
+    def _fits_ahead(self) -> bool:
+        """Return whether the first epochs can be float32's: G is in range and regular there."""
+        gram, largest = self.gram, largest_penalty(F32)
+        fits = gram.lam > gram.n * unit(F32) and gram.diagonal.max(initial=0) < largest
+        return bool(fits and self.working.dtype == F64)
+
+    def _descent_is_slow(self) -> bool:
+        """Return whether the exact solver's steps cost less than the epochs that they replace.
+
+        Of a singular G, descent needs some hundred epochs of 2 n^2 flops, at ten times the exact
+        solver's rate; that one some min(m, n) / 3 steps.
+        """
+        n, m = self.gram.n, min(self.targets.terms or self.gram.n, self.gram.n)
+        return self.gram.lam < SINGULAR and m / 3 * (2 * m * n + m**2) < 20 * 2 * n**2
+
+    def solve(self, n_threads: int) -> Solution:
+        """Work through the blocks and gather the answers."""
+        p, size = self.targets.p, self.size
+
+        def block(k: int, scratch: Scratch) -> None:
+            if not self._late(scratch):
+                self._block(slice(k * size, min((k + 1) * size, p)), scratch)
+
+        threads.run(-(-p // size), block, n_threads)
+        converged = self.gap <= self.options.tol
+        return Solution(self.X.T, self.objective, self.gap, self.violation, self.epochs, converged)
+
+    def _block(self, which: slice, scratch: Scratch) -> None:
+        """Solve one block of problems, from the fastest way to the last resort."""
+        block = self._start(which, scratch)
+        if not self.exactly:
+            self._descend(block, scratch)
+        if self.options.method == "cd":
+            self._prove_from_data(which, block, self._unproved(block))
+        else:
+            self._solve_exactly(which, block, scratch)
+        self._fit_units(which, block, scratch)
+        self._keep(which, block)
+
+    def _start(self, which: slice, scratch: Scratch) -> Descent:
+        """Return a block with the coefficients that the caller starts from."""
+        gram = self.gram if self.exactly else self.working
+        linear = self.targets.linear(which, gram.dtype, scratch)
+        X = scratch.take(f"X{gram.dtype.itemsize}", linear.C.shape, gram.dtype)
+        X[...] = 0
+        if self.started:
+            held = self.X[which].astype(gram.dtype, copy=False)
+            X[:, : gram.n] = rescale(held, -gram.exponent, -linear.exponent)
+            if self.targets.penalised:  # what the cut takes from a penalty, no start may hide
+                X[linear.C + largest_penalty(gram.dtype) / 2 < 0] = 0
+        return Descent(gram, linear, X, self.targets, self.dtype, self.size)
+
+    def _descend(self, block: Descent, scratch: Scratch) -> None:
+        options = self.options
+        block.run(
+            options.tol,
+            options.epochs(min(self.targets.terms or self.gram.n, self.gram.n)),
+            functools.partial(self._late, scratch),
+            scratch,
+            ahead=self.ahead,
+            wide=self.wide,
+            started=self.started,
+            persist=options.method == "cd",
+        )
+
+    def _unproved(self, block: Descent) -> np.ndarray:
+        return np.flatnonzero(~(block.proof.gap <= self.options.tol))
+
+    def _left(self, block: Descent) -> tuple[np.ndarray, np.ndarray]:
+        """Return the problems without a proof: those with epochs left, and those without."""
+        unproved = self._unproved(block)
+        spent = block.epochs[unproved] >= (self.options.max_epochs or np.inf)
+        return unproved[~spent], unproved[spent]
+
+    def _solve_exactly(self, which: slice, block: Descent, scratch: Scratch) -> None:
+        """Give the problems without a proof to the exact solver, in each form that A has."""
+        left, spent = self._left(block)
+        self._prove_from_data(which, block, spent)
+        if not left.size:
+            return
+        for form in self.targets.exact_forms:
+            left, _ = self._left(block)
+            if left.size and not self._late(scratch):
+                self._improve(which, block, left, form, scratch)
+                self._prove_from_data(which, block, left)
+
+    def _improve(
+        self, which: slice, block: Descent, left: np.ndarray, form: Exact, scratch: Scratch
+    ) -> None:
+        """Solve some problems exactly, and keep what is not worse than before."""
+        proof, n = block.proof, self.gram.n
+        e = block.linear.exponent[left]
+        before = block.held(left)
+        start = block.X[left, :n].astype(F64)
+        if not self.started:  # a large support that descent was lost in tells too little to pay
+            start[np.count_nonzero(start, axis=1) > form.m / 2] = 0
+        X, used = form.solve(
+            self.targets.exact_rows(which.start + left, e),
+            self.targets.penalty(which.start + left, e),
+            self.options.max_epochs - block.epochs[left] if self.options.max_epochs else 30 * n,
+            start,
+            functools.partial(self._late, scratch),
+        )
+        block.X[left, :n] = X
+        block.prove(left, scratch)
+        block.epochs[left] += np.where(used < 0, -1 - used, used)
+        gap, objective = before[:2]
+        worse = proof.gap[left] > gap
+        worse |= (proof.gap[left] == gap) & (proof.objective[left] > objective)  # no bound: inf
+        block.take_back(left, before, worse)
+
+    def _prove_from_data(self, which: slice, block: Descent, left: np.ndarray) -> None:
+        """Form the certificates that the Gram matrix could not give from A and b themselves."""
+        left = left[~(block.proof.gap[left] <= self.options.tol)]
+        if not self.options.certify or isinstance(self.targets, GramTargets) or not left.size:
+            return
+        X = block.X[left, : self.gram.n].astype(F64)
+        proof = self.targets.prove(which.start + left, block.linear.exponent[left], X)
+        block.proof.objective[left] = proof.objective
+        block.proof.gap[left] = np.minimum(proof.gap, block.proof.gap[left])
+        block.proof.violation[left] = proof.violation
+
+    def _units(self, block: Descent, out: np.ndarray) -> None:
+        """Write a block's coefficients in the caller's units and dtype, cut to its range."""
+        e, E, largest = self.gram.exponent, block.linear.exponent, np.finfo(self.dtype).max
+        if self._farthest(E) > ROOM[self.dtype] or block.X.dtype != self.dtype:
+            X = rescale(block.X[:, : self.gram.n], e, E)
+            with np.errstate(over="ignore"):
+                out[...] = np.minimum(X, largest)
+        else:
+            scale = np.empty(self.gram.n, dtype=self.dtype)
+            kernels.units_out(block.X, e, E, largest, out, scale)
+
+    def _farthest(self, E: np.ndarray) -> int:
+        """Return the largest power of two between the scaled coefficients and the caller's."""
+        return int(np.abs(self.gram.exponent).max(initial=0) + np.abs(E).max(initial=0))
+
+    def _fit_units(self, which: slice, block: Descent, scratch: Scratch) -> None:
+        """Prove what the caller gets, where coefficients over- or underflow in those units."""
+        e, n = block.linear.exponent, self.gram.n
+        if self._farthest(e) <= ROOM[self.dtype]:
+            return
+        held = np.empty((len(e), n), dtype=self.dtype)
+        self._units(block, held)
+        back = rescale(held.astype(block.gram.dtype), -self.gram.exponent, -e)
+        lost = np.flatnonzero((back != block.X[:, :n]).any(axis=1))
+        if lost.size:
+            block.X[lost, :n] = back[lost]
+            block.prove(lost, scratch)
+            self._prove_from_data(which, block, lost)
+
+    def _keep(self, which: slice, block: Descent) -> None:
+        """Store a block's answers in the caller's units."""
+        e = block.linear.exponent
+        self._units(block, self.X[which])
+        with np.errstate(over="ignore", under="ignore"):
+            self.objective[which] = np.ldexp(block.proof.objective, 2 * e)
+            self.violation[which] = np.ldexp(block.proof.violation, e)
+        self.gap[which] = block.proof.gap
+        self.epochs[which] += block.epochs

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The kernels' tables of the level in use."""
+
+from fastcone._kernels.common.tables cimport (
+    ActiveSetTable, CertificateTable, DescentTable, EntriesTable, KLTable, PivotTable, ProductTable,
+    ScaleTable, SimplexTable, SparseTable,
+)
+
+cdef const ProductTable* product_table
+cdef const ScaleTable* scale_table
+cdef const DescentTable* descent_table
+cdef const PivotTable* pivot_table
+cdef const ActiveSetTable* active_set_table
+cdef const SimplexTable* simplex_table
+cdef const CertificateTable* certificate_table
+cdef const EntriesTable* entries_table
+cdef const KLTable* kl_table
+cdef const SparseTable* sparse_table
+
+cdef Py_ssize_t width(Py_ssize_t itemsize) noexcept nogil
+cdef Py_ssize_t lanes(Py_ssize_t itemsize) noexcept nogil

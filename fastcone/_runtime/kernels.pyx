@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The product of all solvers and the sizes that tell its layout, at the SIMD level in use.
+
+Every function here and in the `kernels` of the solvers takes C-contiguous arrays of one dtype,
+checks their shapes, drops the GIL and calls one kernel; the lengths and layouts are those of the
+header comment of fastcone/_kernels/<solver>/<kernel>.pyx.
+"""
+
+from fastcone._kernels.common.lanes cimport real
+from fastcone._runtime.dispatch cimport lanes, product_table, width
+
+
+def panel(dtype):
+    """Generators per panel of the packed dictionary."""
+    return width(dtype.itemsize)
+
+
+def tile(dtype):
+    """Problems per tile, L."""
+    return lanes(dtype.itemsize)
+
+
+def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[::1] norm2):
+    """C = B'A and norm2 = squared norms; A packed [panels][m][panel], B, C one problem a row."""
+    cdef Py_ssize_t m = A.shape[1], n = A.shape[0] * A.shape[2], p = B.shape[0]
+    assert B.shape[1] == m and C.shape[0] == p and C.shape[1] == n and norm2.shape[0] == p
+    if p == 0:
+        return
+    cdef const real* a = &A[0, 0, 0] if m and n else NULL
+    cdef const real* b = &B[0, 0] if m else NULL
+    with nogil:
+        if real is float:
+            product_table.f32(m, n, a, p, b, m, &C[0, 0], &norm2[0])
+        else:
+            product_table.f64(m, n, a, p, b, m, &C[0, 0], &norm2[0])

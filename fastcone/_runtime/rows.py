@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Samples as rows: their masks, their dtype and their norms."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fastcone._runtime.validation import check_finite
+
+Array = npt.NDArray[Any]
+Loss = Literal["l2", "l1"]
+
+
+def narrowed(matrix: Array, dtype: Any) -> Array:
+    """Return generators in the samples' dtype; none may be lost or leave the range there."""
+    with np.errstate(over="ignore", under="ignore"):
+        narrow = matrix.astype(dtype, copy=False)
+    if narrow.dtype != matrix.dtype and (
+        not np.isfinite(narrow).all() or np.any(matrix.any(axis=0) & ~narrow.any(axis=0))
+    ):
+        raise ValueError(f"V is {narrow.dtype}, too narrow for this cone's W: want float64")
+    return narrow
+
+
+def filled(name: str, rows: Array, known: npt.NDArray[np.bool_]) -> Array:
+    """Return rows with zeros for the unknown entries; the known ones must be finite."""
+    rows = np.where(known, rows, 0)
+    check_finite(name, rows)
+    return rows
+
+
+def groups(
+    known: npt.NDArray[np.bool_] | None, n_samples: int
+) -> list[tuple[Any, npt.NDArray[np.bool_] | None]]:
+    """Return samples that share their known entries, and these; None where all are known."""
+    if known is None:
+        return [(slice(None), None)]
+    if known.ndim == 1:
+        return [(slice(None), known)]
+    patterns, which, counts = np.unique(known, axis=0, return_inverse=True, return_counts=True)
+    members = np.split(np.argsort(which.ravel()), np.cumsum(counts)[:-1])
+    return list(zip(members, patterns, strict=False))  # no samples: no pattern, one empty split
+
+
+def row_norms(rows: Array, loss: Loss) -> Array:
+    """Return the 2-norms or 1-norms of rows, at any scale: no square overflows or vanishes."""
+    if loss == "l1":
+        return np.asarray(np.abs(rows).sum(axis=1))
+    peak = np.abs(rows).max(axis=1, initial=0)
+    scaled = rows / np.where(peak > 0, peak, 1)[:, None]
+    return np.asarray(peak * np.sqrt(np.einsum("ij,ij->i", scaled, scaled)))

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The model: a cone trained once, and projections onto it."""
+
+from fastcone.cone.model import Cone, Projection
+
+__all__ = ["Cone", "Projection"]

@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The cone: a non-negative dictionary, trained once and reused by projection.
+
+    C(W) = { W h : h >= 0 },        P(v) = W h*,        h* = argmin_{h >= 0} ||A W h - v||
+
+``A`` is a forward operator (the identity if none is given) with the unknown entries dropped. Every
+task of `fastcone.tasks` is one or two such projections.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import issparse
+
+from fastcone._nmf.api import nmf
+from fastcone._nnlad.api import solve_nnlad
+from fastcone._nnls.api import solve_nnls
+from fastcone._runtime.modelfile import read_model, write_model
+from fastcone._runtime.rows import Array, Loss, filled, groups, narrowed, row_norms
+from fastcone._runtime.validation import (
+    check_nonnegative,
+    check_shape,
+    choice,
+    nonnegative,
+    real_array,
+)
+from fastcone.operators import Operator, boolean_array
+
+__all__ = ["Cone", "Projection"]
+
+
+# The gap asked for. A signal is as near to the exact projection as its square root, relative to the
+# sample, and the last digits cost a fraction of the first: see `Projection.gap`.
+_TOL = {"float64": 1e-18, "float32": 1e-9}
+
+
+class Options(TypedDict, total=False):
+    """The keywords of `Cone.project`."""
+
+    forward: Operator | None
+    mask: npt.ArrayLike | None
+    loss: Loss
+    l1: float
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """What `Cone.project` returns; for one sample ``v`` the first axis is missing.
+
+    Attributes
+    ----------
+    signal : ndarray, shape (N, m)
+        The restored signals ``W h``, rows as in the data.
+    coef : ndarray, shape (N, d)
+        The coefficients ``h >= 0``.
+    distance : ndarray, shape (N,)
+        ``||A W h - v||`` in the norm of the loss, over the known entries.
+    gap : ndarray, shape (N,)
+        Proven bound on how far the objective is from its optimum, relative to the objective at
+        ``h = 0``, as in `fastcone.Solution`. In the 2-norm the exact projection, seen through the
+        forward operator, then lies within ``sqrt(gap) ||v||`` of the one returned.
+    """
+
+    signal: Array
+    coef: Array
+    distance: Array
+    gap: Array
+
+
+class Cone:
+    """The convex cone spanned by the columns of a non-negative dictionary ``W``.
+
+    Parameters
+    ----------
+    W : array_like, shape (m, d)
+        Generators as columns, finite and non-negative. Copied; neither rescaled nor reordered.
+
+    Attributes
+    ----------
+    W : ndarray, shape (m, d)
+        The dictionary, read-only.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `W` is not a finite, non-negative, non-empty real matrix.
+
+    Examples
+    --------
+    >>> from fastcone import Cone
+    >>> cone = Cone([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> cone
+    Cone(m=3, rank=2, dtype=float64)
+    >>> cone.project([1.0, -1.0, 2.0]).signal
+    array([1., 0., 0.])
+    """
+
+    def __init__(self, W: npt.ArrayLike) -> None:
+        self._W = np.array(real_array("W", W, ndim=(2,), nonnegative=True, min_size=1), order="C")
+        self._W.setflags(write=False)
+
+    @property
+    def W(self) -> Array:
+        """The dictionary, shape (m, d), read-only."""
+        return self._W
+
+    def __repr__(self) -> str:
+        m, rank = self._W.shape
+        return f"Cone(m={m}, rank={rank}, dtype={self._W.dtype})"
+
+    @classmethod
+    def fit(
+        cls,
+        X: Any,
+        rank: int,
+        *,
+        mask: npt.ArrayLike | None = None,
+        weights: npt.ArrayLike | None = None,
+        **options: Any,
+    ) -> Cone:
+        """Train a cone: ``W`` of the factorisation ``X' ~ W H`` found by `fastcone.nmf`.
+
+        The columns of ``W`` are kept as `nmf` leaves them, with no normalisation. The cone does
+        not depend on their lengths, but the price ``l1`` of a generator does: long ones are cheap.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (N, m)
+            Non-negative samples as rows; a sparse or memory-mapped one is never copied as a whole.
+        rank : int
+            Number of generators ``d``.
+        mask : array_like of bool, shape (N, m), optional
+            True where `X` is known, with samples as rows like `X`; the rest may be NaN. The solver
+            is then "mu", the one of `nmf` that takes a mask.
+        weights : array_like, shape (N, m), optional
+            Weight >= 0 of each entry of `X`; where it is 0, `X` may be NaN. The solver as above.
+        **options
+            The keywords of `fastcone.nmf`: loss, solver, l1_W, l1_H, max_iter, random_state, ...
+
+        Raises
+        ------
+        ValueError, TypeError
+            A bad sample, mask or option.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastcone import Cone
+        >>> X = np.outer([1.0, 2.0, 3.0], [1.0, 0.0, 2.0, 1.0])
+        >>> cone = Cone.fit(X, 1, random_state=0)
+        >>> cone.W.shape, bool(np.all(cone.distance(X) < 1e-6))
+        ((4, 1), True)
+        """
+        alike = mask is None and weights is None
+        if alike and (issparse(X) or isinstance(X, np.memmap)):
+            return cls(nmf(X.T, rank, **options).W)
+        samples = real_array("X", X, ndim=(2,), finite=alike)
+        if not alike:
+            options.setdefault("solver", "mu")
+        known: npt.NDArray[np.bool_] = np.ones((1, 1), dtype=bool)
+        if mask is not None:
+            known = boolean_array("mask", mask)
+            check_shape("mask", known, samples.shape)
+            options["mask"] = known.T
+        if weights is not None:
+            trust = real_array("weights", weights, ndim=(2,), nonnegative=True)
+            check_shape("weights", trust, samples.shape)
+            options["weights"], known = trust.T, known & (trust > 0)
+        if not alike:
+            samples = filled("X", samples, known)
+        check_nonnegative("X", samples)
+        return cls(nmf(samples.T, rank, **options).W)
+
+    def project(
+        self,
+        V: npt.ArrayLike,
+        *,
+        forward: Operator | None = None,
+        mask: npt.ArrayLike | None = None,
+        loss: Loss = "l2",
+        l1: float = 0.0,
+    ) -> Projection:
+        """Find the point of the cone that explains each sample best.
+
+        For each row ``v``, over its known entries,
+
+            'l2'   min_{h >= 0}  1/2 ||A W h - v||_2^2 + l1 sum(h)
+            'l1'   min_{h >= 0}      ||A W h - v||_1   + l1 sum(h)
+
+        At ``l1 = 0`` the 2-norm projection onto the cone itself is idempotent and positively
+        homogeneous, its distance 1-Lipschitz and convex. `forward` may have negative entries.
+
+        Parameters
+        ----------
+        V : array_like, shape (N, m') or (m',)
+            Samples as rows, ``m' = m`` or ``forward.size_out``. Entries may be negative.
+        forward : Operator, optional
+            How a signal became data; the identity if missing.
+        mask : array_like of bool, shape (m',) or (N, m'), optional
+            True where `V` is known, for all samples or for each; the rest is never looked at and
+            may be NaN. Equal masks are solved together; without a known entry ``h = 0``.
+        loss : {'l2', 'l1'}
+            The 1-norm forgives few but gross errors (salt and pepper).
+        l1 : float
+            Weight of the sum of the coefficients, >= 0.
+
+        Returns
+        -------
+        Projection
+            In float32 for float32 `V`, in float64 otherwise (the gap always).
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument of the wrong kind, shape or range, or a known entry that is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastcone import Cone
+        >>> cone = Cone([[1.0], [2.0], [2.0]])
+        >>> cone.project([3.0, np.nan, 6.0], mask=[True, False, True]).signal
+        array([3., 6., 6.])
+        >>> cone.project([1.0, 2.0, 90.0], loss="l1").signal
+        array([1., 2., 2.])
+        """
+        choice("loss", loss, ("l2", "l1"))
+        l1 = nonnegative("l1", l1)
+        A = self._W
+        if forward is not None:
+            A = check_operator("forward", forward, A.shape[0]).apply_to(A)
+        rows, known, single = _samples(V, mask, A.shape[0])
+        W, A = (narrowed(matrix, rows.dtype) for matrix in (self._W, A))
+        n_samples, rank = rows.shape[0], W.shape[1]
+        coef = np.zeros((n_samples, rank), rows.dtype)
+        gap = np.zeros(n_samples)
+        for group, seen in groups(known, n_samples):
+            part = rows[group] if seen is None else rows[group][:, seen]
+            if not part.size:
+                continue
+            generators, targets = A if seen is None else A[seen], part.T
+            if loss == "l2":
+                solution = solve_nnls(generators, targets, l1=l1, tol=_TOL[rows.dtype.name])
+            else:
+                solution = solve_nnlad(generators, targets, l1=l1)
+            coef[group], gap[group] = solution.x.T, solution.gap
+        signal = coef @ W.T
+        residual = (signal if forward is None else coef @ A.T) - rows
+        if known is not None:
+            residual[~np.broadcast_to(known, residual.shape)] = 0
+        distance = row_norms(residual, loss)
+        if single:
+            return Projection(signal[0], coef[0], distance[0], gap[0])
+        return Projection(signal, coef, distance, gap)
+
+    def distance(self, V: npt.ArrayLike, **options: Unpack[Options]) -> Array:
+        """Return the distance of each sample to the cone; the arguments are those of `project`.
+
+        Examples
+        --------
+        >>> from fastcone import Cone
+        >>> Cone([[1.0], [0.0]]).distance([[2.0, 3.0], [-3.0, 4.0]])
+        array([3., 5.])
+        """
+        return self.project(V, **options).distance
+
+    def encode(self, V: npt.ArrayLike, **options: Unpack[Options]) -> Array:
+        """Return the coefficients ``h`` of each sample; the arguments are those of `project`.
+
+        Examples
+        --------
+        >>> from fastcone import Cone
+        >>> Cone([[1.0, 1.0], [0.0, 1.0]]).encode([5.0, 2.0]).round(6)
+        array([3., 2.])
+        """
+        return self.project(V, **options).coef
+
+    def decode(self, H: npt.ArrayLike) -> Array:
+        """Return the signals ``W h`` of coefficients ``h``.
+
+        Parameters
+        ----------
+        H : array_like, shape (N, d) or (d,)
+            Non-negative coefficients as rows; float32 gives float32, all else float64.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Not a finite, non-negative real array of that shape.
+
+        Examples
+        --------
+        >>> from fastcone import Cone
+        >>> Cone([[1.0, 1.0], [0.0, 1.0]]).decode([3.0, 2.0])
+        array([5., 2.])
+        """
+        H = real_array("H", H, ndim=(1, 2), nonnegative=True)
+        rank = self._W.shape[1]
+        if H.shape[-1] != rank:
+            raise ValueError(f"H must have {rank} entries per row, found shape {H.shape}")
+        return np.asarray(H @ self._W.T.astype(H.dtype, copy=False))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the cone to a file: checksummed, without pickle, whole or not at all.
+
+        The new file takes the old one's place in one step, after its bytes are on the disk. If
+        anything fails before that, the old file stays as it was and no other file is left.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        OSError
+            The file system refused.
+        TypeError
+            `path` is not a path.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from fastcone import Cone
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "ones.cone")
+        ...     Cone([[1.0], [2.0]]).save(path)
+        ...     Cone.load(path)
+        Cone(m=2, rank=1, dtype=float64)
+        """
+        write_model(path, "cone", {"W": self._W})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Cone:
+        """Return the cone that `save` wrote, the same bits on every machine; see there.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        OSError
+            The file cannot be read.
+        ValueError
+            The file is damaged, of a newer version, or not a cone.
+        TypeError
+            `path` is not a path.
+        """
+        arrays = read_model(path, "cone")
+        if set(arrays) != {"W"}:
+            raise ValueError(f"path {path!r} must hold the array W, found {sorted(arrays)}")
+        try:
+            return cls(arrays["W"])
+        except ValueError as error:
+            raise ValueError(f"path {path!r} holds no cone: {error}") from error
+
+
+def check_operator(name: str, value: Any, size: int) -> Operator:
+    """Return `value` if it is an operator on signals of `size` entries."""
+    if not isinstance(value, Operator):
+        raise TypeError(f"{name} must be an operator, found {type(value).__name__}")
+    if value.size_in != size:
+        raise ValueError(f"{name} must take signals of {size} entries, found {value!r}")
+    return value
+
+
+def check_known(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Return `value` if it is a boolean array of this shape, or of its last axis alone."""
+    known = boolean_array(name, value)
+    if known.shape not in (shape, shape[-1:]):
+        raise ValueError(f"{name} must have shape {shape[-1:]} or {shape}, found {known.shape}")
+    return known
+
+
+def _samples(
+    V: npt.ArrayLike, mask: npt.ArrayLike | None, size: int
+) -> tuple[Array, npt.NDArray[np.bool_] | None, bool]:
+    # Samples as rows with zeros for the unknown entries, the mask, and whether V was one sample.
+    rows = real_array("V", V, ndim=(1, 2), finite=mask is None)
+    if rows.shape[-1] != size:
+        raise ValueError(f"V must have {size} entries per row, found shape {rows.shape}")
+    known = None
+    if mask is not None:
+        known = check_known("mask", mask, rows.shape)
+        rows = filled("V", rows, known)
+    return np.atleast_2d(rows), known, rows.ndim == 1

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Plain NumPy twins of the kernels, one file per folder of kernels: the executable specification.
+
+Slow and obvious. Only tests and documentation import them.
+"""
+
+from fastcone.reference.common import product
+from fastcone.reference.nmf import (
+    nmf_cd,
+    nmf_entries,
+    nmf_mu,
+    nmf_mu_iteration,
+    nmf_objective,
+    nmf_outer,
+    sparse_kl,
+)
+from fastcone.reference.nnlad import nnlad, nnlad_proof
+from fastcone.reference.nnls import (
+    active_set,
+    nnls_cd,
+    nnls_pivot,
+    nnls_report,
+    units_in,
+    units_out,
+)
+
+__all__ = [
+    "active_set",
+    "nmf_cd",
+    "nmf_entries",
+    "nmf_mu",
+    "nmf_mu_iteration",
+    "nmf_objective",
+    "nmf_outer",
+    "nnlad",
+    "nnlad_proof",
+    "nnls_cd",
+    "nnls_pivot",
+    "nnls_report",
+    "product",
+    "sparse_kl",
+    "units_in",
+    "units_out",
+]

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Twins of the kernels of non-negative least squares. Rows are problems, as in the kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def units_in(
+    c: np.ndarray, k: int, E: int, l1: float, e: np.ndarray, largest: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scaled linear terms and the scaled penalties of one problem.
+
+    >>> units_in(np.array([8.0, 4.0]), 2, 3, 4.0, np.array([0, 1]), 1e9)
+    (array([1.5, 0. ]), array([0.5, 1. ]))
+    """
+    penalty = np.minimum(np.ldexp(l1, e - E), largest)
+    return c * 2.0**-k - penalty, penalty
+
+
+def units_out(x: np.ndarray, e: np.ndarray, E: int, largest: float) -> np.ndarray:
+    """Return one problem's coefficients in the caller's units.
+
+    >>> units_out(np.array([1.0, 1.0]), np.array([0, 3]), 1, 10.0)
+    array([ 2., 10.])
+    """
+    return np.minimum(np.ldexp(x, e + E), largest)
+
+
+def nnls_cd(
+    G: np.ndarray, c: np.ndarray, x: np.ndarray, stop: float, max_epochs: int
+) -> tuple[np.ndarray, int]:
+    """Return x and the epochs used, negative if `max_epochs` came before the limit `stop`.
+
+    minimise 1/2 x'Gx - c'x over x >= 0, one coordinate after the other; with stop > 0 the iterate
+    leaps along its last step where that is nearly parallel to the one before.
+
+    >>> nnls_cd(np.eye(2), np.array([1.0, -1.0]), np.zeros(2), 1e-12, 10)
+    (array([1., 0.]), 2)
+    """
+    x, step, weight = x.copy(), np.zeros(len(x)), np.diag(G)
+    before, launch, pause, wait, leapt = 0.0, np.inf, 3, 3, False
+    for epoch in range(1, max_epochs + 1):
+        start, last = x.copy(), step
+        for j in np.flatnonzero(weight):
+            x[j] = max(0.0, x[j] - (G[j] @ x - c[j]) / G[j, j])
+        step = x - start
+        moved, along = weight @ step**2, weight @ (step * last)
+        if moved <= stop:
+            return x, epoch
+        failed, leapt, wait = leapt and moved > before, False, wait - 1
+        if wait < 0 and 0 < along < before and along**2 >= 0.9 * moved * before:
+            leapt = 2 * moved < launch
+            failed, wait, launch = not leapt, pause, min(launch, moved)
+        if failed:
+            wait = pause = 4 * pause
+        if leapt and stop > 0:
+            x = np.maximum(x + min(along / (before - along), 50) * step, 0)
+        before = moved
+    return x, -max_epochs
+
+
+def nnls_pivot(
+    G: np.ndarray, c: np.ndarray, x: np.ndarray, slack: np.ndarray, max_steps: int
+) -> tuple[np.ndarray, int]:
+    """Return x and the steps used, negative and x unchanged where pivoting gave up.
+
+    minimise 1/2 x'Gx - c'x over x >= 0, from the support of x: solve on it, exchange what is wrong.
+
+    >>> nnls_pivot(np.eye(2), np.array([1.0, -1.0]), np.ones(2), np.zeros(2), 10)
+    (array([1., 0.]), 2)
+    """
+    support, least, patience = x > 0, len(x) + 1, 3
+    for step in range(1, max_steps + 1):
+        z = np.zeros(len(x))
+        z[support] = np.linalg.solve(G[np.ix_(support, support)], c[support])
+        wrong = np.where(support, z < 0, G @ z - c < -slack)
+        count = np.count_nonzero(wrong)
+        patience = 3 if count < least else patience - 1
+        least = min(least, int(count))
+        if not count:
+            return z, step
+        if not patience:
+            return x, -step
+        support = support ^ wrong
+    return x, -max_steps
+
+
+def nnls_report(
+    G: np.ndarray,
+    c: np.ndarray,
+    x: np.ndarray,
+    *,
+    size: float,
+    rounding: float,
+    lam: float,
+    shift: np.ndarray,
+    scale: np.ndarray,
+) -> np.ndarray:
+    """Return the facts a certificate is made of, in the order of the kernel's `out`.
+
+    `lam` is a lower bound of the least eigenvalue of G with unit diagonal, `shift` = A'y0 > 0,
+    `scale` leads back to the caller's units; `rounding` and `size` give the allowance delta.
+    """
+    root = np.sqrt(np.diag(G))
+    g = G @ x - c
+    delta = rounding * root * (root @ x + size)
+    hi, lo = np.maximum(g + delta, 0), np.minimum(g - delta, 0)
+    curve = lam * np.diag(G)
+    d = np.minimum(hi / curve, x)
+    return np.array(
+        [
+            x @ g,
+            c @ x,
+            x @ delta,
+            np.max(np.abs(np.minimum(x * scale, g / scale))),
+            np.sum(d * hi - curve * d**2 / 2) + np.sum(lo**2 / curve / 2),
+            np.max(-lo / shift),
+            shift @ x,
+            root @ x,
+        ]
+    )
+
+
+def active_set(
+    A: np.ndarray, b: np.ndarray, l1: np.ndarray, max_steps: int = 1000
+) -> tuple[np.ndarray, int]:
+    """Return the minimiser of 1/2 ||A x - b||^2 + l1'x over x >= 0 and the steps used.
+
+    Lawson and Hanson's method with a least-squares solution from scratch on every support.
+
+    >>> active_set(np.eye(2), np.array([1.0, -1.0]), np.zeros(2))
+    (array([1., 0.]), 1)
+    """
+    n = A.shape[1]
+    norm = np.linalg.norm(A, axis=0)
+    x, support = np.zeros(n), np.zeros(n, dtype=bool)
+    for step in range(max_steps):
+        w = np.where(support | (norm == 0), -np.inf, A.T @ (b - A @ x) - l1)
+        j = int(np.argmax(w / np.where(norm == 0, 1, norm)))
+        if w[j] <= 1e-12 * norm[j] * np.linalg.norm(b):
+            return x, step
+        support[j] = True
+        while True:
+            S = A[:, support]
+            z = np.zeros(n)
+            z[support] = np.linalg.lstsq(S.T @ S, S.T @ b - l1[support], rcond=None)[0]
+            if (z[support] > 0).all():
+                break
+            blocked = support & (z <= 0)
+            alpha = np.min(x[blocked] / (x[blocked] - z[blocked]))
+            x = x + alpha * (z - x)
+            support &= ~(blocked & (x <= 1e-14 * np.abs(z)))
+            x[~support] = 0
+        x = z
+    return x, -max_steps
