@@ -74,7 +74,7 @@ def kernels(level: str) -> list[Extension]:
 
 
 def plain() -> list[Extension]:
-    """The modules compiled once, for the lowest level: the dispatch, bindings, the cimport surface."""
+    """The modules compiled once, for the lowest level: dispatch, bindings, cimport surface."""
     names = (
         "fastcone._runtime.dispatch",
         *(f"fastcone.{floor}.kernels" for floor in ("_runtime", "_nnls", "_nnlad", "_nmf")),

@@ -9,10 +9,10 @@ import threading
 import time
 from pathlib import Path
 
-import fastcone
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+import fastcone
 from bench import data
 from bench.timing import machine, median, rounds, write
 

@@ -111,6 +111,13 @@ def test_no_module_imports_itself_by_way_of_others():
     assert list(circles(modules())) == []
 
 
+def test_a_circle_is_seen():
+    sources = dict(modules())
+    sources["_runtime.scratchpad"] = "from fastcone._runtime.validation import integer\n"
+    sources["_runtime.validation"] += "\nfrom fastcone._runtime import scratchpad\n"
+    assert any("scratchpad" in circle for circle in circles(sources.items()))
+
+
 def test_no_private_module_is_imported_through_the_package():
     for name, text in modules():
         assert not re.search(r"^from fastcone import _", text, re.M), name

@@ -101,7 +101,7 @@ def solve_nnlad(
     Two outliers in nine do not move the answer:
 
     >>> import numpy as np
-    >>> from fastcone.nnlad import solve_nnlad
+    >>> from fastcone import solve_nnlad
     >>> A = np.array([[1.0, 0.0]] * 5 + [[0.0, 1.0]] * 4)
     >>> solution = solve_nnlad(A, np.array([2.0, 2.0, 90.0, 2.0, 2.0, 3.0, 3.0, -70.0, 3.0]))
     >>> solution.x
