@@ -8,7 +8,7 @@ K      ?= nnls.descent
 LEVEL  ?= v4
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-long dev build bench docs asm annotate lint sanitize clean
+.PHONY: help study test check test-long dev build bench docs asm annotate lint sanitize clean
 
 help:            ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ study: dev       ## set everything up, train one cone, reuse it for every task, 
 
 test: dev        ## set everything up and run the whole test suite
 	$(BIN)/python -m pytest -q
+
+check: dev       ## the everyday tests: all that start no process and train on no images
+	$(BIN)/python -m pytest -q -m "not slow"
 
 test-long: dev   ## the random differential tests at full size (hours)
 	FASTCONE_LONG=1 $(BIN)/python -m pytest -q tests -k long

@@ -6,6 +6,7 @@ Submodules: `operators`, `tasks`, `green`, `study`; they load when first used.
 """
 
 import importlib
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastcone._nmf.api import Checkpoint, nmf
@@ -16,7 +17,10 @@ from fastcone._runtime.config import show_config
 from fastcone.cone import Cone, Projection
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
-__version__ = "0.1.0"
+try:
+    __version__ = version("fastcone")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"
 
 __all__ = [
     "Checkpoint",

@@ -15,6 +15,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+SLOW = ("interrupt", "threads", "packaging", "recipes", "study", "study_parts", "cli", "bench",
+        "tasks_mnist", "embedding")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the files that start processes, train on images or measure: `make check` is without."""
+    for item in items:
+        if item.path.stem.removeprefix("test_") in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def mnist():
     """10,000 + 10,000 real digits: x_train, y_train, x_test, y_test as stored."""

@@ -14,6 +14,8 @@ import scipy.optimize
 
 import fastcone
 
+pytest.importorskip("Cython")
+
 ROOT = Path(fastcone.__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "embedding"
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ctrl-C and time limits at random moments of long solves: heard soon, nothing left behind.
 
-The aims (median 50 ms, 99 % in 100 ms, never beyond 250 ms) are for a quiet machine. They are
-asserted with FASTCONE_LONG=1, 500 trials a case; otherwise a few trials with room for a busy one.
+The promise: median 50 ms, 99 % in 100 ms, never beyond 250 ms. With FASTCONE_LONG=1 all of it is
+asserted, 500 trials a case. Otherwise two cases, and the median of a few trials at its limit; the
+largest of so few says more of a shared machine than of the solver and gets a second.
 """
 
 import json
@@ -14,8 +15,9 @@ import pytest
 from test_threads import ENVIRONMENT
 
 LONG = bool(os.environ.get("FASTCONE_LONG"))
-TRIALS = 500 if LONG else 6
-ROOM = 1 if LONG else 20  # times the aims
+TRIALS = 500 if LONG else 9
+EVERYDAY = ("nnls descent", "nmf")
+LARGEST = 0.25 if LONG else 1.0
 
 CASES = {
     "nnls descent": """
@@ -122,15 +124,20 @@ def lateness(case, n_threads, kind):
 
 
 @pytest.mark.parametrize("n_threads", [1, 8])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES if LONG else EVERYDAY)
 def test_long_ctrl_c_is_heard_soon(case, n_threads):
     late = lateness(case, n_threads, "ctrl_c")
-    assert late[len(late) // 2] <= 0.05 * ROOM
-    assert late[int(0.99 * (len(late) - 1))] <= 0.1 * ROOM
-    assert late[-1] <= 0.25 * ROOM
+    assert late[len(late) // 2] <= 0.05
+    assert not LONG or late[int(0.99 * (len(late) - 1))] <= 0.1
+    assert late[-1] <= LARGEST
 
 
 @pytest.mark.parametrize("n_threads", [1, 8])
-@pytest.mark.parametrize("case", [case for case in CASES if case != "scipy's contract"])
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case != "scipy's contract"] if LONG else EVERYDAY,
+)
 def test_long_a_time_limit_is_kept(case, n_threads):
-    assert lateness(case, n_threads, "time_limit")[-1] <= 0.1 * ROOM
+    late = lateness(case, n_threads, "time_limit")
+    assert late[len(late) // 2] <= 0.1
+    assert late[-1] <= (0.1 if LONG else LARGEST)
