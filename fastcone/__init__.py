@@ -6,21 +6,17 @@ Submodules: `operators`, `tasks`, `green`, `study`; they load when first used.
 """
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastcone._nmf.api import Checkpoint, nmf
 from fastcone._nmf.online import OnlineNMF
 from fastcone._nnlad.api import solve_nnlad
 from fastcone._nnls.api import nnls, nnls_path, solve_nnls, solve_nnls_gram
-from fastcone._runtime.config import show_config
+from fastcone._runtime.config import show_config, version_of
 from fastcone.cone import Cone, Projection
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
-try:
-    __version__ = version("fastcone")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+__version__ = version_of("fastcone")
 
 __all__ = [
     "Checkpoint",

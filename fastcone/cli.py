@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fastcone
+from fastcone._runtime.config import version_of
 
 if TYPE_CHECKING:
     from fastcone.study.data import Dataset
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="fastcone", description="Train a cone once, reuse it for every task by projection."
     )
-    top.add_argument("--version", action="version", version=f"fastcone {fastcone.__version__}")
+    top.add_argument("--version", action="version", version=f"fastcone {version_of('fastcone')}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("doctor", help="tell which energy meters work here, and why others do not")
     run = commands.add_parser(

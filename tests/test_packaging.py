@@ -83,7 +83,6 @@ def test_a_wheel_of_the_source_distribution_works_in_an_empty_environment(sdist,
     )
     out = run(str(python), "-c", code, cwd=tmp_path, env={"PYTHONPATH": str(site)})
     assert str(site) in out and "[1. 1.]" in out
-    import tomllib
 
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f" {version}\n" in out

@@ -45,7 +45,8 @@ class Config:
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Return the version of an installed package."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -79,5 +80,5 @@ def show_config() -> Config:
         blas=blas,
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
-        versions={name: _version(name) for name in PACKAGES},
+        versions={name: version_of(name) for name in PACKAGES},
     )
