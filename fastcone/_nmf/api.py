@@ -2,7 +2,7 @@
 """Non-negative matrix factorisation: the training of a dictionary.
 
 a) X becomes a source of blocks of samples (`_nmf/dense.py`, `_nmf/sparse.py`), where its largest
-   entry is far from 1 at a scale at which no product overflows (`_nmf/inputs.py`).
+   entry is far from 1 at a scale at which no product overflows (`_nmf/arguments.py`).
 b) `GramFit` (squared error), `KLFit` or `SparseKL` (Kullback-Leibler) or `EntryFit` (all others,
    masks, weights) proposes new factors; they are accepted only if the objective has not grown.
 c) Time limit, Ctrl-C and the callback act between blocks and iterations; the factors last

@@ -4,7 +4,7 @@
 a) Column j of A is multiplied by 2^e_j, so that its largest entry lies in [1/2, 1), and a
    target b by a power of two, so that ||b|| lies in [1, 2): exact operations, hence the same
    bits whatever powers of two the caller's units hold, and no Gram matrix that overflows.
-b) `Packed` is a matrix in the panel layout of the product kernel (`_panels.py`).
+b) `Packed` is a matrix in the panel layout of the product kernel (`_runtime/layout.py`).
 c) `Gram` is G = A'A + l2 in the layout of the descent kernel, with all that a certificate
    needs (docs/nnls.md, "Certificate"): a lower bound `lam` of the least eigenvalue of G with
    unit diagonal, and a shift y0 = A z, A'y0 > 0, where one is found.
@@ -170,7 +170,7 @@ class Gram:
         self.pointed = bool(np.all(self.low[self.used] > 1e-8 * np.sqrt(self.diagonal[self.used])))
 
     def pack(self) -> None:
-        """Lay G and the constants out as fastcone/_kernels/nnls.pyx wants them."""
+        """Lay G and the constants out as fastcone/_kernels/nnls/descent.pyx wants them."""
         n, rows = self.n, self.rows
         wide = np.zeros((rows, rows))
         wide[:n, :n] = self.matrix
