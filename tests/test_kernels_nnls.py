@@ -8,7 +8,7 @@ from fastcone import reference
 from fastcone._nnls import kernels as nnls_kernels
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.descent import first_pace
-from fastcone._nnls.prepare import FACTS, Gram, Packed
+from fastcone._nnls.prepare import Gram, Packed
 from fastcone._runtime.threads import Scratch, aligned
 
 SIZES = [(1, 1, 1), (3, 2, 5), (16, 4, 48), (17, 5, 49), (63, 33, 7), (520, 31, 10), (1030, 70, 3)]
@@ -190,7 +190,7 @@ def test_report_is_its_twin(level, dtype, rng, n, p):
     X = np.zeros_like(C)
     X[:, :n] = np.maximum(rng.standard_normal((p, n)), 0) * used
     size = (1 + rng.random(p)).astype(dtype)
-    out = np.zeros((p, FACTS), dtype=dtype)
+    out = np.zeros((p, len(nnls_kernels.REPORT)), dtype=dtype)
     nnls_kernels.nnls_report(gram.G, gram.coord, C, X, size, 1e-3, out, work(gram))
     for r in range(0, p, 9):
         want = reference.nnls_report(

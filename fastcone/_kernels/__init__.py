@@ -8,6 +8,7 @@ KERNELS = (
     "common.product",
     "nnls.scale",
     "nnls.descent",
+    "nnls.report",
     "nnls.pivot",
     "nnls.active_set",
     "nnlad.simplex",

@@ -23,11 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastcone._nnls.kernels import REPORT
 from fastcone._nnls.prepare import Gram, Packed, unit
 from fastcone._runtime.threads import Scratch
-
-# columns of the report kernel's facts
-XG, CX, XDELTA, VIOLATION, CONVEX, SHIFT, AX, NORM1 = range(8)
 
 
 @dataclass
@@ -47,32 +45,32 @@ def relative(bound: np.ndarray, at_zero: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(gap), np.inf, gap)
 
 
-def from_facts(
-    facts: np.ndarray, gram: Gram, size: np.ndarray, *, known: bool, data: bool
+def from_report(
+    report: np.ndarray, gram: Gram, size: np.ndarray, *, known: bool, data: bool
 ) -> Proof:
-    """Turn the report kernel's facts into a proof.
+    """Turn the report kernel's numbers, one row a problem, into a proof.
 
     `size` is ||b|| of each problem. Where it is not `known` it is max_j |c_j| / ||a_j|| <= ||b||,
     the objective is told without its constant, and the gap is relative to what is known of the
     objective at x = 0: at least size^2 / 2, and at least the decrease. Without `data`, A and b
     themselves, the objective may be negative by their rounding: there is no bound by value.
     """
-    facts = facts.astype(np.float64, copy=False)
-    value = (facts[:, XG] - facts[:, CX] + (size**2 if known else 0)) / 2
+    columns = report.T.astype(np.float64, copy=False)
+    xg, cx, xdelta, violation, convex, s, ax, norm1 = (columns[k] for k in REPORT.values())
+    value = (xg - cx + (size**2 if known else 0)) / 2
     at_zero = size**2 / 2 if known else np.maximum(size**2 / 2, -value)
     bounds = []
     if gram.lam > 0:
-        bounds.append(facts[:, CONVEX])
+        bounds.append(convex)
     if gram.pointed:
-        s = facts[:, SHIFT]
-        gain = np.maximum(facts[:, XG], 0) + facts[:, XDELTA]
-        bounds.append(gain + s * facts[:, AX] + s**2 * gram.shift2 / 2)
+        gain = np.maximum(xg, 0) + xdelta
+        bounds.append(gain + s * ax + s**2 * gram.shift2 / 2)
     if data:
-        slack = gram.rounding * (facts[:, NORM1] + size) ** 2
+        slack = gram.rounding * (norm1 + size) ** 2
         bounds.append(np.maximum(value, 0) + slack)
-    bound = np.min(bounds, axis=0) if bounds else np.full(len(facts), np.inf)
+    bound = np.min(bounds, axis=0) if bounds else np.full(len(report), np.inf)
     objective = np.maximum(value, 0.0) if data else value
-    return Proof(objective, relative(bound, at_zero), facts[:, VIOLATION])
+    return Proof(objective, relative(bound, at_zero), violation)
 
 
 Times = Callable[[np.ndarray], np.ndarray]  # rows (p, .) times a fixed matrix

@@ -18,8 +18,8 @@ from dataclasses import replace
 import numpy as np
 
 from fastcone._nnls import kernels
-from fastcone._nnls.certificate import Proof, from_facts
-from fastcone._nnls.prepare import FACTS, Gram, unit
+from fastcone._nnls.certificate import Proof, from_report
+from fastcone._nnls.prepare import Gram, unit
 from fastcone._nnls.targets import F64, Linear, Targets, largest_penalty
 from fastcone._runtime.threads import Scratch
 
@@ -75,13 +75,13 @@ class Descent:
         if self.dtype != gram.dtype:
             self.X[which] = self.X[which].astype(self.dtype)
         C, X = (self.linear.C, self.X) if every else (self.linear.C[which], self.X[which])
-        facts = scratch.take("facts", (p, FACTS), gram.dtype)
+        report = scratch.take("report", (p, len(kernels.REPORT)), gram.dtype)
         work = scratch.take("work", (kernels.nnls_work(gram.rows, gram.dtype),), gram.dtype)
         kernels.nnls_report(
-            gram.G, gram.coord, C, X, self.linear.allow[which], self.rounding, facts, work
+            gram.G, gram.coord, C, X, self.linear.allow[which], self.rounding, report, work
         )
         size = self.linear.size[which].astype(np.float64)
-        proof = from_facts(facts, gram, size, known=self.known, data=self.data)
+        proof = from_report(report, gram, size, known=self.known, data=self.data)
         self.proof.objective[which] = proof.objective
         self.proof.gap[which] = proof.gap
         self.proof.violation[which] = proof.violation

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 import numpy as np
 
+COORDINATE: int
+REPORT: dict[str, int]
+
 def nnls_work(n: int, dtype: np.dtype) -> int: ...
 def units_in(
     C: np.ndarray,
@@ -39,7 +42,7 @@ def nnls_report(
     coord: np.ndarray,
     C: np.ndarray,
     X: np.ndarray,
-    size: np.ndarray,
+    delta_scale: np.ndarray,
     rounding: float,
     out: np.ndarray,
     work: np.ndarray,

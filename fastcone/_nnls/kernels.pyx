@@ -3,10 +3,21 @@
 
 from fastcone._kernels.common.lanes cimport real
 from fastcone._runtime.dispatch cimport (
-    active_set_table, descent_table, lanes, pivot_table, product_table, scale_table,
+    active_set_table, descent_table, lanes, pivot_table, product_table, report_table,
+    scale_table,
+)
+
+from fastcone._kernels.nnls.report_columns cimport (
+    AX, CONVEX, COORDINATE_COLUMNS, CX, NORM1, REPORT_COLUMNS, SHIFT, VIOLATION, XDELTA, XG,
 )
 
 from fastcone._runtime.kernels import tile
+
+COORDINATE = COORDINATE_COLUMNS     # numbers per coordinate that the report takes
+REPORT = {                          # its columns by name, one row a problem
+    "xg": XG, "cx": CX, "xdelta": XDELTA, "violation": VIOLATION, "convex": CONVEX, "shift": SHIFT,
+    "ax": AX, "norm1": NORM1,
+}
 
 
 def nnls_work(Py_ssize_t n, dtype):
@@ -77,22 +88,22 @@ def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, cons
 
 
 def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] C,
-                const real[:, ::1] X, const real[::1] size, real rounding, real[:, ::1] out,
+                const real[:, ::1] X, const real[::1] delta_scale, real rounding, real[:, ::1] out,
                 real[::1] work):
-    """The facts a certificate is made of, one row of 8 per problem."""
+    """What a certificate is made of, one row of REPORT_COLUMNS per problem."""
     cdef Py_ssize_t n = coord.shape[0], p = C.shape[0], ld = C.shape[1]
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
-    assert coord.shape[1] == 8 and size.shape[0] == p and out.shape[0] == p and out.shape[1] == 8
+    assert coord.shape[1] == COORDINATE_COLUMNS and delta_scale.shape[0] == p and out.shape[0] == p and out.shape[1] == REPORT_COLUMNS
     assert work.shape[0] >= (2 * n + 10) * lanes(sizeof(real))
     if p == 0 or n == 0:
         out[:, :] = 0
         return
     with nogil:
         if real is float:
-            descent_table.report_f32(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &size[0], rounding,
+            report_table.f32(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &delta_scale[0], rounding,
                              &out[0, 0], &work[0])
         else:
-            descent_table.report_f64(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &size[0], rounding,
+            report_table.f64(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &delta_scale[0], rounding,
                              &out[0, 0], &work[0])
 
 

@@ -17,10 +17,9 @@ import functools
 
 import numpy as np
 
+from fastcone._nnls.kernels import COORDINATE
 from fastcone._runtime.layout import blocks, pack, pack_symmetric, product_and_norms
 from fastcone._runtime.threads import Scratch
-
-FACTS = 8  # numbers per coordinate and per problem in the report kernel
 
 
 def unit(dtype: np.dtype) -> float:
@@ -179,7 +178,7 @@ class Gram:
         self.inv[:n] = self.rootinv**2
         self.weight = np.zeros(rows, dtype=self.dtype)
         self.weight[:n] = self.diagonal
-        coord = np.zeros((rows, FACTS))
+        coord = np.zeros((rows, COORDINATE))
         coord[:n, 0] = np.sqrt(self.diagonal)
         if self.lam > 0:
             coord[:n, 1] = self.rootinv**2 / self.lam

@@ -3,12 +3,13 @@
 
 from fastcone._kernels.common.tables cimport (
     ActiveSetTable, CertificateTable, DescentTable, EntriesTable, KLTable, PivotTable, ProductTable,
-    ScaleTable, SimplexTable, SparseTable,
+    ReportTable, ScaleTable, SimplexTable, SparseTable,
 )
 
 cdef const ProductTable* product_table
 cdef const ScaleTable* scale_table
 cdef const DescentTable* descent_table
+cdef const ReportTable* report_table
 cdef const PivotTable* pivot_table
 cdef const ActiveSetTable* active_set_table
 cdef const SimplexTable* simplex_table

@@ -62,7 +62,7 @@ cdef const void* _table(str kernel, str level) except NULL:
 
 def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
-    global product_table, scale_table, descent_table, pivot_table, active_set_table
+    global product_table, scale_table, descent_table, report_table, pivot_table, active_set_table
     global simplex_table, certificate_table, entries_table, kl_table, sparse_table, _level
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
@@ -72,6 +72,7 @@ def use(level):
     product_table = <const ProductTable*> _table("common.product", level)
     scale_table = <const ScaleTable*> _table("nnls.scale", level)
     descent_table = <const DescentTable*> _table("nnls.descent", level)
+    report_table = <const ReportTable*> _table("nnls.report", level)
     pivot_table = <const PivotTable*> _table("nnls.pivot", level)
     active_set_table = <const ActiveSetTable*> _table("nnls.active_set", level)
     simplex_table = <const SimplexTable*> _table("nnlad.simplex", level)

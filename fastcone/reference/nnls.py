@@ -97,7 +97,7 @@ def nnls_report(
     shift: np.ndarray,
     scale: np.ndarray,
 ) -> np.ndarray:
-    """Return the facts a certificate is made of, in the order of the kernel's `out`.
+    """Return the numbers a certificate is made of, in the order of the kernel's `out`.
 
     `lam` is a lower bound of the least eigenvalue of G with unit diagonal, `shift` = A'y0 > 0,
     `scale` leads back to the caller's units; `rounding` and `size` give the allowance delta.

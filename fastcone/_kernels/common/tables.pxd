@@ -48,21 +48,24 @@ ctypedef Py_ssize_t (*nnls_cd_f64)(
     Py_ssize_t n, const double* G, const double* inv, const double* weight, Py_ssize_t p,
     const double* C, double* X, Py_ssize_t ld, const double* stop, double* pace, double* last,
     const int* most, int* epochs, double* work) noexcept nogil
-ctypedef int (*nnls_report_f32)(
-    Py_ssize_t n, const float* G, const float* coord, Py_ssize_t p, const float* C,
-    const float* X, Py_ssize_t ld, const float* size, float rounding, float* out,
-    float* work) noexcept nogil
-ctypedef int (*nnls_report_f64)(
-    Py_ssize_t n, const double* G, const double* coord, Py_ssize_t p, const double* C,
-    const double* X, Py_ssize_t ld, const double* size, double rounding, double* out,
-    double* work) noexcept nogil
-
 ctypedef struct DescentTable:
     nnls_cd_f32 cd_f32
     nnls_cd_f64 cd_f64
-    nnls_report_f32 report_f32
-    nnls_report_f64 report_f64
     int vectors         # lane vectors per tile
+
+
+ctypedef int (*nnls_report_f32)(
+    Py_ssize_t n, const float* G, const float* coord, Py_ssize_t p, const float* C,
+    const float* X, Py_ssize_t ld, const float* delta_scale, float rounding, float* out,
+    float* work) noexcept nogil
+ctypedef int (*nnls_report_f64)(
+    Py_ssize_t n, const double* G, const double* coord, Py_ssize_t p, const double* C,
+    const double* X, Py_ssize_t ld, const double* delta_scale, double rounding, double* out,
+    double* work) noexcept nogil
+
+ctypedef struct ReportTable:
+    nnls_report_f32 f32
+    nnls_report_f64 f64
 
 
 ctypedef Py_ssize_t (*pivot_f64)(

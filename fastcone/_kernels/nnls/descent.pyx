@@ -29,17 +29,6 @@
 #   epochs   p: epochs used, written; negative where `most` came first
 #   work     (3 n + 3) L, 64-byte aligned, no meaning on entry or return
 #   returns  the number of problems that did not stop by themselves
-#
-# nnls_report: what a proof of optimality needs, for given x (see docs/nnls.md, "Certificate")
-#   coord    [n][8]: sqrt(G_jj), 1 / (lam G_jj), lam G_jj / 2, 1 / a_j, a_j, s_j, 1 / s_j, unused
-#            lam: a lower bound of the least eigenvalue of G with unit diagonal; a = A'y0 > 0 for a
-#            shift y0; s_j: scale back to the caller's units
-#   size     p: ||b|| of each problem, the unit of the rounding allowance
-#   rounding relative rounding allowance of a gradient entry: its true value lies within
-#            rounding * sqrt(G_jj) * (sum_k sqrt(G_kk) x_k + size)
-#   out      [p][8]: x'g, c'x, sum_j x_j delta_j, violation, convex, shift, a'x,
-#            sum_j sqrt(G_jj) x_j; written
-#   work     (2 n + 10) L, as above
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 
@@ -47,11 +36,10 @@ from fastcone._kernels.common.lanes cimport (
     BYTES, V, lane, lane32, lane64, load, maximum, negative, positive, real, spread, store,
 )
 from fastcone._kernels.common.tables cimport DescentTable
+from fastcone._kernels.nnls.gradient cimport BLOCK, minus_gradient
 
 cdef enum:
-    BLOCK = 4           # coordinates per register block
     MOST_LANES = 48     # lanes of the widest tile: V vectors of 16 floats
-    FACTS = 8           # numbers per coordinate (coord) and per problem (out)
     RARELY = 1 << 28    # epochs between leaps after many that failed
     FARTHEST = 50       # steps of a leap
 
@@ -72,22 +60,6 @@ cdef struct Lane:
     double launch       # what the epoch before the last leap moved it
 
 
-cdef inline void descent(Py_ssize_t n, const lane* G, const lane* x, const lane* c,
-                         lane* acc) noexcept nogil:
-    """acc = c - Gx for the BLOCK coordinates whose rows G and c point to."""
-    cdef lane Gk
-    cdef Py_ssize_t k
-    cdef int j, v
-    for j in range(BLOCK):
-        for v in range(V):
-            acc[j * V + v] = c[j * V + v]
-    for k in range(n):
-        for j in range(BLOCK):
-            Gk = spread(G, k * BLOCK + j)
-            for v in range(V):
-                acc[j * V + v] = acc[j * V + v] - Gk * x[k * V + v]
-
-
 cdef void sweep(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight, const lane* c,
                 lane* x, lane* step, lane* moved, Py_ssize_t width) noexcept nogil:
     """One epoch of every lane; step = x' - x, moved = sum_j G_jj step_j^2.
@@ -103,7 +75,7 @@ cdef void sweep(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight
     for block in range(n // BLOCK):
         j0 = block * BLOCK
         rows = <const lane*> (<const char*> G + j0 * n * width)
-        descent(n, rows, x, c + j0 * V, acc)
+        minus_gradient(n, rows, x, c + j0 * V, acc)
         for j in range(BLOCK):
             for v in range(V):
                 # x_j <- max(0, x_j - g_j / G_jj)
@@ -219,86 +191,8 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
                 leap(n, <const lane64*> far, <const lane64*> step, <lane64*> x)
 
 
-cdef void report_tile(Py_ssize_t n, const lane* G, const lane* coord, const lane* x,
-                      const lane* c, const lane* size, lane rounding, lane* facts,
-                      Py_ssize_t width) noexcept nogil:
-    """The facts of L problems; `facts` holds FACTS rows of V vectors, zero on entry."""
-    cdef lane acc[BLOCK * V]
-    cdef lane delta[V]
-    cdef lane g, xj, allow, hi, lo, d
-    cdef const lane* fact
-    cdef Py_ssize_t j, j0, block
-    cdef int i, v
-    for v in range(V):
-        for j in range(n):
-            facts[7 * V + v] = facts[7 * V + v] + spread(coord, j * FACTS) * x[j * V + v]
-        delta[v] = rounding * (facts[7 * V + v] + size[v])
-    for block in range(n // BLOCK):
-        j0 = block * BLOCK
-        descent(n, <const lane*> (<const char*> G + j0 * n * width), x, c + j0 * V, acc)
-        for i in range(BLOCK):
-            fact = <const lane*> (<const char*> coord + (j0 + i) * FACTS * width)
-            for v in range(V):
-                g = -acc[i * V + v]
-                xj = x[(j0 + i) * V + v]
-                allow = delta[v] * spread(fact, 0)
-                hi = positive(g + allow)
-                lo = negative(g - allow)
-                # x'g, c'x, sum_j x_j delta_j
-                facts[v] = facts[v] + xj * g
-                facts[V + v] = facts[V + v] + c[(j0 + i) * V + v] * xj
-                facts[2 * V + v] = facts[2 * V + v] + xj * allow
-                # max_j |min(x_j, g_j)|
-                facts[3 * V + v] = maximum(facts[3 * V + v], maximum(
-                    -maximum(-xj * spread(fact, 5), -g * spread(fact, 6)), -g * spread(fact, 6)))
-                # sum_j  max over d <= x_j of  g_j d - lam G_jj d^2 / 2
-                d = -maximum(-hi * spread(fact, 1), -xj)
-                facts[4 * V + v] = facts[4 * V + v] + d * (hi - spread(fact, 2) * d)
-                d = lo * spread(fact, 1)
-                facts[4 * V + v] = facts[4 * V + v] + d * (lo - spread(fact, 2) * d)
-                # least shift s with g + s a >= 0, and a'x
-                facts[5 * V + v] = maximum(facts[5 * V + v], -lo * spread(fact, 3))
-                facts[6 * V + v] = facts[6 * V + v] + xj * spread(fact, 4)
-
-
-cdef int nnls_report(Py_ssize_t n, const real* G, const real* coord, Py_ssize_t p,
-                     const real* C, const real* X, Py_ssize_t ld, const real* size,
-                     real rounding, real* out, real* work) noexcept nogil:
-    cdef Py_ssize_t L = V * BYTES // sizeof(real)
-    cdef Py_ssize_t tile, q, r, k, count
-    cdef real* x = work
-    cdef real* c = x + n * L
-    cdef real* sizes = c + n * L
-    cdef real* allow = sizes + L
-    cdef real* facts = allow + L
-    for tile in range((p + L - 1) // L):
-        count = min(L, p - tile * L)
-        memset(work, 0, (2 * n + 2 + FACTS) * L * sizeof(real))
-        for q in range(count):
-            r = tile * L + q
-            load(n, L, q, X + r * ld, x)
-            load(n, L, q, C + r * ld, c)
-            sizes[q] = size[r]
-        for q in range(L):
-            allow[q] = rounding
-        if real is float:
-            report_tile(n, <const lane32*> G, <const lane32*> coord, <const lane32*> x,
-                        <const lane32*> c, <const lane32*> sizes, (<const lane32*> allow)[0],
-                        <lane32*> facts, sizeof(real))
-        else:
-            report_tile(n, <const lane64*> G, <const lane64*> coord, <const lane64*> x,
-                        <const lane64*> c, <const lane64*> sizes, (<const lane64*> allow)[0],
-                        <lane64*> facts, sizeof(real))
-        for q in range(count):
-            for k in range(FACTS):
-                out[(tile * L + q) * FACTS + k] = facts[k * L + q]
-    return 0
-
-
 cdef DescentTable TABLE
 TABLE.cd_f32 = nnls_cd[float]
 TABLE.cd_f64 = nnls_cd[double]
-TABLE.report_f32 = nnls_report[float]
-TABLE.report_f64 = nnls_report[double]
 TABLE.vectors = V
 table = PyCapsule_New(&TABLE, "nnls.descent", NULL)
