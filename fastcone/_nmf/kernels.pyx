@@ -47,13 +47,11 @@ def entries(str loss, const real[:, ::1] X, const real[:, ::1] Y, const real[:, 
     cdef int which = ("square", "kl", "is", "beta").index(loss)
     with nogil:
         if real is float:
-            entries_table.entries_f32[which](
-                m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw, least, beta, &P[0, 0],
-                &Q[0, 0], &value[0])
+            entries_table.entries_f32[which](m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw,
+                                             least, beta, &P[0, 0], &Q[0, 0], &value[0])
         else:
-            entries_table.entries_f64[which](
-                m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw, least, beta, &P[0, 0],
-                &Q[0, 0], &value[0])
+            entries_table.entries_f64[which](m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw,
+                                             least, beta, &P[0, 0], &Q[0, 0], &value[0])
 
 
 def mu(str kind, Py_ssize_t n, real[:, ::1] H, const real[:, ::1] num,
@@ -67,11 +65,11 @@ def mu(str kind, Py_ssize_t n, real[:, ::1] H, const real[:, ::1] num,
     cdef int which = ("root", "ratio", "power").index(kind)
     with nogil:
         if real is float:
-            entries_table.steps_f32[which](
-                n, p, ld, &H[0, 0], &num[0, 0], &den[0, 0], ldd, l1, l2, floor, gamma)
+            entries_table.steps_f32[which](n, p, ld, &H[0, 0], &num[0, 0], &den[0, 0], ldd, l1, l2,
+                                           floor, gamma)
         else:
-            entries_table.steps_f64[which](
-                n, p, ld, &H[0, 0], &num[0, 0], &den[0, 0], ldd, l1, l2, floor, gamma)
+            entries_table.steps_f64[which](n, p, ld, &H[0, 0], &num[0, 0], &den[0, 0], ldd, l1, l2,
+                                           floor, gamma)
 
 
 def kl(Py_ssize_t k, const real[:, ::1] X, const real[:, ::1] W, const real[::1] den,
@@ -90,11 +88,11 @@ def kl(Py_ssize_t k, const real[:, ::1] X, const real[:, ::1] W, const real[::1]
     cdef real* sums = &C[0, 0] if stages > 1 else NULL
     with nogil:
         if real is float:
-            kl_table.f32(m, n, k, p, &X[0, 0], &W[0, 0], &den[0], &H[0, 0], sums, stages, l1, l2, floor,
-                    least, &loss[0], &work[0], &index[0])
+            kl_table.f32(m, n, k, p, &X[0, 0], &W[0, 0], &den[0], &H[0, 0], sums, stages, l1, l2,
+                         floor, least, &loss[0], &work[0], &index[0])
         else:
-            kl_table.f64(m, n, k, p, &X[0, 0], &W[0, 0], &den[0], &H[0, 0], sums, stages, l1, l2, floor,
-                    least, &loss[0], &work[0], &index[0])
+            kl_table.f64(m, n, k, p, &X[0, 0], &W[0, 0], &den[0], &H[0, 0], sums, stages, l1, l2,
+                         floor, least, &loss[0], &work[0], &index[0])
 
 
 cpdef Py_ssize_t kl_work(Py_ssize_t m, Py_ssize_t n, Py_ssize_t itemsize):
@@ -138,8 +136,8 @@ def sparse_kl(const Py_ssize_t[::1] start, const int32_t[::1] index, const real[
         value = &loss[0]
     with nogil:
         if real is float:
-            sparse_table.kl_f32(p, &start[0], &index[0], &x[0], n, ld, &A[0, 0], &H[0, 0],
-                           least, &C[0, 0], value)
+            sparse_table.kl_f32(p, &start[0], &index[0], &x[0], n, ld, &A[0, 0], &H[0, 0], least,
+                                &C[0, 0], value)
         else:
-            sparse_table.kl_f64(p, &start[0], &index[0], &x[0], n, ld, &A[0, 0], &H[0, 0],
-                           least, &C[0, 0], value)
+            sparse_table.kl_f64(p, &start[0], &index[0], &x[0], n, ld, &A[0, 0], &H[0, 0], least,
+                                &C[0, 0], value)

@@ -8,7 +8,7 @@ def nnlad(
     G: np.ndarray,
     size: np.ndarray,
     length: np.ndarray,
-    tilt: np.ndarray,
+    perturbation: np.ndarray,
     B: np.ndarray,
     l1: np.ndarray,
     X: np.ndarray,

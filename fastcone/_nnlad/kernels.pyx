@@ -12,7 +12,7 @@ def nnlad_room(Py_ssize_t m, Py_ssize_t n):
 
 
 def nnlad(const double[:, ::1] A, const double[:, ::1] R, const double[:, ::1] G,
-          const double[::1] size, const double[::1] length, const double[::1] tilt,
+          const double[::1] size, const double[::1] length, const double[::1] perturbation,
           const double[:, ::1] B, const double[:, ::1] l1, double[:, ::1] X,
           double[:, ::1] Y, Py_ssize_t[::1] steps, Py_ssize_t most, Py_ssize_t budget,
           double[::1] work, Py_ssize_t[::1] index):
@@ -23,14 +23,14 @@ def nnlad(const double[:, ::1] A, const double[:, ::1] R, const double[:, ::1] G
     assert work.shape[0] >= doubles and index.shape[0] >= integers and p > 0
     assert 0 < m <= ld < m + 64 and ld % 64 == 0 and 0 < n <= ldn < n + 8 and ldn % 8 == 0
     assert G.shape[0] == n and G.shape[1] == ldn and length.shape[0] == n
-    assert size.shape[0] == ld and tilt.shape[0] == ld and B.shape[1] == ld
+    assert size.shape[0] == ld and perturbation.shape[0] == ld and B.shape[1] == ld
     assert l1.shape[0] == p and l1.shape[1] == ldn
     assert X.shape[0] == p and X.shape[1] == n and Y.shape[0] == p and Y.shape[1] == ld
     assert steps.shape[0] == p
     with nogil:
-        done = simplex_table.solve(m, n, ld, ldn, &A[0, 0], &R[0, 0], &G[0, 0], &size[0], &length[0],
-                            &tilt[0], p, &B[0, 0], &l1[0, 0], &X[0, 0], &Y[0, 0],
-                            &steps[0], most, budget, &work[0], &index[0])
+        done = simplex_table.solve(m, n, ld, ldn, &A[0, 0], &R[0, 0], &G[0, 0], &size[0],
+                                   &length[0], &perturbation[0], p, &B[0, 0], &l1[0, 0], &X[0, 0],
+                                   &Y[0, 0], &steps[0], most, budget, &work[0], &index[0])
     return done
 
 
@@ -49,6 +49,6 @@ def nnlad_proof(const double[:, ::1] A, const double[::1] norm, const double[:, 
     if p == 0:
         return
     with nogil:
-        certificate_table.prove(n, ld, &A[0, 0], &norm[0], &weight[0, 0], &l1[0, 0], ldl, p, &B[0, 0],
-                           &rest[0], &X[0, 0], &Y[0, 0], &facts[0, 0], &work[0], &work[ld],
-                           &index[0])
+        certificate_table.prove(n, ld, &A[0, 0], &norm[0], &weight[0, 0], &l1[0, 0], ldl, p,
+                                &B[0, 0], &rest[0], &X[0, 0], &Y[0, 0], &facts[0, 0], &work[0],
+                                &work[ld], &index[0])

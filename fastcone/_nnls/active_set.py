@@ -26,7 +26,7 @@ from fastcone._runtime.threads import Scratch, aligned
 
 RANK_WORK = 1e8  # flops of a QR factorisation up to which the rank is looked at
 CALL_WORK = 1e8  # flops of one kernel call: at most some 20 ms between looks at the clock
-FUZZ = 32.0  # roundings, per generator in the support, within which a generator is dependent
+DEPENDENCE_TOL = 32.0  # roundings, per generator in the support, within which a generator is dependent
 
 
 def triangle(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,13 +48,13 @@ def triangle(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class Exact:
     """Solves min 1/2 ||A x - b||^2 + l1'x + l2/2 ||x||^2 over x >= 0, target after target."""
 
-    def __init__(self, A: np.ndarray, reduce: np.ndarray | None = None, fuzz: float = FUZZ) -> None:
+    def __init__(self, A: np.ndarray, reduce: np.ndarray | None = None, dependence_tol: float = DEPENDENCE_TOL) -> None:
         self.m, self.n = A.shape
         self.rows = np.ascontiguousarray(A)
         self.norms = np.sqrt(np.einsum("ij,ij->j", self.rows, self.rows))
         self.reduce = None if reduce is None else Packed(reduce)
-        self.price = np.divide(1, self.norms, out=np.zeros(self.n), where=self.norms > 0)
-        self.fuzz = fuzz
+        self.entry_weight = np.divide(1, self.norms, out=np.zeros(self.n), where=self.norms > 0)
+        self.dependence_tol = dependence_tol
 
     @classmethod
     def of_generators(
@@ -67,7 +67,7 @@ class Exact:
         if reduced:
             Q, R = np.linalg.qr(A) if independent else triangle(A)
             if len(R) < len(A):
-                return cls(R, Q[:m], fuzz=FUZZ + 4 * np.sqrt(len(A)))
+                return cls(R, Q[:m], dependence_tol=DEPENDENCE_TOL + 4 * np.sqrt(len(A)))
         return cls(A, np.eye(len(A), m).T if l2 else None)
 
     @classmethod
@@ -77,7 +77,7 @@ class Exact:
         keep = values > len(G) * np.finfo(float).eps * values.max(initial=0)
         root = np.sqrt(values[keep])
         rows = root[:, None] * vectors[:, keep].T
-        return cls(rows, vectors[:, keep] / root, fuzz=FUZZ + 4 * len(G))
+        return cls(rows, vectors[:, keep] / root, dependence_tol=DEPENDENCE_TOL + 4 * len(G))
 
     def solve(
         self,
@@ -110,9 +110,9 @@ class Exact:
                 fetched,
                 B,
                 self.norms,
-                self.price,
+                self.entry_weight,
                 np.ascontiguousarray(l1),
-                self.fuzz,
+                self.dependence_tol,
                 X,
                 most,
                 steps,

@@ -65,7 +65,7 @@ class Descent:
         self.rounding = gram.rounding if gram.dtype == F64 else 0.0
         p = len(X)
         self.epochs = np.zeros(p, dtype=np.intp)
-        self.pace = first_pace(p)
+        self.schedule = first_pace(p)
         self.proof = Proof(np.full(p, np.inf), np.full(p, np.inf), np.full(p, np.inf))
 
     def prove(self, which: np.ndarray, scratch: Scratch) -> None:
@@ -121,18 +121,18 @@ class Descent:
         done, look, before = 0, FIRST_LOOK, 0
         while len(which) and not late():
             every = len(which) == len(self.X)
-            C, X, pace = self.linear.C, self.X, self.pace
+            C, X, schedule = self.linear.C, self.X, self.schedule
             if not every:
-                C, X, pace = C[which], X[which], pace[which]
+                C, X, schedule = C[which], X[which], schedule[which]
             left = max_epochs - self.epochs[which]
             step = np.minimum(left, min(look - done, longest)).astype(np.intc)
             used = scratch.take("epochs", (len(which),), np.intc)
             last = scratch.take("last", (len(which),), gram.dtype)
             unfinished = kernels.nnls_cd(
-                gram.G, gram.inv, gram.weight, C, X, stop[which], pace, last, step, used, work
+                gram.G, gram.inv, gram.weight, C, X, stop[which], schedule, last, step, used, work
             )
             if not every:
-                self.X[which], self.pace[which] = X, pace
+                self.X[which], self.schedule[which] = X, schedule
             self.epochs[which] += np.abs(used)
             if not unfinished:
                 break
@@ -185,7 +185,7 @@ class Descent:
         np.minimum(X, largest, out=X)
         other, most = copy.copy(self), min(max_epochs, AHEAD)
         other.gram, other.linear, other.X = gram, replace(self.linear, C=C), X
-        other.epochs, other.pace = np.zeros_like(self.epochs), first_pace(len(X))
+        other.epochs, other.schedule = np.zeros_like(self.epochs), first_pace(len(X))
         given_up = other._descend(which, limit, most, False, late, scratch)
         part = slice(None) if len(which) == len(X) else which
         self.X[part] = X[part]

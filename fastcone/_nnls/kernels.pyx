@@ -41,11 +41,11 @@ def units_in(real[:, ::1] C, const int[::1] k, const int[::1] E, l1, const int[:
         weight = &penalty[0]
     with nogil:
         if real is float:
-            scale_table.in_f32(p, n, ld, &C[0, 0], &k[0], &E[0], weight, &e[0], &rootinv[0], &allow[0],
-                          largest, &scale[0])
+            scale_table.in_f32(p, n, ld, &C[0, 0], &k[0], &E[0], weight, &e[0], &rootinv[0],
+                               &allow[0], largest, &scale[0])
         else:
-            scale_table.in_f64(p, n, ld, &C[0, 0], &k[0], &E[0], weight, &e[0], &rootinv[0], &allow[0],
-                          largest, &scale[0])
+            scale_table.in_f64(p, n, ld, &C[0, 0], &k[0], &E[0], weight, &e[0], &rootinv[0],
+                               &allow[0], largest, &scale[0])
 
 
 def units_out(const real[:, ::1] X, const int[::1] e, const int[::1] E, real largest,
@@ -64,14 +64,14 @@ def units_out(const real[:, ::1] X, const int[::1] e, const int[::1] E, real lar
 
 
 def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, const real[:, ::1] C,
-            real[:, ::1] X, const real[::1] stop, double[:, ::1] pace, real[::1] last,
+            real[:, ::1] X, const real[::1] stop, double[:, ::1] schedule, real[::1] last,
             const int[::1] most, int[::1] epochs, real[::1] work):
     """Coordinate descent on every row of C; returns the number of problems left unfinished."""
     cdef Py_ssize_t n = inv.shape[0], p = C.shape[0], ld = C.shape[1], left
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
     assert stop.shape[0] == p and last.shape[0] == p and epochs.shape[0] == p
     assert weight.shape[0] == n and most.shape[0] == p
-    assert pace.shape[0] == p and pace.shape[1] == 2
+    assert schedule.shape[0] == p and schedule.shape[1] == 2
     assert work.shape[0] >= (3 * n + 3) * lanes(sizeof(real))
     if p == 0 or n == 0:
         epochs[:] = 0
@@ -79,11 +79,13 @@ def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, cons
         return 0
     with nogil:
         if real is float:
-            left = descent_table.cd_f32(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
-                                &pace[0, 0], &last[0], &most[0], &epochs[0], &work[0])
+            left = descent_table.cd_f32(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld,
+                                        &stop[0], &schedule[0, 0], &last[0], &most[0], &epochs[0],
+                                        &work[0])
         else:
-            left = descent_table.cd_f64(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld, &stop[0],
-                                &pace[0, 0], &last[0], &most[0], &epochs[0], &work[0])
+            left = descent_table.cd_f64(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld,
+                                        &stop[0], &schedule[0, 0], &last[0], &most[0], &epochs[0],
+                                        &work[0])
     return left
 
 
@@ -93,18 +95,19 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
     """What a certificate is made of, one row of REPORT_COLUMNS per problem."""
     cdef Py_ssize_t n = coord.shape[0], p = C.shape[0], ld = C.shape[1]
     assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
-    assert coord.shape[1] == COORDINATE_COLUMNS and delta_scale.shape[0] == p and out.shape[0] == p and out.shape[1] == REPORT_COLUMNS
+    assert coord.shape[1] == COORDINATE_COLUMNS and delta_scale.shape[0] == p
+    assert out.shape[0] == p and out.shape[1] == REPORT_COLUMNS
     assert work.shape[0] >= (2 * n + 10) * lanes(sizeof(real))
     if p == 0 or n == 0:
         out[:, :] = 0
         return
     with nogil:
         if real is float:
-            report_table.f32(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &delta_scale[0], rounding,
-                             &out[0, 0], &work[0])
+            report_table.f32(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &delta_scale[0],
+                             rounding, &out[0, 0], &work[0])
         else:
-            report_table.f64(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &delta_scale[0], rounding,
-                             &out[0, 0], &work[0])
+            report_table.f64(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &delta_scale[0],
+                             rounding, &out[0, 0], &work[0])
 
 
 def pivot_work(Py_ssize_t n):
@@ -123,8 +126,8 @@ def pivot(const double[::1] G, const double[::1] slack, const double[:, ::1] C, 
         steps[:] = 0
         return 0
     with nogil:
-        given_up = pivot_table.f64(n, &G[0], &slack[0], p, &C[0, 0], &X[0, 0], ld, &most[0], &steps[0],
-                              &work[0])
+        given_up = pivot_table.f64(n, &G[0], &slack[0], p, &C[0, 0], &X[0, 0], ld, &most[0],
+                                   &steps[0], &work[0])
     return given_up
 
 
@@ -134,8 +137,8 @@ cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
 
 
 def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1] fetched,
-               const double[:, ::1] B, const double[::1] norm,
-               const double[::1] price, const double[:, ::1] l1, double fuzz, double[:, ::1] X,
+               const double[:, ::1] B, const double[::1] norm, const double[::1] entry_weight,
+               const double[:, ::1] l1, double dependence_tol, double[:, ::1] X,
                const Py_ssize_t[::1] most, Py_ssize_t[::1] steps, Py_ssize_t first,
                Py_ssize_t budget, double[::1] work, Py_ssize_t[::1] index):
     """Exact solution of problems from `first` on, on the same rows of A (m, n), for some steps.
@@ -150,7 +153,7 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
     assert columns.shape[0] == n and columns.shape[1] == (m + 7) // 8 * 8
     assert fetched.shape[0] == n
     assert B.shape[1] == m
-    assert norm.shape[0] == n and price.shape[0] == n
+    assert norm.shape[0] == n and entry_weight.shape[0] == n
     assert l1.shape[0] == p and l1.shape[1] == n
     assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p and most.shape[0] == p
     assert work.shape[0] >= active_set_work(m, n) and index.shape[0] >= 2 * n + 2
@@ -162,10 +165,11 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
     with nogil:
         while first < p and spent < budget:
             used = -1 - steps[first]
-            got = active_set_table.solve(
-                m, n, &rows[0, 0], &columns[0, 0], &fetched[0], &B[first, 0], &norm[0], &price[0],
-                &l1[first, 0], fuzz, &X[first, 0], min(budget, most[first] - used), used > 0,
-                &work[0], &index[0])
+            got = active_set_table.solve(m, n, &rows[0, 0], &columns[0, 0], &fetched[0],
+                                         &B[first, 0], &norm[0], &entry_weight[0], &l1[first, 0],
+                                         dependence_tol, &X[first, 0],
+                                         min(budget, most[first] - used), used > 0, &work[0],
+                                         &index[0])
             spent += 1 + (got if got >= 0 else -1 - got)
             steps[first] = used + got if got >= 0 else got - used
             if got >= 0 or -1 - steps[first] >= most[first]:

@@ -16,13 +16,13 @@ import numpy as np
 
 cdef extern from *:
     """
-    #define FC_FUZZ 32.0        /* as in fastcone/_nnls/active_set.py */
+    #define FC_DEPENDENCE_TOL 32.0        /* as in fastcone/_nnls/active_set.py */
     """
-    const double FUZZ "FC_FUZZ"
+    const double DEPENDENCE_TOL "FC_DEPENDENCE_TOL"
 
 cdef enum:
     CALL_WORK = 100_000_000     # flops between two looks at the signals
-    FAR = 900                   # powers of two between prices: more, and gradients would underflow
+    FAR = 900                   # powers of two between weights: more, and gradients would underflow
 
 
 cdef struct Arrays:
@@ -32,7 +32,7 @@ cdef struct Arrays:
     double* columns         # n x ld: the generators that entered
     double* target          # ld: b scaled, padded with zeros
     double* norm            # n
-    double* price           # n
+    double* entry_weight           # n
     double* l1              # n: zeros
     double* rest            # of the kernel
     Py_ssize_t* e           # n: exponents taken out of the columns
@@ -55,7 +55,7 @@ cdef Arrays cut(Py_ssize_t m, Py_ssize_t n, double* work, Py_ssize_t* index) noe
     a.target = a.columns + n * padded(m)
     a.rows = a.copy = a.target + padded(m)
     a.norm = a.copy + m * n
-    a.price, a.l1, a.rest = a.norm + n, a.norm + 2 * n, a.norm + 3 * n
+    a.entry_weight, a.l1, a.rest = a.norm + n, a.norm + 2 * n, a.norm + 3 * n
     a.e, a.fetched, a.order = index, index + n, index + 2 * n
     return a
 
@@ -67,16 +67,16 @@ cdef inline int exponent(double largest) noexcept nogil:
     return e
 
 
-cdef void set_prices(Py_ssize_t n, const double* norm, const Py_ssize_t* e,
-                     double* price) noexcept nogil:
-    """price_j = 2^e_j up to a common factor: gradients in the caller's units tell who enters."""
+cdef void set_entry_weights(Py_ssize_t n, const double* norm, const Py_ssize_t* e,
+                            double* entry_weight) noexcept nogil:
+    """entry_weight_j = 2^e_j up to a factor: gradients in the caller's units tell who enters."""
     cdef Py_ssize_t j, top = 0
     cdef bint any = False
     for j in range(n):
         if norm[j] > 0 and (not any or e[j] > top):
             any, top = True, e[j]
     for j in range(n):
-        price[j] = ldexp(1, <int> max(min(e[j] - top, <Py_ssize_t> 0), -<Py_ssize_t> FAR))
+        entry_weight[j] = ldexp(1, <int> max(min(e[j] - top, <Py_ssize_t> 0), -<Py_ssize_t> FAR))
 
 
 cdef inline double times(double value, double half_unit) noexcept nogil:
@@ -158,14 +158,14 @@ cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssi
         a.rows = A
         measure(m, n, a.rows, a.norm)
     if not ready or not usable(n, a.norm):
-        scale_generators(m, n, A, row_stride, column_stride, a.copy, a.price, a.e)
+        scale_generators(m, n, A, row_stride, column_stride, a.copy, a.entry_weight, a.e)
         a.rows = a.copy
         measure(m, n, a.rows, a.norm)
     for j in range(n):
         a.norm[j] = sqrt(a.norm[j])
         total += a.norm[j]
         a.l1[j] = x[j] = a.fetched[j] = 0
-    set_prices(n, a.norm, a.e, a.price)
+    set_entry_weights(n, a.norm, a.e, a.entry_weight)
     for i in range(m):
         total += a.target[i] - a.target[i]
     return isfinite(total)
@@ -175,7 +175,8 @@ cdef Py_ssize_t descend(Arrays* a, Py_ssize_t m, Py_ssize_t n, double* x, Py_ssi
                         bint resume) noexcept nogil:
     """Some steps of the kernel on a prepared problem."""
     return active_set_table.solve(m, n, a.rows, a.columns, a.fetched, a.target, a.norm,
-                                  a.price, a.l1, FUZZ, x, max_steps, resume, a.rest, a.order)
+                                  a.entry_weight, a.l1, DEPENDENCE_TOL, x, max_steps, resume,
+                                  a.rest, a.order)
 
 
 cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, int unit, double* x) noexcept nogil:

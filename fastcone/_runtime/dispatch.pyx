@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Chooses a SIMD level: asks the CPU once, loads the kernels of that level, hands out their tables."""
+"""Chooses a SIMD level: asks the CPU once, loads that level's kernels, hands out their tables."""
 
 import importlib
 import importlib.util

@@ -8,7 +8,7 @@ stride ldm, its entries beyond k finite.
 
 from libc.string cimport memcpy, memset
 
-from fastcone._kernels.common.lanes cimport BYTES, lane64, loose64, maximum, spread
+from fastcone._kernels.common.lanes cimport BYTES, lane64, unaligned64, maximum, spread
 
 cdef extern from *:
     """
@@ -26,7 +26,7 @@ cdef inline Py_ssize_t padded(Py_ssize_t k) noexcept nogil:
     return (k + 7) // 8 * 8
 
 
-cdef inline double across(lane64 a) noexcept nogil:
+cdef inline double hsum(lane64 a) noexcept nogil:
     """The sum of the lanes."""
     cdef double total = 0
     cdef int v
@@ -38,8 +38,8 @@ cdef inline double across(lane64 a) noexcept nogil:
 cdef inline double dot(Py_ssize_t length, const double* a, const double* b) noexcept nogil:
     """a'b over a padded length, at any address"""
     cdef lane64 part[CHAINS]
-    cdef const loose64* x = <const loose64*> a
-    cdef const loose64* y = <const loose64*> b
+    cdef const unaligned64* x = <const unaligned64*> a
+    cdef const unaligned64* y = <const unaligned64*> b
     cdef Py_ssize_t i, vectors = length * sizeof(double) // BYTES
     cdef int c
     for c in range(CHAINS):
@@ -49,10 +49,10 @@ cdef inline double dot(Py_ssize_t length, const double* a, const double* b) noex
             part[c] = part[c] + x[i * CHAINS + c] * y[i * CHAINS + c]
     for i in range(vectors - vectors % CHAINS, vectors):
         part[0] = part[0] + x[i] * y[i]
-    return across((part[0] + part[1]) + (part[2] + part[3]))
+    return hsum((part[0] + part[1]) + (part[2] + part[3]))
 
 
-cdef inline double height(Py_ssize_t ld, const double* a) noexcept nogil:
+cdef inline double asum(Py_ssize_t ld, const double* a) noexcept nogil:
     """||a||_1"""
     cdef lane64 part[CHAINS]
     cdef const lane64* x = <const lane64*> a
@@ -63,7 +63,7 @@ cdef inline double height(Py_ssize_t ld, const double* a) noexcept nogil:
     for i in range(ld * <Py_ssize_t> sizeof(double) // (BYTES * CHAINS)):
         for c in range(CHAINS):
             part[c] = part[c] + maximum(x[i * CHAINS + c], -x[i * CHAINS + c])
-    return across((part[0] + part[1]) + (part[2] + part[3]))
+    return hsum((part[0] + part[1]) + (part[2] + part[3]))
 
 
 cdef inline void axpy(Py_ssize_t length, double alpha, const double* a, double* y) noexcept nogil:
@@ -73,8 +73,8 @@ cdef inline void axpy(Py_ssize_t length, double alpha, const double* a, double* 
         y[i] += alpha * a[i]
 
 
-cdef inline void combine(Py_ssize_t ld, const double* A, Py_ssize_t count, const Py_ssize_t* which,
-                         const double* weight, double* out) noexcept nogil:
+cdef inline void gemv_n(Py_ssize_t ld, const double* A, Py_ssize_t count, const Py_ssize_t* which,
+                        const double* weight, double* out) noexcept nogil:
     """out = sum_k weight_k A[which_k], rows of ld, a register block at a time"""
     cdef lane64 acc[VECTORS]
     cdef lane64 w
@@ -93,9 +93,8 @@ cdef inline void combine(Py_ssize_t ld, const double* A, Py_ssize_t count, const
             (<lane64*> (out + block * rows))[v] = acc[v]
 
 
-cdef inline void accumulate(Py_ssize_t length, const double* R, Py_ssize_t stride,
-                            Py_ssize_t count, const Py_ssize_t* which, const double* weight,
-                            double* y) noexcept nogil:
+cdef inline void gemv_add(Py_ssize_t length, const double* R, Py_ssize_t stride, Py_ssize_t count,
+                          const Py_ssize_t* which, const double* weight, double* y) noexcept nogil:
     """y += sum_k weight_k R[which_k] over a padded length, or R[k] where `which` is NULL"""
     cdef lane64 acc[VECTORS]
     cdef lane64 w
@@ -131,20 +130,20 @@ cdef inline void gather(Py_ssize_t k, const double* values, const Py_ssize_t* wh
         out[i] = 0
 
 
-cdef inline void times(Py_ssize_t k, Py_ssize_t ldm, const double* M, const double* v,
-                       double* out) noexcept nogil:
+cdef inline void gemv(Py_ssize_t k, Py_ssize_t ldm, const double* M, const double* v,
+                      double* out) noexcept nogil:
     """out = M v; v padded with zeros"""
     cdef Py_ssize_t i
     for i in range(k):
         out[i] = dot(padded(k), M + i * ldm, v)
 
 
-cdef inline void transposed(Py_ssize_t k, Py_ssize_t ldm, const double* M, const double* v,
-                            double* out) noexcept nogil:
+cdef inline void gemv_t(Py_ssize_t k, Py_ssize_t ldm, const double* M, const double* v,
+                        double* out) noexcept nogil:
     """out = M'v, padded with zeros"""
     cdef Py_ssize_t i
     memset(out, 0, padded(k) * sizeof(double))
-    accumulate(padded(k), M, ldm, k, NULL, v, out)
+    gemv_add(padded(k), M, ldm, k, NULL, v, out)
     for i in range(k, padded(k)):
         out[i] = 0
 
@@ -156,8 +155,8 @@ cdef inline void take_row(Py_ssize_t k, Py_ssize_t ldm, const double* M, Py_ssiz
     memcpy(out, M + row * ldm, k * sizeof(double))
 
 
-cdef inline void rank_one(Py_ssize_t k, Py_ssize_t ldm, double* M, const double* alpha,
-                          const double* beta, double pivot) noexcept nogil:
+cdef inline void ger(Py_ssize_t k, Py_ssize_t ldm, double* M, const double* alpha,
+                     const double* beta, double pivot) noexcept nogil:
     """M <- M - alpha beta' / pivot; beta padded with zeros"""
     cdef Py_ssize_t i
     for i in range(k):
@@ -168,7 +167,7 @@ cdef inline void border(Py_ssize_t k, Py_ssize_t ldm, double* M, const double* a
                         const double* beta, double pivot) noexcept nogil:
     """The inverse of [K a; b' c] from M = K^-1: alpha = M a, beta = M'b, pivot = c - b'M a"""
     cdef Py_ssize_t i
-    rank_one(k, ldm, M, alpha, beta, -pivot)
+    ger(k, ldm, M, alpha, beta, -pivot)
     for i in range(k):
         M[i * ldm + k] = -alpha[i] / pivot
         M[k * ldm + i] = -beta[i] / pivot

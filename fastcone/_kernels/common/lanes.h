@@ -23,7 +23,7 @@
 #define FC_SHARE (FC_ROWS / 2)
 typedef float lane32 __attribute__((vector_size(FC_BYTES)));
 typedef double lane64 __attribute__((vector_size(FC_BYTES)));
-typedef double loose64 __attribute__((vector_size(FC_BYTES), aligned(8))); /* at any address */
+typedef double unaligned64 __attribute__((vector_size(FC_BYTES), aligned(8))); /* at any address */
 
 /* a where the comparison holds, 0 elsewhere; the comparison of two lanes is a mask of all-ones words */
 #define fc_keep(mask, a) ((__typeof__(a))((mask) & (__typeof__(mask))(a)))

@@ -8,7 +8,7 @@ cdef extern from "lanes.h" nogil:
     const int BYTES "FC_BYTES"
     ctypedef float lane32
     ctypedef double lane64
-    ctypedef double loose64
+    ctypedef double unaligned64
     lane32 _positive32 "fc_positive"(lane32)
     lane64 _positive64 "fc_positive"(lane64)
     lane32 _negative32 "fc_negative"(lane32)

@@ -5,8 +5,8 @@ The lanes of a vector are entries of a row, whole vectors of them as `length` is
 `gradient` they are columns. Every sum has one order per level.
 """
 
-from fastcone._kernels.common.dense cimport across, zero
-from fastcone._kernels.common.lanes cimport BYTES, SHARE, lane64, loose64, spread
+from fastcone._kernels.common.dense cimport hsum, zero
+from fastcone._kernels.common.lanes cimport BYTES, SHARE, lane64, unaligned64, spread
 
 cdef enum:
     GROUP = 4           # rows that share each load of a vector
@@ -24,15 +24,15 @@ cdef inline void inner(Py_ssize_t length, Py_ssize_t count, const double* A, con
                        double* out) noexcept nogil:
     """out_i = a_i'v for `count` rows, `length` apart"""
     cdef lane64 part[GROUP * CHAINS]
-    cdef const loose64* a[GROUP]
-    cdef const loose64* x = <const loose64*> v
+    cdef const unaligned64* a[GROUP]
+    cdef const unaligned64* x = <const unaligned64*> v
     cdef double total[GROUP]
     cdef Py_ssize_t first, i, group, vectors = length * sizeof(double) // BYTES
     cdef int c, h
     for group in range((count + GROUP - 1) // GROUP):
         first = group * GROUP
         for c in range(GROUP):                  # the last group repeats a row to stay full
-            a[c] = <const loose64*> (A + min(first + c, count - 1) * length)
+            a[c] = <const unaligned64*> (A + min(first + c, count - 1) * length)
         for c in range(GROUP * CHAINS):
             part[c] = zero
         for i in range(vectors // CHAINS):
@@ -44,7 +44,7 @@ cdef inline void inner(Py_ssize_t length, Py_ssize_t count, const double* A, con
             for c in range(GROUP):
                 part[c] = part[c] + a[c][i] * x[i]
         for c in range(GROUP):
-            total[c] = across(part[c] + part[GROUP + c])
+            total[c] = hsum(part[c] + part[GROUP + c])
         for c in range(<int> min(<Py_ssize_t> GROUP, count - first)):
             out[first + c] = total[c]
 
@@ -52,10 +52,10 @@ cdef inline void inner(Py_ssize_t length, Py_ssize_t count, const double* A, con
 cdef inline void subtract(Py_ssize_t length, Py_ssize_t count, const double* A,
                           const Py_ssize_t* which, const double* weight, double* v) noexcept nogil:
     """v -= sum_i weight_i a_i for `count` rows, `length` apart, or those in `which` unless NULL"""
-    cdef const loose64* a[GROUP]
+    cdef const unaligned64* a[GROUP]
     cdef lane64 w[GROUP]
     cdef lane64 acc
-    cdef loose64* x = <loose64*> v
+    cdef unaligned64* x = <unaligned64*> v
     cdef double none = 0
     cdef Py_ssize_t i, k, group, vectors = length * sizeof(double) // BYTES
     cdef int c
@@ -64,7 +64,7 @@ cdef inline void subtract(Py_ssize_t length, Py_ssize_t count, const double* A,
             k = min(group * GROUP + c, count - 1)
             w[c] = spread(<const lane64*> (weight if group * GROUP + c < count else &none),
                           k if group * GROUP + c < count else 0)
-            a[c] = <const loose64*> (A + (which[k] if which else k) * length)
+            a[c] = <const unaligned64*> (A + (which[k] if which else k) * length)
         for i in range(vectors):
             acc = x[i]
             for c in range(GROUP):
@@ -76,7 +76,7 @@ cdef inline void inner_several(Py_ssize_t length, Py_ssize_t count, const double
                                const double** v, double** out) noexcept nogil:
     """out[h]_i = a_i'v[h] for `count` rows and SHARE vectors"""
     cdef lane64 part[GROUP * SHARE]
-    cdef const loose64* a[GROUP]
+    cdef const unaligned64* a[GROUP]
     cdef double total[GROUP * SHARE]
     cdef lane64 x
     cdef Py_ssize_t first, i, group, vectors = length * sizeof(double) // BYTES
@@ -84,16 +84,16 @@ cdef inline void inner_several(Py_ssize_t length, Py_ssize_t count, const double
     for group in range((count + GROUP - 1) // GROUP):
         first = group * GROUP
         for c in range(GROUP):
-            a[c] = <const loose64*> (A + min(first + c, count - 1) * length)
+            a[c] = <const unaligned64*> (A + min(first + c, count - 1) * length)
         for c in range(GROUP * SHARE):
             part[c] = zero
         for i in range(vectors):
             for h in range(SHARE):
-                x = (<const loose64*> v[h])[i]
+                x = (<const unaligned64*> v[h])[i]
                 for c in range(GROUP):
                     part[h * GROUP + c] = part[h * GROUP + c] + a[c][i] * x
         for c in range(GROUP * SHARE):
-            total[c] = across(part[c])
+            total[c] = hsum(part[c])
         for h in range(SHARE):
             for c in range(<int> min(<Py_ssize_t> GROUP, count - first)):
                 out[h][first + c] = total[h * GROUP + c]
@@ -102,7 +102,7 @@ cdef inline void inner_several(Py_ssize_t length, Py_ssize_t count, const double
 cdef inline void subtract_several(Py_ssize_t length, Py_ssize_t count, const double* A,
                                   int several, double** weight, double** v) noexcept nogil:
     """v[h] -= sum_i weight[h]_i a_i for `count` rows; v[h] with h >= `several` stay as they are"""
-    cdef const loose64* a[GROUP]
+    cdef const unaligned64* a[GROUP]
     cdef lane64 w[GROUP * SHARE]
     cdef lane64 acc
     cdef Py_ssize_t i, k, group, vectors = length * sizeof(double) // BYTES
@@ -110,16 +110,16 @@ cdef inline void subtract_several(Py_ssize_t length, Py_ssize_t count, const dou
     for group in range((count + GROUP - 1) // GROUP):
         for c in range(GROUP):
             k = group * GROUP + c
-            a[c] = <const loose64*> (A + min(k, count - 1) * length)
+            a[c] = <const unaligned64*> (A + min(k, count - 1) * length)
             for h in range(SHARE):
                 w[h * GROUP + c] = (
                     spread(<const lane64*> weight[h], k) if k < count and h < several else zero)
         for i in range(vectors):
             for h in range(SHARE):
-                acc = (<loose64*> v[h])[i]
+                acc = (<unaligned64*> v[h])[i]
                 for c in range(GROUP):
                     acc = acc - a[c][i] * w[h * GROUP + c]
-                (<loose64*> v[h])[i] = acc
+                (<unaligned64*> v[h])[i] = acc
 
 
 cdef inline void wide(Py_ssize_t m, Py_ssize_t n, const double* rows, const double* r,
@@ -127,24 +127,24 @@ cdef inline void wide(Py_ssize_t m, Py_ssize_t n, const double* rows, const doub
     """w = A'r for WIDE vectors of columns"""
     cdef lane64 part[CHAINS * WIDE]
     cdef lane64 t
-    cdef const loose64* a
+    cdef const unaligned64* a
     cdef Py_ssize_t i
     cdef int c, h
     for c in range(CHAINS * WIDE):
         part[c] = zero
     for i in range(m // CHAINS):
         for h in range(CHAINS):
-            a = <const loose64*> (rows + (i * CHAINS + h) * n)
+            a = <const unaligned64*> (rows + (i * CHAINS + h) * n)
             t = spread(<const lane64*> r, i * CHAINS + h)
             for c in range(WIDE):
                 part[h * WIDE + c] = part[h * WIDE + c] + a[c] * t
     for i in range(m - m % CHAINS, m):
-        a = <const loose64*> (rows + i * n)
+        a = <const unaligned64*> (rows + i * n)
         t = spread(<const lane64*> r, i)
         for c in range(WIDE):
             part[c] = part[c] + a[c] * t
     for c in range(WIDE):
-        (<loose64*> w)[c] = part[c] + part[WIDE + c]
+        (<unaligned64*> w)[c] = part[c] + part[WIDE + c]
 
 
 cdef inline void narrow(Py_ssize_t m, Py_ssize_t n, const double* rows, const double* r,
@@ -157,20 +157,20 @@ cdef inline void narrow(Py_ssize_t m, Py_ssize_t n, const double* rows, const do
         part[h] = zero
     for i in range(m // NARROW):
         for h in range(NARROW):
-            part[h] = part[h] + (<const loose64*> (rows + (i * NARROW + h) * n))[0] * spread(
+            part[h] = part[h] + (<const unaligned64*> (rows + (i * NARROW + h) * n))[0] * spread(
                 <const lane64*> r, i * NARROW + h)
     for i in range(m - m % NARROW, m):
-        part[0] = part[0] + (<const loose64*> (rows + i * n))[0] * spread(<const lane64*> r, i)
-    (<loose64*> w)[0] = (part[0] + part[1]) + (part[2] + part[3])
+        part[0] = part[0] + (<const unaligned64*> (rows + i * n))[0] * spread(<const lane64*> r, i)
+    (<unaligned64*> w)[0] = (part[0] + part[1]) + (part[2] + part[3])
 
 
 cdef inline void stream(Py_ssize_t m, Py_ssize_t n, const double* rows, const double* r,
                         double* w) noexcept nogil:
     """w = A'r, GROUP whole rows at a time: long rows are read in the order of memory"""
-    cdef const loose64* a[GROUP]
+    cdef const unaligned64* a[GROUP]
     cdef lane64 t[GROUP]
     cdef lane64 acc
-    cdef loose64* out = <loose64*> w
+    cdef unaligned64* out = <unaligned64*> w
     cdef Py_ssize_t i, j, group, vectors = n * sizeof(double) // BYTES
     cdef int c
     for j in range(n):
@@ -178,7 +178,7 @@ cdef inline void stream(Py_ssize_t m, Py_ssize_t n, const double* rows, const do
     for group in range((m + GROUP - 1) // GROUP):
         for c in range(GROUP):
             i = group * GROUP + c
-            a[c] = <const loose64*> (rows + min(i, m - 1) * n)
+            a[c] = <const unaligned64*> (rows + min(i, m - 1) * n)
             t[c] = spread(<const lane64*> r, i) if i < m else zero
         for j in range(vectors):
             acc = out[j]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The function tables each kernel module hands to `fastcone._runtime.dispatch`, one struct per kernel.
+"""The function tables that kernels hand to `fastcone._runtime.dispatch`, one struct per kernel.
 
 Every array's length, layout and owner is told in the header comment of the kernel of that name.
 """
@@ -18,20 +18,20 @@ ctypedef struct ProductTable:
     int bytes           # of a lane vector
 
 
-ctypedef int (*units_in_f32)(
-    Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, float* C, const int* k, const int* E,
-    const double* l1, const int* e, const double* rootinv, float* allow, double largest,
-    double* scale) noexcept nogil
-ctypedef int (*units_in_f64)(
-    Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, double* C, const int* k, const int* E,
-    const double* l1, const int* e, const double* rootinv, double* allow, double largest,
-    double* scale) noexcept nogil
-ctypedef int (*units_out_f32)(
-    Py_ssize_t p, Py_ssize_t n, const float* X, Py_ssize_t ld, const int* e, const int* E,
-    float largest, float* Y, Py_ssize_t ldy, float* scale) noexcept nogil
-ctypedef int (*units_out_f64)(
-    Py_ssize_t p, Py_ssize_t n, const double* X, Py_ssize_t ld, const int* e, const int* E,
-    double largest, double* Y, Py_ssize_t ldy, double* scale) noexcept nogil
+ctypedef int (*units_in_f32)(Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, float* C,
+                             const int* pending_exp, const int* target_exp, const double* l1,
+                             const int* column_exp, const double* rootinv, float* allow,
+                             double largest, double* scale) noexcept nogil
+ctypedef int (*units_in_f64)(Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, double* C,
+                             const int* pending_exp, const int* target_exp, const double* l1,
+                             const int* column_exp, const double* rootinv, double* allow,
+                             double largest, double* scale) noexcept nogil
+ctypedef int (*units_out_f32)(Py_ssize_t p, Py_ssize_t n, const float* X, Py_ssize_t ld,
+                              const int* column_exp, const int* target_exp, float largest, float* Y,
+                              Py_ssize_t ldy, float* scale) noexcept nogil
+ctypedef int (*units_out_f64)(Py_ssize_t p, Py_ssize_t n, const double* X, Py_ssize_t ld,
+                              const int* column_exp, const int* target_exp, double largest,
+                              double* Y, Py_ssize_t ldy, double* scale) noexcept nogil
 
 ctypedef struct ScaleTable:
     units_in_f32 in_f32
@@ -78,7 +78,8 @@ ctypedef struct PivotTable:
 
 ctypedef Py_ssize_t (*active_set_f64)(
     Py_ssize_t m, Py_ssize_t n, const double* rows, double* columns, Py_ssize_t* fetched,
-    const double* b, const double* norm, const double* price, const double* l1, double fuzz,
+    const double* b, const double* norm, const double* entry_weight,
+    const double* l1, double dependence_tol,
     double* x, Py_ssize_t max_steps, bint resume, double* work,
     Py_ssize_t* index) noexcept nogil
 

@@ -39,8 +39,8 @@ from fastcone._kernels.nmf.mu_step cimport kl_step
 from fastcone._kernels.common.tables cimport KLTable
 
 
-cdef inline Py_ssize_t choose(Py_ssize_t m, Py_ssize_t p, const real* X, real* top,
-                              Py_ssize_t* index) noexcept nogil:
+cdef inline Py_ssize_t nonzero_features(Py_ssize_t m, Py_ssize_t p, const real* X, real* top,
+                                        Py_ssize_t* index) noexcept nogil:
     """The features that are not zero in all p samples, in order, filled up to whole ROWS."""
     cdef Py_ssize_t i, r, count = 0
     memcpy(top, X, m * sizeof(real))
@@ -55,8 +55,8 @@ cdef inline Py_ssize_t choose(Py_ssize_t m, Py_ssize_t p, const real* X, real* t
     return count
 
 
-cdef inline void turn(Py_ssize_t p, Py_ssize_t m, const real* X, Py_ssize_t count,
-                      const Py_ssize_t* index, Py_ssize_t L, real* out) noexcept nogil:
+cdef inline void transpose(Py_ssize_t p, Py_ssize_t m, const real* X, Py_ssize_t count,
+                           const Py_ssize_t* index, Py_ssize_t L, real* out) noexcept nogil:
     """out[a][r] = X[r][index[a]], zero in the lanes from p on"""
     cdef Py_ssize_t a, r
     memset(out, 0, count * L * sizeof(real))
@@ -122,8 +122,8 @@ cdef inline void back_lanes(Py_ssize_t n, const lane* W, Py_ssize_t width, Py_ss
         memcpy(num + group * ROWS * PANEL, acc, sizeof(acc))
 
 
-cdef inline void back(Py_ssize_t n, const real* W, Py_ssize_t count, const Py_ssize_t* index,
-                      const real* R, real* num) noexcept nogil:
+cdef inline void wt_times(Py_ssize_t n, const real* W, Py_ssize_t count, const Py_ssize_t* index,
+                          const real* R, real* num) noexcept nogil:
     """num_j = sum_a W[index[a]][j] R_a"""
     if real is float:
         back_lanes(n, <const lane32*> W, n * sizeof(float), count, index, <const lane32*> R,
@@ -134,7 +134,7 @@ cdef inline void back(Py_ssize_t n, const real* W, Py_ssize_t count, const Py_ss
 
 
 cdef inline void add(Py_ssize_t n, Py_ssize_t p, Py_ssize_t count, const Py_ssize_t* index,
-                     const real* R, const real* H, real* C, real* waste) noexcept nogil:
+                     const real* R, const real* H, real* C, real* discard) noexcept nogil:
     """C[index[a]] += sum over r < p of R_a[r] H_r, ROWS features at a time"""
     cdef const void* b[ROWS]
     cdef void* c[ROWS]
@@ -145,7 +145,7 @@ cdef inline void add(Py_ssize_t n, Py_ssize_t p, Py_ssize_t count, const Py_ssiz
             b[t] = R + (group * ROWS + t) * L
         for j in range(n // L):
             for t in range(ROWS):
-                c[t] = waste + t * L
+                c[t] = discard + t * L
                 if group * ROWS + t < count:
                     c[t] = C + index[group * ROWS + t] * n + j * L
             chunk[real](p, H + j * L, n, b, c)
@@ -213,14 +213,14 @@ cdef int kl(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t p, const real* 
     cdef real* Y = Xt + m * L
     cdef real* Ht = Y + (m + ROWS) * L
     cdef real* num = Ht + n * L
-    cdef real* waste = num + n * L
-    cdef real* rest = waste + ROWS * L
+    cdef real* discard = num + n * L
+    cdef real* rest = discard + ROWS * L
     cdef real* h
     for tile in range((p + L - 1) // L):
         here = min(L, p - tile * L)
         h = H + tile * L * n
-        count = choose(m, here, X + tile * L * m, rest + n, index)
-        turn(here, m, X + tile * L * m, count, index, L, Xt)
+        count = nonzero_features(m, here, X + tile * L * m, rest + n, index)
+        transpose(here, m, X + tile * L * m, count, index, L, Xt)
         memset(Ht, 0, n * L * sizeof(real))
         for r in range(here):
             for j in range(n):
@@ -232,7 +232,7 @@ cdef int kl(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t p, const real* 
         memcpy(loss + tile * L, part, here * sizeof(real))
         if stages == 0:
             continue
-        back(n, W, count, index, Y, num)
+        wt_times(n, W, count, index, Y, num)
         multiply(k, num, den, l1, l2, floor, Ht)
         for r in range(here):
             for j in range(k):
@@ -241,7 +241,7 @@ cdef int kl(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t p, const real* 
             continue
         model(n, W, count, index, Ht, Y)
         ratios_alone(count * L, Xt, least, Y)
-        add(n, here, count, index, Y, h, C, waste)
+        add(n, here, count, index, Y, h, C, discard)
     return 0
 
 

@@ -26,7 +26,9 @@ from libc.stdint cimport int32_t
 from libc.string cimport memset
 
 from fastcone._kernels.nmf.kl_entry cimport kl_entry
-from fastcone._kernels.common.lanes cimport BYTES, lane, lane32, lane64, real, spread, total32, total64
+from fastcone._kernels.common.lanes cimport (
+    BYTES, lane, lane32, lane64, real, spread, total32, total64,
+)
 from fastcone._kernels.common.tables cimport SparseTable
 
 cdef enum:

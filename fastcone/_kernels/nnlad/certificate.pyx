@@ -22,12 +22,12 @@
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, fabs
 
-from fastcone._kernels.common.dense cimport combine, dot, height
+from fastcone._kernels.common.dense cimport gemv_n, dot, asum
 from fastcone._kernels.common.tables cimport CertificateTable
 
 cdef extern from *:
     """
-    #define FC_ROUNDED 1.2e-16      /* the unit roundoff of float64, 1.11e-16, and 8 % for the sums of it */
+    #define FC_ROUNDED 1.2e-16      /* float64's unit roundoff, 1.11e-16, with room */
     """
     const double ROUNDED "FC_ROUNDED"
 
@@ -42,10 +42,10 @@ cdef double residual(Py_ssize_t n, Py_ssize_t ld, const double* A, const double*
             support[count] = j
             weights[count] = x[j]
             count += 1
-    combine(ld, A, count, support, weights, r)
+    gemv_n(ld, A, count, support, weights, r)
     for i in range(ld):
         r[i] = b[i] - r[i]
-    return height(ld, r)
+    return asum(ld, r)
 
 
 cdef double shortfall(Py_ssize_t n, Py_ssize_t ld, const double* A, const double* norm,
@@ -78,7 +78,7 @@ cdef void prove(Py_ssize_t n, Py_ssize_t ld, const double* A, const double* norm
     # of one of n terms more
     cdef double rounding = ROUNDED * (ld // 8 + 18), longer = rounding + ROUNDED * (2 * n + 8)
     for c in range(p):
-        high = height(ld, B + c * ld) * (1 + rounding)
+        high = asum(ld, B + c * ld) * (1 + rounding)
         objective = residual(n, ld, A, B + c * ld, X + c * n, r, weights, support)
         mass = penalty = 0
         for j in range(n):

@@ -1,58 +1,58 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The inverse of a vertex's matrix A_IP and the norms of its edges, from vertex to vertex.
 
-See nnlad.pyx for the method, vertex.pxd for the names.
+See simplex.pyx for the method, vertex.pxd for the names.
 """
 
 from libc.math cimport fabs
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.common.dense cimport (
-    accumulate, axpy, border, gather, padded, rank_one, take_row, times, transposed, unborder,
+    gemv_add, axpy, border, gather, padded, ger, take_row, gemv, gemv_t, unborder,
 )
 from fastcone._kernels.nnlad.ratio_test cimport BUILT, COLUMNS, LEFT, SHARPER, Problem
 
 cdef extern from *:
     """
     #define DEPENDENT 1e-11 /* a pivot this small, relative to its row and its direction, is zero */
-    #define SOUND 1e-10      /* an inverse is good enough to go on with */
+    #define INVERSE_TOL 1e-10      /* an inverse is good enough to go on with */
     #define DELICATE 1e-4   /* a pivot below this, relative likewise, loses digits of the inverse */
     #define FLAT 1e-8       /* least squared norm of an edge, relative to its generator's */
     """
-    const double DEPENDENT, DELICATE, FLAT, SOUND
+    const double DEPENDENT, DELICATE, FLAT, INVERSE_TOL
 
 
-cdef inline void solve_column(Problem* f, Py_ssize_t j, int sharpenings) noexcept nogil:
+cdef inline void solve_column(Problem* f, Py_ssize_t j, int refinements) noexcept nogil:
     """alpha = M A_Ij, sharpened by alpha += M (A_Ij - A_IP alpha)"""
     cdef Py_ssize_t i, k
     cdef const double* row
     cdef int _
     gather(f.k, f.A + j * f.ld, f.I, f.z)
-    times(f.k, f.ldn, f.M, f.z, f.alpha)
-    for _ in range(sharpenings):
+    gemv(f.k, f.ldn, f.M, f.z, f.alpha)
+    for _ in range(refinements):
         for i in range(f.k):
             row = f.R + f.I[i] * f.ldn
             f.z[i] = row[j]
             for k in range(f.k):
                 f.z[i] -= row[f.P[k]] * f.alpha[k]
-        times(f.k, f.ldn, f.M, f.z, f.h)
+        gemv(f.k, f.ldn, f.M, f.z, f.h)
         axpy(f.k, 1, f.h, f.alpha)
 
 
-cdef inline void solve_row(Problem* f, Py_ssize_t i, int sharpenings) noexcept nogil:
+cdef inline void solve_row(Problem* f, Py_ssize_t i, int refinements) noexcept nogil:
     """beta = M'A_iP, sharpened by beta += M'(A_iP - A_IP'beta)"""
     cdef Py_ssize_t k, c
     cdef const double* row
     cdef int _
     gather(f.k, f.R + i * f.ldn, f.P, f.z)
-    transposed(f.k, f.ldn, f.M, f.z, f.beta)
-    for _ in range(sharpenings):
+    gemv_t(f.k, f.ldn, f.M, f.z, f.beta)
+    for _ in range(refinements):
         gather(f.k, f.R + i * f.ldn, f.P, f.z)
         for c in range(f.k):
             row = f.R + f.I[c] * f.ldn
             for k in range(f.k):
                 f.z[k] -= row[f.P[k]] * f.beta[c]
-        transposed(f.k, f.ldn, f.M, f.z, f.h)
+        gemv_t(f.k, f.ldn, f.M, f.z, f.h)
         axpy(f.k, 1, f.h, f.beta)
 
 
@@ -84,18 +84,18 @@ cdef inline bint sound(Problem* f) noexcept nogil:
         f.z[k] = 1
     for k in range(f.k, padded(f.k)):
         f.z[k] = 0
-    times(f.k, f.ldn, f.M, f.z, f.h)
+    gemv(f.k, f.ldn, f.M, f.z, f.h)
     for i in range(f.k):
         row = f.R + f.I[i] * f.ldn
         value = -1
         for k in range(f.k):
             value += row[f.P[k]] * f.h[k]
-        if not fabs(value) <= SOUND:
+        if not fabs(value) <= INVERSE_TOL:
             return False
     return True
 
 
-cdef inline void dismantle(Problem* f) noexcept nogil:
+cdef inline void refactor(Problem* f) noexcept nogil:
     """Begin to compute M anew: everything leaves the basis, to come back by `factor`."""
     cdef Py_ssize_t k
     memcpy(f.pool, f.I, f.k * sizeof(Py_ssize_t))
@@ -113,20 +113,20 @@ cdef inline bint factor(Problem* f, Py_ssize_t* budget) noexcept nogil:
     cdef Py_ssize_t j, best
     cdef Py_ssize_t* left = f.state + LEFT
     cdef double pivot = 0, relative
-    cdef int sharpenings
+    cdef int refinements
     while f.state[BUILT] < f.state[COLUMNS]:
         if budget[0] <= 0:
             return False
         budget[0] -= 1
         j = f.order[f.state[BUILT]]
         f.state[BUILT] += 1
-        sharpenings = 2 if f.state[SHARPER] else 0
-        solve_column(f, j, sharpenings)
+        refinements = 2 if f.state[SHARPER] else 0
+        solve_column(f, j, refinements)
         best = best_row(f, j, left[0], &pivot, &relative)
         if best < 0:
             f.norm[j] = f.G[j * f.ldn + j]
             continue
-        solve_row(f, f.pool[best], sharpenings)
+        solve_row(f, f.pool[best], refinements)
         border(f.k, f.ldn, f.M, f.alpha, f.beta, pivot)
         f.P[f.k], f.I[f.k], f.free[j] = j, f.pool[best], 1
         f.k += 1
@@ -148,19 +148,19 @@ cdef inline void update_norms(Problem* f, Py_ssize_t count, Py_ssize_t column,
     cdef double rate = f.u[row] if row >= 0 else f.d[column], squared = 0, ratio, after
     cdef Py_ssize_t j, k
     memset(f.z, 0, f.ldn * sizeof(double))
-    accumulate(f.ldn, f.G, f.ldn, count, f.P, f.d, f.z)
+    gemv_add(f.ldn, f.G, f.ldn, count, f.P, f.d, f.z)
     for k in range(count):
         squared += f.d[k] * f.z[f.P[k]]
     gather(f.k, f.z, f.P, f.alpha)
-    transposed(f.k, f.ldn, f.M, f.alpha, f.h)
+    gemv_t(f.k, f.ldn, f.M, f.alpha, f.h)
     if row >= 0:                                # alpha = rates of the generators
         memcpy(f.alpha, f.R + row * f.ldn, f.ldn * sizeof(double))
     else:
         memset(f.alpha, 0, f.ldn * sizeof(double))
     for k in range(f.k):
         f.beta[k], f.h[k] = -f.beta[k], -f.h[k]
-    accumulate(f.ldn, f.R, f.ldn, f.k, f.I, f.beta, f.alpha)
-    accumulate(f.ldn, f.R, f.ldn, f.k, f.I, f.h, f.z)
+    gemv_add(f.ldn, f.R, f.ldn, f.k, f.I, f.beta, f.alpha)
+    gemv_add(f.ldn, f.R, f.ldn, f.k, f.I, f.h, f.z)
     for k in range(f.k):
         f.beta[k], f.h[k] = -f.beta[k], -f.h[k]
     for j in range(f.n):
@@ -187,7 +187,7 @@ cdef inline void exchange(Problem* f, Py_ssize_t count, Py_ssize_t column,
         return
     if row >= 0:
         gather(f.k, f.R + row * f.ldn, f.P, f.alpha)
-        transposed(f.k, f.ldn, f.M, f.alpha, f.beta)
+        gemv_t(f.k, f.ldn, f.M, f.alpha, f.beta)
     else:
         take_row(f.k, f.ldn, f.M, column, f.beta)
         f.free[f.P[column]] = 0
@@ -203,16 +203,16 @@ cdef inline void exchange(Problem* f, Py_ssize_t count, Py_ssize_t column,
             return
         f.P[column] = f.entering
         f.alpha[column] -= 1
-        rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.alpha[column] + 1)
+        ger(f.k, f.ldn, f.M, f.alpha, f.beta, f.alpha[column] + 1)
         return
     for k in range(f.k):
         f.alpha[k] = f.M[k * f.ldn + f.leaving]
     if row >= 0:
         f.beta[f.leaving] -= 1
-        rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.beta[f.leaving] + 1)
+        ger(f.k, f.ldn, f.M, f.alpha, f.beta, f.beta[f.leaving] + 1)
         f.I[f.leaving] = row
         return
-    rank_one(f.k, f.ldn, f.M, f.alpha, f.beta, f.alpha[column])
+    ger(f.k, f.ldn, f.M, f.alpha, f.beta, f.alpha[column])
     unborder(f.k, f.ldn, f.M, column, f.leaving)
     f.k -= 1
     f.P[column] = f.P[f.k]

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Prices of the least absolute deviations problem, and the edges that leave a vertex.
 
-See nnlad.pyx for the method, vertex.pxd for the names.
+See simplex.pyx for the method, vertex.pxd for the names.
 """
 
 from libc.math cimport fabs
 from libc.string cimport memset
 
-from fastcone._kernels.common.dense cimport accumulate, combine, gather, padded, times, transposed
-from fastcone._kernels.nnlad.ratio_test cimport EXACT, NOISE, OPTIMAL, Problem, breakpoints, walk, wall
+from fastcone._kernels.common.dense cimport gemv_add, gemv_n, gather, padded, gemv, gemv_t
+from fastcone._kernels.nnlad.ratio_test cimport (
+    EXACT, NOISE, OPTIMAL, Problem, breakpoints, long_step, blocking_bound,
+)
 
 
 cdef inline void set_prices(Problem* f) noexcept nogil:
@@ -25,11 +27,11 @@ cdef inline void set_prices(Problem* f) noexcept nogil:
         if tries > 0 and off <= OPTIMAL:
             return
         gather(f.k, f.g, f.P, f.beta)
-        transposed(f.k, f.ldn, f.M, f.beta, f.alpha)
+        gemv_t(f.k, f.ldn, f.M, f.beta, f.alpha)
         for k in range(f.k):
             f.y[k] += f.alpha[k]
             f.alpha[k] = -f.alpha[k]
-        accumulate(f.ldn, f.R, f.ldn, f.k, f.I, f.alpha, f.g)
+        gemv_add(f.ldn, f.R, f.ldn, f.k, f.I, f.alpha, f.g)
 
 
 cdef inline bint price(Problem* f) noexcept nogil:
@@ -41,13 +43,13 @@ cdef inline bint price(Problem* f) noexcept nogil:
     for j in range(f.n):
         fall = fabs(f.g[j]) if f.x[j] > 0 else -f.g[j]
         if (fall > OPTIMAL and fall * fall > best * f.norm[j] and f.l1[j] < f.length[j]
-                and not (f.free[j] or f.barred[j])):
+                and not (f.free[j] or f.rejected[j])):
             best = fall * fall / f.norm[j]
             f.entering = j
     for k in range(f.k):
         fall = fabs(f.y[k]) - 1
         if (fall > OPTIMAL and fall * fall > best * f.row_norm[f.I[k]]
-                and not f.barred[f.n + k]):
+                and not f.rejected[f.n + k]):
             best = fall * fall / f.row_norm[f.I[k]]
             f.leaving = k
             f.entering = -1
@@ -60,7 +62,7 @@ cdef inline Py_ssize_t edge(Problem* f) noexcept nogil:
     cdef double sign
     if f.entering >= 0:
         gather(f.k, f.A + f.entering * f.ld, f.I, f.beta)
-        times(f.k, f.ldn, f.M, f.beta, f.d)
+        gemv(f.k, f.ldn, f.M, f.beta, f.d)
         sign = -1 if f.g[f.entering] > 0 else 1
         for k in range(f.k):
             f.d[k] *= -sign
@@ -87,7 +89,7 @@ cdef inline double follow(Problem* f, Py_ssize_t count) noexcept nogil:
     """u = A d; returns how fast the interpolated rows leave zero, which is rounding."""
     cdef double drift = 0
     cdef Py_ssize_t k
-    combine(f.ld, f.A, count, f.P, f.d, f.u)
+    gemv_n(f.ld, f.A, count, f.P, f.d, f.u)
     if f.leaving >= 0:                          # the row that leaves moves at the rate of its sign
         f.u[f.I[f.leaving]] += f.s[f.I[f.leaving]]
     for k in range(f.k):
@@ -99,13 +101,13 @@ cdef inline void straighten(Problem* f) noexcept nogil:
     """d <- d - M u_I"""
     cdef Py_ssize_t k
     gather(f.k, f.u, f.I, f.beta)
-    times(f.k, f.ldn, f.M, f.beta, f.alpha)
+    gemv(f.k, f.ldn, f.M, f.beta, f.alpha)
     for k in range(f.k):
         f.d[k] -= f.alpha[k]
 
 
-cdef inline bint reach(Problem* f, Py_ssize_t count, double* time, Py_ssize_t* column,
-                       Py_ssize_t* row, Py_ssize_t* passes) noexcept nogil:
+cdef inline bint ratio_test(Problem* f, Py_ssize_t count, double* time, Py_ssize_t* column,
+                            Py_ssize_t* row, Py_ssize_t* passes) noexcept nogil:
     """Where the edge leads; False where it leads nowhere or M is too far off to tell."""
     cdef double length, slope, drift
     cdef Py_ssize_t k, tries
@@ -117,8 +119,8 @@ cdef inline bint reach(Problem* f, Py_ssize_t count, double* time, Py_ssize_t* c
         slope = breakpoints(f, length)
         for k in range(count):
             slope += f.l1[f.P[k]] * f.d[k]
-        column[0] = wall(f, count, length, time)
-        if slope >= 0 or not walk(f, slope, length, time, column, row, passes):
+        column[0] = blocking_bound(f, count, length, time)
+        if slope >= 0 or not long_step(f, slope, length, time, column, row, passes):
             return False
         if drift * time[0] <= EXACT:
             return True

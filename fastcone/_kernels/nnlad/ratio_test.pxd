@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A vertex of the least absolute deviations problem, and the walk along one of its edges.
 
-See nnlad.pyx for the method. Along the edge, x_P + t d and r - t u with u = A d; residual i changes
-sign at t_i = r_i / u_i, where the slope of the objective grows by 2 |u_i|.
+See simplex.pyx for the method. Along the edge, x_P + t d and r - t u with u = A d; residual i
+changes sign at t_i = r_i / u_i, where the slope of the objective grows by 2 |u_i|.
 """
 
 from libc.math cimport fabs
 
-from fastcone._kernels.common.dense cimport VECTORS, across, zero
+from fastcone._kernels.common.dense cimport VECTORS, hsum, zero
 from fastcone._kernels.common.lanes cimport BYTES, lane64, maximum, spread
 
 cdef extern from *:
@@ -48,10 +48,10 @@ cdef struct Problem:
     const double* size
     const double* length        # n: ||a_j||_1
     const double* l1
-    const double* tilt
+    const double* perturbation
     const double* b
     double* x                   # n
-    double* r                   # ld: b - tilt - A x
+    double* r                   # ld: b - perturbation - A x
     double* s                   # ld: signs, 0 on I and on padding
     double* u                   # ld: A d
     double* t                   # ld: the time at which a residual reaches zero
@@ -75,7 +75,7 @@ cdef struct Problem:
     Py_ssize_t* pool            # n + 1
     Py_ssize_t* order           # n + 1
     Py_ssize_t* free            # n: 1 in P
-    Py_ssize_t* barred          # 2 n: edges that failed numerically: generators, positions in I
+    Py_ssize_t* rejected          # 2 n: edges that failed numerically: generators, positions in I
     Py_ssize_t* passed          # PASSES: rows that change sign in this step
 
 
@@ -109,10 +109,10 @@ cdef inline double breakpoints(Problem* f, double length) noexcept nogil:
             total = total + rate
             t[i] = when(maximum(s[i] * r[i], zero), rate, limit * size[i])
         f.near[block] = nearest(t + block * VECTORS)
-    return -across(total)
+    return -hsum(total)
 
 
-cdef inline Py_ssize_t crossing(Problem* f, double* time) noexcept nogil:
+cdef inline Py_ssize_t next_breakpoint(Problem* f, double* time) noexcept nogil:
     """Take the row whose residual reaches zero next off the list; -1 if there is none."""
     cdef Py_ssize_t rows = VECTORS * BYTES // sizeof(double)
     cdef Py_ssize_t block, i, first = 0
@@ -130,8 +130,8 @@ cdef inline Py_ssize_t crossing(Problem* f, double* time) noexcept nogil:
     return i
 
 
-cdef inline Py_ssize_t wall(Problem* f, Py_ssize_t count, double length,
-                            double* time) noexcept nogil:
+cdef inline Py_ssize_t blocking_bound(Problem* f, Py_ssize_t count, double length,
+                                      double* time) noexcept nogil:
     """The free generator that reaches zero first, of near ties the fastest; -1 if there is none."""
     cdef double limit = FAR
     cdef Py_ssize_t k, found = -1
@@ -146,8 +146,8 @@ cdef inline Py_ssize_t wall(Problem* f, Py_ssize_t count, double length,
     return found
 
 
-cdef inline bint walk(Problem* f, double slope, double length, double* time, Py_ssize_t* column,
-                      Py_ssize_t* row, Py_ssize_t* passes) noexcept nogil:
+cdef inline bint long_step(Problem* f, double slope, double length, double* time,
+                           Py_ssize_t* column, Py_ssize_t* row, Py_ssize_t* passes) noexcept nogil:
     """Where the step ends: at `row` or at `column`; False where nothing ends it.
 
     On entry `column` and `time` tell the wall. A poor pivot is avoided by stopping sooner.
@@ -157,7 +157,7 @@ cdef inline bint walk(Problem* f, double slope, double length, double* time, Py_
     row[0] = -1
     passes[0] = 0
     while passes[0] < PASSES:
-        i = crossing(f, &t)
+        i = next_breakpoint(f, &t)
         if i < 0 or t >= time[0]:
             break
         f.passed[passes[0]] = i

@@ -11,7 +11,7 @@
 # Step       along d the slope grows by 2 |u_i|, u = A d, whenever a residual changes sign: go on to
 #            the row where it would turn positive, at most to the wall x_j = 0
 # Stop       no edge descends: y is dual feasible, the vertex optimal
-# Ties       b is tilted by `tilt` (a shift of the objective below sum(tilt)): no step has length 0
+# Ties       b is perturbed (a shift of the objective below sum(perturbation)): no step has length 0
 # Cost       2 m k + O(n k + k^2) flops per step; the lanes of a vector are rows
 # Reference  Barrodale, Roberts, SIAM J. Numer. Anal. 10, 1973 (long steps);
 #            Goldfarb, Reid, Math. Programming 12, 1977 (the norms of the edges)
@@ -21,7 +21,7 @@
 #   R        m x ldn, the same by rows, padding 0
 #   G        n x ldn, A'A, padding 0
 #   size     ld, max_j |A_ij|, padding 0         length n, ||a_j||_1 or a little more
-#   tilt     ld, > 0, padding 0
+#   perturbation     ld, > 0, padding 0
 #   B        p x ld, problem c in row c, padding 0, ||b||_1 in [1/2, 1) or 0
 #   l1       p x ldn, >= 0, finite; generators with l1_j >= ||a_j||_1 never enter
 #   X        p x n, start on entry (>= 0, 0 where l1_j >= ||a_j||_1), answer on return
@@ -35,9 +35,9 @@
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
 
-from fastcone._kernels.nnlad.inverse cimport dismantle, exchange, factor, sound
-from fastcone._kernels.common.dense cimport accumulate, axpy, combine, gather, height, times
-from fastcone._kernels.nnlad.pricing cimport edge, price, reach
+from fastcone._kernels.nnlad.inverse cimport refactor, exchange, factor, sound
+from fastcone._kernels.common.dense cimport gemv_add, axpy, gemv_n, gather, asum, gemv
+from fastcone._kernels.nnlad.pricing cimport edge, price, ratio_test
 from fastcone._kernels.common.tables cimport SimplexTable
 from fastcone._kernels.nnlad.ratio_test cimport (
     AFRESH, BUILT, CURRENT, FAR, IDLE, PROGRESS, SINCE, SIZE, STATE, USED, Problem,
@@ -74,7 +74,7 @@ cdef bint move(Problem* f) noexcept nogil:
     """Walk along the edge to the next vertex; False, and nothing changed, if that fails."""
     cdef Py_ssize_t count = edge(f), column, row, passes
     cdef double time
-    if reach(f, count, &time, &column, &row, &passes):
+    if ratio_test(f, count, &time, &column, &row, &passes):
         advance(f, count, time, passes, column, row)
         exchange(f, count, column, row)
         return True
@@ -84,23 +84,23 @@ cdef bint move(Problem* f) noexcept nogil:
 
 
 cdef void residual(Problem* f) noexcept nogil:
-    """r = b - tilt - A x"""
+    """r = b - perturbation - A x"""
     cdef Py_ssize_t i, j, count = 0
     for j in range(f.n):
         if f.x[j] > 0:
             f.pool[count] = j
             f.d[count] = f.x[j]
             count += 1
-    combine(f.ld, f.A, count, f.pool, f.d, f.u)
+    gemv_n(f.ld, f.A, count, f.pool, f.d, f.u)
     for i in range(f.ld):
-        f.r[i] = f.b[i] - f.tilt[i] - f.u[i]
+        f.r[i] = f.b[i] - f.perturbation[i] - f.u[i]
 
 
 cdef bint shift(Problem* f, const double* v) noexcept nogil:
     """x_P += M v_I; False, and nothing changed, where that leaves the orthant."""
     cdef Py_ssize_t k
     gather(f.k, v, f.I, f.beta)
-    times(f.k, f.ldn, f.M, f.beta, f.alpha)
+    gemv(f.k, f.ldn, f.M, f.beta, f.alpha)
     for k in range(f.k):
         if not f.x[f.P[k]] + f.alpha[k] >= 0:
             return False
@@ -111,7 +111,7 @@ cdef bint shift(Problem* f, const double* v) noexcept nogil:
 
 cdef double keep(Problem* f) noexcept nogil:
     """Remember the best x seen; returns by how much the objective is below the lowest before."""
-    cdef double objective = height(f.ld, f.r), before = f.lowest[0]
+    cdef double objective = asum(f.ld, f.r), before = f.lowest[0]
     cdef Py_ssize_t j
     for j in range(f.n):
         objective += f.l1[j] * f.x[j]
@@ -135,8 +135,8 @@ cdef double refresh(Problem* f) noexcept nogil:
     for k in range(f.k):
         f.s[f.I[k]] = f.r[f.I[k]] = 0
     memset(f.q, 0, f.ldn * sizeof(double))
-    accumulate(f.ldn, f.R, f.ldn, f.m, NULL, f.s, f.q)
-    memset(f.barred, 0, 2 * f.n * sizeof(Py_ssize_t))
+    gemv_add(f.ldn, f.R, f.ldn, f.m, NULL, f.s, f.q)
+    memset(f.rejected, 0, 2 * f.n * sizeof(Py_ssize_t))
     f.state[SINCE] = 0
     return gain
 
@@ -151,19 +151,19 @@ cdef int step(Problem* f, Py_ssize_t most) noexcept nogil:
         if state[SINCE] < RENEW:
             if move(f):
                 if state[SINCE] == 0:
-                    memset(f.barred, 0, 2 * f.n * sizeof(Py_ssize_t))
+                    memset(f.rejected, 0, 2 * f.n * sizeof(Py_ssize_t))
                 state[USED] += 1
                 state[SINCE] += 1
                 return 0
             stuck = True
             if state[SINCE] == 0 and state[AFRESH]:
-                f.barred[f.entering if f.entering >= 0 else f.n + f.leaving] = 1
+                f.rejected[f.entering if f.entering >= 0 else f.n + f.leaving] = 1
                 return 0
     elif state[SINCE] == 0:
         return 1
     state[AFRESH] = stuck
     if stuck or not sound(f):
-        dismantle(f)
+        refactor(f)
     return STALE
 
 
@@ -192,8 +192,8 @@ cdef int descend(Problem* f, Py_ssize_t most, Py_ssize_t* budget) noexcept nogil
 
 
 cdef void finish(Problem* f, double* y) noexcept nogil:
-    """The answer and its dual point; the tilt is taken out where that does not harm."""
-    cdef const double* tilt = f.tilt
+    """The answer and its dual point; the perturbation is taken out where that does not harm."""
+    cdef const double* perturbation = f.perturbation
     cdef Py_ssize_t k
     cdef bint vertex
     memcpy(y, f.s, f.ld * sizeof(double))
@@ -202,16 +202,16 @@ cdef void finish(Problem* f, double* y) noexcept nogil:
     residual(f)
     vertex = keep(f) >= 0
     memcpy(f.x, f.best, f.n * sizeof(double))
-    f.tilt = f.t
+    f.perturbation = f.t
     memset(f.t, 0, f.ld * sizeof(double))
     f.lowest[0] = FAR
     residual(f)
     keep(f)
-    if vertex and shift(f, tilt):
+    if vertex and shift(f, perturbation):
         residual(f)
         keep(f)
         memcpy(f.x, f.best, f.n * sizeof(double))
-    f.tilt = tilt
+    f.perturbation = perturbation
 
 
 cdef void lay_out(Problem* f, double* work, Py_ssize_t* index) noexcept nogil:
@@ -229,8 +229,8 @@ cdef void lay_out(Problem* f, double* work, Py_ssize_t* index) noexcept nogil:
     f.P = index + STATE
     f.I, f.pool, f.order = f.P + f.n + 1, f.P + 2 * (f.n + 1), f.P + 3 * (f.n + 1)
     f.free = f.order + f.n + 1
-    f.barred = f.free + f.n
-    f.passed = f.barred + 2 * f.n
+    f.rejected = f.free + f.n
+    f.passed = f.rejected + 2 * f.n
 
 
 cdef void begin(Problem* f) noexcept nogil:
@@ -245,26 +245,26 @@ cdef void begin(Problem* f) noexcept nogil:
         f.norm[j] = f.G[j * f.ldn + j]
     f.lowest[0] = FAR
     refresh(f)
-    if not f.lowest[0] <= 2 * height(f.ld, f.b):    # a start far off costs more digits than steps
+    if not f.lowest[0] <= 2 * asum(f.ld, f.b):    # a start far off costs more digits than steps
         memset(f.x, 0, f.n * sizeof(double))
         refresh(f)
 
 
 cdef Py_ssize_t nnlad(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn, const double* A,
                       const double* R, const double* G, const double* size, const double* length,
-                      const double* tilt, Py_ssize_t p, const double* B, const double* l1,
+                      const double* perturbation, Py_ssize_t p, const double* B, const double* l1,
                       double* X, double* Y, Py_ssize_t* steps, Py_ssize_t most,
                       Py_ssize_t budget, double* work, Py_ssize_t* index) noexcept nogil:
     cdef Problem f
     cdef Py_ssize_t c
     cdef int outcome
     f.m, f.n, f.ld, f.ldn = m, n, ld, ldn
-    f.A, f.R, f.G, f.size, f.length, f.tilt = A, R, G, size, length, tilt
+    f.A, f.R, f.G, f.size, f.length, f.perturbation = A, R, G, size, length, perturbation
     lay_out(&f, work, index)
     while index[CURRENT] < p:
         c = index[CURRENT]
         f.b, f.l1, f.x, f.k = B + c * ld, l1 + c * ldn, X + c * n, index[SIZE]
-        if height(ld, f.b) == 0:                # x = 0, y = 0
+        if asum(ld, f.b) == 0:                # x = 0, y = 0
             memset(f.x, 0, n * sizeof(double))
             memset(Y + c * ld, 0, ld * sizeof(double))
             steps[c] = 0

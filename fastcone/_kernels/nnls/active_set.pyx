@@ -3,7 +3,7 @@
 #
 #     minimise  1/2 ||A x - b||^2 + l1'x   over x >= 0                    float64 only
 #
-# Support    P grows by the generator with the largest w_j price_j,  w = A'r - l1, and shrinks when
+# Support    P grows by the generator with the largest weighted w = A'r - l1, and shrinks when
 #            the minimiser on P leaves the orthant
 # Factors    A_P = Q R, thin, by Gram-Schmidt, twice where little is left; Givens rotations as a
 #            column leaves
@@ -22,9 +22,9 @@
 #             rounded up to a multiple of 8
 #   fetched   n: whether a column is there already; zeros before the first problem with this A
 #   b         m; read only                      norm: n, ||a_j||; read only
-#   price     n, > 0: the order of entry, 1 / ||a_j|| for the steepest edge; read only
+#   entry_weight  n, > 0: the order of entry, 1 / ||a_j|| for the steepest edge; read only
 #   l1        n, >= 0; read only
-#   fuzz      roundings, per generator in the support, within which a generator is dependent
+#   dependence_tol  roundings, per generator in the support, within which one is dependent
 #   x         n, in: a start >= 0, whose support is taken over; out: >= 0, exactly 0 off the support
 #   max_steps limit of the entries tried in this call
 #   resume    whether to go on where a call that max_steps ended left x, work, index
@@ -172,14 +172,15 @@ cdef void project(Factors* f) noexcept nogil:
     subtract(f.ld, f.k, f.Q, NULL, f.s, f.r)
 
 
-cdef void score(Factors* f, const double* price, const double* open) noexcept nogil:
-    """w_j <- (A'r - l1)_j price_j where that is beyond rounding and j may enter, else 0."""
+cdef void score(Factors* f, const double* entry_weight, const double* open) noexcept nogil:
+    """w_j <- (A'r - l1)_j entry_weight_j where that is beyond rounding and j may enter, else 0."""
     cdef double w
     cdef Py_ssize_t j
     gradient(f.m, f.n, f.rows, f.r, f.w)
     for j in range(f.n):
         w = f.w[j] - f.l1[j]
-        f.w[j] = w * price[j] * open[j] if w > 8 * UNIT * (f.norm[j] * f.size + f.l1[j]) else 0
+        f.w[j] = w * entry_weight[j] * open[j] if w > 8 * UNIT * (
+            f.norm[j] * f.size + f.l1[j]) else 0
 
 
 cdef Py_ssize_t largest(Py_ssize_t n, const double* w) noexcept nogil:
@@ -283,7 +284,7 @@ cdef Py_ssize_t enter_best(Factors* f, Py_ssize_t most) noexcept nogil:
     return tried
 
 
-cdef double height(Factors* f) noexcept nogil:
+cdef double asum(Factors* f) noexcept nogil:
     """The objective at the minimiser on P, from r"""
     cdef double total = dot(f.ld, f.r, f.r) / 2
     cdef Py_ssize_t i
@@ -292,7 +293,7 @@ cdef double height(Factors* f) noexcept nogil:
     return total
 
 
-cdef Py_ssize_t approach(Factors* f, const double* price, double* open, Py_ssize_t* trust,
+cdef Py_ssize_t approach(Factors* f, const double* entry_weight, double* open, Py_ssize_t* trust,
                          double* least, Py_ssize_t max_steps) noexcept nogil:
     """Grow the support by several generators a step; returns the entries tried.
 
@@ -306,7 +307,7 @@ cdef Py_ssize_t approach(Factors* f, const double* price, double* open, Py_ssize
     cdef double found
     while steps < max_steps:
         reopen(f, open)
-        score(f, price, open)
+        score(f, entry_weight, open)
         if largest(f.n, f.w) < 0 or f.k == f.m:
             trust[0] = -1
             return steps
@@ -325,7 +326,7 @@ cdef Py_ssize_t approach(Factors* f, const double* price, double* open, Py_ssize
         if f.k < k or f.penalised:
             residual(f)
             project(f)
-        found = height(f)
+        found = asum(f)
         if found < least[0]:
             least[0] = found
         elif trust[0] >= before:
@@ -336,8 +337,8 @@ cdef Py_ssize_t approach(Factors* f, const double* price, double* open, Py_ssize
 
 cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, double* columns,
                            Py_ssize_t* fetched, const double* b, const double* norm,
-                           const double* price, const double* l1, double fuzz, double* x,
-                           Py_ssize_t max_steps, bint resume, double* work,
+                           const double* entry_weight, const double* l1, double dependence_tol,
+                           double* x, Py_ssize_t max_steps, bint resume, double* work,
                            Py_ssize_t* index) noexcept nogil:
     cdef Factors f
     cdef Py_ssize_t* k = index                  # |P| between calls
@@ -349,7 +350,8 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, doubl
     cdef double* state                          # the objective, the least while approaching; kept
     cdef double objective
     f.m, f.n, f.ld = m, n, (m + 7) // 8 * 8
-    f.rows, f.columns, f.fetched, f.norm, f.fuzz = rows, columns, fetched, norm, fuzz
+    f.rows, f.columns, f.fetched, f.norm = rows, columns, fetched, norm
+    f.dependence_tol = dependence_tol
     f.l1, f.x, f.penalised = l1, x, False
     cut(&f, work, before + n)
     open, kept, state = f.w + n, f.w + 2 * n, f.w + 3 * n
@@ -367,7 +369,7 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, doubl
         if not resume:
             state[0] = objective
         project(&f)
-        steps = approach(&f, price, open, trust, state, max_steps)
+        steps = approach(&f, entry_weight, open, trust, state, max_steps)
         reopen(&f, open)
         objective = residual(&f)
         if trust[0] < 0:
@@ -377,7 +379,7 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, doubl
     for steps in range(steps, max_steps + 1):
         k[0] = f.k
         project(&f)
-        score(&f, price, open)
+        score(&f, entry_weight, open)
         j = largest(n, f.w)
         if j < 0:
             refine(&f, residual(&f))

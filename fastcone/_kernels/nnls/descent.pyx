@@ -6,24 +6,25 @@
 # Step       x_j <- max(0, x_j - g_j / G_jj),   g = Gx - c
 # Stop       per lane, when an epoch moved it by  sum_j G_jj (x_j' - x_j)^2 <= stop,  or after
 #            `most`
-# Leap       once the support is found the error is the slowest mode's, d' ~ rho d from epoch to
+# Aitken     once the support is found the error is the slowest mode's, d' ~ rho d from epoch to
 #            epoch; where two steps are so nearly parallel, x <- max(0, x + rho / (1 - rho) d') sums
 #            that mode's series up. Where the next epoch moves more than the one before did, or the
-#            next leap begins no nearer, the lane waits four times as long: epochs alone converge
+#            next extrapolation begins no nearer, the lane waits four times as long: epochs alone
+#            converge
 # Lanes      a lane that stops hands its answer back and takes the next problem: no lane waits, and
 #            no problem depends on its neighbours
 # Cost       2 n^2 flops per lane and epoch: blocks of 4 coordinates x V vectors of lanes, the
 #            gradient of a block in registers, each loaded x_j feeding 4 multiply-adds
-# Reference  Franc, Hlavac, Navara, CAIP 2005; Aitken 1926 (the leap)
+# Reference  Franc, Hlavac, Navara, CAIP 2005; Aitken 1926 (the extrapolation)
 #
 # nnls_cd
 #   G        [n / 4][n][4]: rows j..j+3 of the symmetric G side by side, 4 divides n; read only
 #   inv      n: 1 / G_jj, or 0 where the generator is zero (its x_j stays as it started); read only
 #   weight   n: G_jj; read only
 #   C, X     p x ld, problem r in row r.  C read only.  X: start on entry (>= 0), answer on return
-#   stop     p: the limit above; read only. 0: epochs alone, no leaps
-#   pace     p x 2: epochs between leaps (3 at first) and what the epoch before the last leap moved
-#            (infinity at first), both to be handed on to the next call for the same problem
+#   stop     p: the limit above; read only. 0: epochs alone, no extrapolation
+#   schedule p x 2: epochs between extrapolations (3 at first) and what the epoch before the last
+#            one moved (infinity at first), both handed on to the next call for the same problem
 #   most     p: limit of the epochs of each problem; read only
 #   last     p: what the last epoch moved, or the one before if that was less, written
 #   epochs   p: epochs used, written; negative where `most` came first
@@ -33,15 +34,15 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 
 from fastcone._kernels.common.lanes cimport (
-    BYTES, V, lane, lane32, lane64, load, maximum, negative, positive, real, spread, store,
+    BYTES, V, lane, lane32, lane64, load, positive, real, spread, store,
 )
 from fastcone._kernels.common.tables cimport DescentTable
 from fastcone._kernels.nnls.gradient cimport BLOCK, minus_gradient
 
 cdef enum:
     MOST_LANES = 48     # lanes of the widest tile: V vectors of 16 floats
-    RARELY = 1 << 28    # epochs between leaps after many that failed
-    FARTHEST = 50       # steps of a leap
+    RARELY = 1 << 28    # epochs between extrapolations after many that failed
+    FARTHEST = 50       # steps of an extrapolation
 
 cdef extern from *:
     """
@@ -53,15 +54,16 @@ cdef extern from *:
 cdef struct Lane:
     # where a lane stands
     Py_ssize_t problem  # -1 for none
-    int wait            # epochs until it may leap
-    int pause           # epochs between leaps
-    bint leapt          # whether the last epoch began with a leap
+    int wait            # epochs until it may extrapolate
+    int interval           # epochs between extrapolations
+    bint extrapolated          # whether the last epoch began with an extrapolation
     double moved        # what the last epoch moved it
-    double launch       # what the epoch before the last leap moved it
+    double last_start       # what the epoch before the last extrapolation moved it
 
 
-cdef void sweep(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight, const lane* c,
-                lane* x, lane* step, lane* moved, Py_ssize_t width) noexcept nogil:
+cdef void epoch_lanes(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight,
+                      const lane* c, lane* x, lane* step, lane* moved,
+                      Py_ssize_t width) noexcept nogil:
     """One epoch of every lane; step = x' - x, moved = sum_j G_jj step_j^2.
 
     Behind moved, V lanes on: the same of this step and the last, sum_j G_jj step_j step_j'.
@@ -92,46 +94,48 @@ cdef void sweep(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight
                     acc[i * V + v] = acc[i * V + v] - spread(rows, (j0 + j) * BLOCK + i) * d[v]
 
 
-cdef void leap(Py_ssize_t n, const lane* far, const lane* step, lane* x) noexcept nogil:
-    """x <- max(0, x + far step), far 0 where a lane does not leap"""
+cdef void extrapolate(Py_ssize_t n, const lane* step_multiple, const lane* step,
+                      lane* x) noexcept nogil:
+    """x <- max(0, x + step_multiple step), step_multiple 0 where a lane does not extrapolate"""
     cdef Py_ssize_t j
     cdef int v
     for j in range(n):
         for v in range(V):
-            x[j * V + v] = positive(x[j * V + v] + far[v] * step[j * V + v])
+            x[j * V + v] = positive(x[j * V + v] + step_multiple[v] * step[j * V + v])
 
 
-cdef inline double reach(Lane* at, double moved, double along) noexcept nogil:
-    """How many times its last step a lane should leap, 0 for not now."""
+cdef inline double multiple(Lane* at, double moved, double along) noexcept nogil:
+    """How many times its last step a lane should extrapolate by, 0 for not now."""
     cdef double before = at.moved
-    cdef bint failed = at.leapt and moved > before
+    cdef bint failed = at.extrapolated and moved > before
     at.moved = moved
-    at.leapt = False
+    at.extrapolated = False
     at.wait -= 1
     if at.wait < 0 and 0 < along < before and along * along >= PARALLEL * moved * before:
-        at.leapt = 2 * moved < at.launch        # or leaps go round in a circle
-        failed = not at.leapt
-        at.wait = at.pause
-        at.launch = min(at.launch, moved)
+        # finitely many extrapolations: each starts from a step half as long as the last one's
+        at.extrapolated = 2 * moved < at.last_start
+        failed = not at.extrapolated
+        at.wait = at.interval
+        at.last_start = min(at.last_start, moved)
     if failed:
-        at.wait = at.pause = min(4 * at.pause, RARELY)
-    return min(along / (before - along), FARTHEST) if at.leapt else 0      # rho / (1 - rho)
+        at.wait = at.interval = min(4 * at.interval, RARELY)
+    return min(along / (before - along), FARTHEST) if at.extrapolated else 0      # rho / (1 - rho)
 
 
 cdef void epoch(Py_ssize_t n, const real* G, const real* inv, const real* weight, const real* c,
                 real* x, real* step, real* moved) noexcept nogil:
     """`sweep` in the lanes of the type."""
     if real is float:
-        sweep(n, <const lane32*> G, <const lane32*> inv, <const lane32*> weight,
-              <const lane32*> c, <lane32*> x, <lane32*> step, <lane32*> moved, sizeof(real))
+        epoch_lanes(n, <const lane32*> G, <const lane32*> inv, <const lane32*> weight,
+                    <const lane32*> c, <lane32*> x, <lane32*> step, <lane32*> moved, sizeof(real))
     else:
-        sweep(n, <const lane64*> G, <const lane64*> inv, <const lane64*> weight,
-              <const lane64*> c, <lane64*> x, <lane64*> step, <lane64*> moved, sizeof(real))
+        epoch_lanes(n, <const lane64*> G, <const lane64*> inv, <const lane64*> weight,
+                    <const lane64*> c, <lane64*> x, <lane64*> step, <lane64*> moved, sizeof(real))
 
 
 cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real* weight,
                         Py_ssize_t p, const real* C, real* X, Py_ssize_t ld, const real* stop,
-                        double* pace, real* last, const int* most, int* epochs,
+                        double* schedule, real* last, const int* most, int* epochs,
                         real* work) noexcept nogil:
     cdef Py_ssize_t L = V * BYTES // sizeof(real)
     cdef Lane lanes[MOST_LANES]
@@ -141,8 +145,8 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
     cdef real* c = x + n * L
     cdef real* step = c + n * L
     cdef real* moved = step + n * L
-    cdef real* far = moved + 2 * L
-    cdef bint leaping
+    cdef real* step_multiple = moved + 2 * L
+    cdef bint extrapolating
     memset(work, 0, (3 * n + 3) * L * sizeof(real))
     for q in range(L):
         lanes[q].problem = -1
@@ -151,9 +155,9 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
             at = lanes + q
             if at.problem < 0 and waiting < p:
                 at.problem = waiting
-                at.wait = at.pause = <int> pace[2 * waiting]
-                at.launch = pace[2 * waiting + 1]
-                at.leapt = False
+                at.wait = at.interval = <int> schedule[2 * waiting]
+                at.last_start = schedule[2 * waiting + 1]
+                at.extrapolated = False
                 at.moved = 0
                 epochs[waiting] = 0
                 load(n, L, q, C + waiting * ld, c)
@@ -164,7 +168,7 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
             return unfinished
         memset(moved, 0, 3 * L * sizeof(real))
         epoch(n, G, inv, weight, c, x, step, moved)
-        leaping = False
+        extrapolating = False
         for q in range(L):
             at = lanes + q
             r = at.problem
@@ -176,19 +180,19 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
                     epochs[r] = -epochs[r]
                     unfinished += 1
                 last[r] = moved[q] if at.moved == 0 else min(moved[q], <real> at.moved)
-                pace[2 * r] = at.pause
-                pace[2 * r + 1] = at.launch
+                schedule[2 * r] = at.interval
+                schedule[2 * r + 1] = at.last_start
                 store(n, L, q, x, X + r * ld)
                 at.problem = -1
                 running -= 1
             elif stop[r] > 0:
-                far[q] = <real> reach(at, moved[q], moved[L + q])
-                leaping = leaping or far[q] > 0
-        if leaping:
+                step_multiple[q] = <real> multiple(at, moved[q], moved[L + q])
+                extrapolating = extrapolating or step_multiple[q] > 0
+        if extrapolating:
             if real is float:
-                leap(n, <const lane32*> far, <const lane32*> step, <lane32*> x)
+                extrapolate(n, <const lane32*> step_multiple, <const lane32*> step, <lane32*> x)
             else:
-                leap(n, <const lane64*> far, <const lane64*> step, <lane64*> x)
+                extrapolate(n, <const lane64*> step_multiple, <const lane64*> step, <lane64*> x)
 
 
 cdef DescentTable TABLE

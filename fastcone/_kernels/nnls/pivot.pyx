@@ -165,7 +165,7 @@ cdef void gradient(Py_ssize_t n, const double* G, const lane64* c, const lane64*
 
 
 cdef inline bint is_wrong(double s, double z, double g, double slack) noexcept nogil:
-    """Whether a coordinate is on the wrong side; what is not a number is."""
+    """Whether a coordinate is on the wrong side; NaN counts as wrong."""
     return not z >= 0 if s > 0 else not g >= -slack
 
 
@@ -236,7 +236,7 @@ cdef Py_ssize_t pivot(Py_ssize_t n, const double* G, const double* slack, Py_ssi
                 given_up += 1
             at.problem = -1
             running -= 1
-            for j in range(n):              # nobody's: the identity, with nothing to solve for
+            for j in range(n):              # idle lane: identity matrix, zero right-hand side
                 s[j * L + q] = c[j * L + q] = 0
 
 

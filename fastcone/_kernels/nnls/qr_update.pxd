@@ -23,7 +23,7 @@ cdef extern from *:
 cdef struct Factors:
     Py_ssize_t m, n, k      # A is m x n; k = |P|
     Py_ssize_t ld           # m rounded up to a multiple of 8: the length of a column
-    double fuzz             # see the head
+    double dependence_tol             # see the head
     bint penalised          # some l1_j > 0
     const double* rows      # see the head
     double* columns
@@ -76,7 +76,7 @@ cdef inline bint append(Factors* f, Py_ssize_t j, Py_ssize_t done) noexcept nogi
         for i in range(f.k):
             column[i] += f.s[i]
         rho = sqrt(dot(f.ld, q, q))
-    if rho <= f.fuzz * (f.k + 1) * UNIT * f.norm[j] or f.k == f.m:
+    if rho <= f.dependence_tol * (f.k + 1) * UNIT * f.norm[j] or f.k == f.m:
         return False
     for i in range(f.ld):
         q[i] /= rho

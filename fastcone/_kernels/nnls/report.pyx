@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# What a proof of optimality needs, for given x, L problems side by side; docs/nnls.md, "Certificate".
+# What a proof of optimality needs, for given x; docs/nnls.md, "Certificate".
 #
 # Gradient   g = Gx - c, known to delta_j in entry j
 # Cost       2 n^2 flops a problem
@@ -38,7 +38,8 @@ cdef void report_tile(Py_ssize_t n, const lane* G, const lane* coord, const lane
     cdef int i, v
     for v in range(V):
         for j in range(n):
-            out[NORM1 * V + v] = out[NORM1 * V + v] + spread(coord, j * COORDINATE_COLUMNS) * x[j * V + v]
+            out[NORM1 * V + v] = (
+                out[NORM1 * V + v] + spread(coord, j * COORDINATE_COLUMNS) * x[j * V + v])
         delta[v] = rounding * (out[NORM1 * V + v] + delta_scale[v])
     for block in range(n // BLOCK):
         j0 = block * BLOCK
@@ -56,12 +57,15 @@ cdef void report_tile(Py_ssize_t n, const lane* G, const lane* coord, const lane
                 out[XDELTA * V + v] = out[XDELTA * V + v] + xj * allow
                 # max_j |min(x_j, g_j)|
                 out[VIOLATION * V + v] = maximum(out[VIOLATION * V + v], maximum(
-                    -maximum(-xj * spread(bound, SCALE), -g * spread(bound, INVERSE_SCALE)), -g * spread(bound, INVERSE_SCALE)))
+                    -maximum(-xj * spread(bound, SCALE), -g * spread(bound, INVERSE_SCALE)),
+                    -g * spread(bound, INVERSE_SCALE)))
                 # sum_j  max over d <= x_j of  g_j d - lam G_jj d^2 / 2
                 d = -maximum(-hi * spread(bound, INVERSE_CURVATURE), -xj)
-                out[CONVEX * V + v] = out[CONVEX * V + v] + d * (hi - spread(bound, HALF_CURVATURE) * d)
+                out[CONVEX * V + v] = (
+                    out[CONVEX * V + v] + d * (hi - spread(bound, HALF_CURVATURE) * d))
                 d = lo * spread(bound, INVERSE_CURVATURE)
-                out[CONVEX * V + v] = out[CONVEX * V + v] + d * (lo - spread(bound, HALF_CURVATURE) * d)
+                out[CONVEX * V + v] = (
+                    out[CONVEX * V + v] + d * (lo - spread(bound, HALF_CURVATURE) * d))
                 # least shift s with g + s a >= 0, and a'x
                 out[SHIFT * V + v] = maximum(out[SHIFT * V + v], -lo * spread(bound, INVERSE_SHIFT))
                 out[AX * V + v] = out[AX * V + v] + xj * spread(bound, SHIFT_ENTRY)

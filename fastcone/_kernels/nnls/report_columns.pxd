@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What stands in which column of the report's arrays; `fastcone._nnls.kernels` hands it to Python."""
+"""The columns of the report's arrays; `fastcone._nnls.kernels` hands them to Python."""
 
 cdef enum ReportColumn:     # of `out`, one row a problem
     XG                      # x'g

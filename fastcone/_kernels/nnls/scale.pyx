@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Between the caller's units and those of the scaled problems: powers of two, exact.
 #
-#     units_in    C_rj <- C_rj 2^-k_r - l1_r 2^(e_j - E_r)
-#     units_out   Y_rj  = min(X_rj 2^(e_j + E_r), largest)
+#     units_in    C_rj <- C_rj 2^-pending_exp_r - l1_r 2^(column_exp_j - target_exp_r)
+#     units_out   Y_rj  = min(X_rj 2^(column_exp_j + target_exp_r), largest)
 #
 # Lanes      coordinates j
 #
 # units_in
 #   C        p x ld: A'b on entry, the linear terms on return; n <= ld columns carry the penalty
-#   k, E     p: powers of two that C still holds, that b held in all; read only
+#   pending_exp, target_exp  p: powers of two that C still holds, that b held in all; read only
 #   l1       p: in the caller's units, or NULL for none; read only
-#   e        n: the caller's x_j is 2^(e_j + E_r) times the scaled one; read only
+#   column_exp  n: the caller's x_j is 2^(column_exp_j + target_exp_r) times the scaled one; read
+#            only
 #   rootinv  n: 1 / sqrt(G_jj), or 0; read only
-#   allow    p: ||b_r|| 2^-E_r on entry; plus max_j (scaled l1) rootinv_j, the unit of the rounding
-#            allowance, on return
+#   allow    p: ||b_r|| 2^-target_exp_r on entry; plus max_j (scaled l1) rootinv_j, the unit of the
+#            rounding allowance, on return
 #   largest  of a scaled penalty; more is cut, such a coordinate stays 0 all the same
 #   scale    n, no meaning on entry or return
 # units_out
 #   X        p x ld; read only                Y: p x n, row stride ldy, written
-#   e, E     as above, |e_j| + |E_r| at most 60 (float32), 500 (float64)
+#   column_exp, target_exp  as above; |column_exp_j| + |target_exp_r| at most 60 (float32), 500
+#            (float64)
 #   scale    as above
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
@@ -31,33 +33,33 @@ cdef enum:
     FAR = 500           # powers of two from which on no product of two is formed
 
 
-cdef inline void powers(Py_ssize_t n, const int* e, real* scale) noexcept nogil:
+cdef inline void powers(Py_ssize_t n, const int* column_exp, real* scale) noexcept nogil:
     """scale = 2^e"""
     cdef Py_ssize_t j
     for j in range(n):
-        scale[j] = <real> ldexp(1, e[j])
+        scale[j] = <real> ldexp(1, column_exp[j])
 
 
-cdef int units_in(Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, real* C, const int* k, const int* E,
-                  const double* l1, const int* e, const double* rootinv, real* allow,
-                  double largest, double* scale) noexcept nogil:
+cdef int units_in(Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, real* C, const int* pending_exp,
+                  const int* target_exp, const double* l1, const int* column_exp,
+                  const double* rootinv, real* allow, double largest, double* scale) noexcept nogil:
     cdef real* c
     cdef double base, penalty, most
     cdef real unit
     cdef Py_ssize_t r, j
     cdef bint near = True
-    powers[double](n, e, scale)
+    powers[double](n, column_exp, scale)
     for j in range(n):
-        near = near and -FAR < e[j] < FAR
+        near = near and -FAR < column_exp[j] < FAR
     for r in range(p):
         c = C + r * ld
-        unit = <real> ldexp(1, -k[r])
+        unit = <real> ldexp(1, -pending_exp[r])
         for j in range(ld):
             c[j] *= unit
         if l1 == NULL or l1[r] == 0:
             continue
         most = 0
-        base = ldexp(l1[r], -E[r])
+        base = ldexp(l1[r], -target_exp[r])
         if near and 1e-150 < base < 1e150:
             for j in range(n):
                 penalty = min(base * scale[j], largest)
@@ -65,21 +67,21 @@ cdef int units_in(Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, real* C, const int*
                 c[j] -= <real> penalty
         else:
             for j in range(n):
-                penalty = min(ldexp(l1[r], e[j] - E[r]), largest)
+                penalty = min(ldexp(l1[r], column_exp[j] - target_exp[r]), largest)
                 most = max(most, penalty * rootinv[j])
                 c[j] -= <real> penalty
         allow[r] += <real> most
     return 0
 
 
-cdef int units_out(Py_ssize_t p, Py_ssize_t n, const real* X, Py_ssize_t ld, const int* e,
-                   const int* E, real largest, real* Y, Py_ssize_t ldy,
+cdef int units_out(Py_ssize_t p, Py_ssize_t n, const real* X, Py_ssize_t ld, const int* column_exp,
+                   const int* target_exp, real largest, real* Y, Py_ssize_t ldy,
                    real* scale) noexcept nogil:
     cdef real unit
     cdef Py_ssize_t r, j
-    powers[real](n, e, scale)
+    powers[real](n, column_exp, scale)
     for r in range(p):
-        unit = <real> ldexp(1, E[r])
+        unit = <real> ldexp(1, target_exp[r])
         for j in range(n):
             Y[r * ldy + j] = min(X[r * ld + j] * scale[j] * unit, largest)
     return 0
