@@ -6,6 +6,7 @@ Submodules: `operators`, `tasks`, `green`, `study`; they load when first used.
 """
 
 import importlib
+import importlib.metadata
 from typing import Any
 
 from fastcone._config import show_config
@@ -16,7 +17,10 @@ from fastcone.nnls import nnls, nnls_path, solve_nnls, solve_nnls_gram
 from fastcone.online import OnlineNMF
 from fastcone.result import ConvergenceError, NMFResult, Solution
 
-__version__ = "0.1.0"
+try:
+    __version__ = importlib.metadata.version("fastcone")
+except importlib.metadata.PackageNotFoundError:
+    __version__ = "0+unknown"
 
 __all__ = [
     "Checkpoint",

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import fastcone
+
 if TYPE_CHECKING:
     from fastcone.study.data import Dataset
     from fastcone.study.runner import Progress
@@ -45,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="fastcone", description="Train a cone once, reuse it for every task by projection."
     )
+    top.add_argument("--version", action="version", version=f"fastcone {fastcone.__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("doctor", help="tell which energy meters work here, and why others do not")
     run = commands.add_parser(
