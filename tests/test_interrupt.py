@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ctrl-C and time limits at random moments of long solves: heard soon, nothing left behind.
 
-The aims (median 50 ms, 99 % in 100 ms, never beyond 250 ms) are for a quiet machine. They are
-asserted with FASTCONE_LONG=1, 500 trials a case; otherwise a few trials with room for a busy one.
+The promise on a quiet machine: half within 50 ms, 99 % within 100 ms, all within 250 ms. With
+FASTCONE_LONG=1 every case has 500 trials. Otherwise one NNLS and one training have a few, and twice
+the promise: beside one other busy process a core, a thread gets half of the time.
 """
 
 import json
@@ -15,7 +16,8 @@ from test_threads import ENVIRONMENT
 
 LONG = bool(os.environ.get("FASTCONE_LONG"))
 TRIALS = 500 if LONG else 6
-ROOM = 1 if LONG else 20  # times the aims
+ROOM = 1 if LONG else 2  # times the promise
+EVERYDAY = ("nnls descent", "nmf")
 
 CASES = {
     "nnls descent": """
@@ -58,6 +60,8 @@ A, B = rng.standard_normal((1500, 900)), rng.standard_normal(1500)
 def solve(**limit): fastcone.nnls(A, B)
 """,
 }
+
+CHOSEN = tuple(CASES) if LONG else EVERYDAY
 
 SCRIPT = """
 import hashlib, json, os, signal, sys, threading, time
@@ -121,8 +125,8 @@ def lateness(case, n_threads, kind):
     return late
 
 
-@pytest.mark.parametrize("n_threads", [1, 8])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("n_threads", [1, 8] if LONG else [2])
+@pytest.mark.parametrize("case", CHOSEN)
 def test_long_ctrl_c_is_heard_soon(case, n_threads):
     late = lateness(case, n_threads, "ctrl_c")
     assert late[len(late) // 2] <= 0.05 * ROOM
@@ -130,7 +134,7 @@ def test_long_ctrl_c_is_heard_soon(case, n_threads):
     assert late[-1] <= 0.25 * ROOM
 
 
-@pytest.mark.parametrize("n_threads", [1, 8])
-@pytest.mark.parametrize("case", [case for case in CASES if case != "scipy's contract"])
+@pytest.mark.parametrize("n_threads", [1, 8] if LONG else [2])
+@pytest.mark.parametrize("case", [case for case in CHOSEN if case != "scipy's contract"])
 def test_long_a_time_limit_is_kept(case, n_threads):
     assert lateness(case, n_threads, "time_limit")[-1] <= 0.1 * ROOM

@@ -91,7 +91,7 @@ def test_blas_gets_its_threads_back_and_its_threads_change_no_bit(rng):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(timeout=60)
+            thread.join()
         assert blas_threads() == before
         for n_threads in (1, 2):
             got = fastcone.solve_nnls(A, B, n_threads=n_threads)
