@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import math
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import fastcone
 
 if TYPE_CHECKING:
     from fastcone.study.data import Dataset
@@ -47,7 +46,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="fastcone", description="Train a cone once, reuse it for every task by projection."
     )
-    top.add_argument("--version", action="version", version=f"fastcone {fastcone.__version__}")
+    version = importlib.import_module("fastcone").__version__  # by name: the package imports all
+    top.add_argument("--version", action="version", version=f"fastcone {version}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("doctor", help="tell which energy meters work here, and why others do not")
     run = commands.add_parser(
