@@ -18,6 +18,7 @@ ROOT = Path(fastcone.__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "embedding"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not EXAMPLE.exists(), reason="the examples are not beside this installation")
 def test_the_example_compiles_and_agrees_with_scipy(tmp_path):
     pytest.importorskip("Cython")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Data that made other solvers fail: finite, non-negative, never uphill, no worse than rank 1."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from factorisations import BETA, KL, LOSSES, SQUARE, WAYS, instance, objective, twin
@@ -9,6 +11,7 @@ from naming import naming
 import fastcone
 from fastcone import nmf
 
+SLOW = partial(pytest.param, marks=pytest.mark.slow)
 ways = pytest.mark.parametrize("loss, solver", WAYS, ids=lambda value: value[:9])
 every_loss = pytest.mark.parametrize(
     "loss, solver", [(SQUARE, "cd"), *((loss, "mu") for loss in LOSSES if loss != -1.0)], ids=str
@@ -57,7 +60,7 @@ def best_of_rank_one(loss, X):
 
 
 @every_loss
-@pytest.mark.parametrize("rank", [1, 3, 20])
+@pytest.mark.parametrize("rank", [SLOW(1), 3, SLOW(20)])
 def test_hard_data_is_no_worse_than_rank_one(dtype, loss, solver, rank):
     for name in HARD:
         rng = np.random.default_rng(0)

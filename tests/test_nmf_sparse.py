@@ -86,6 +86,7 @@ def test_zeros_duplicates_and_disorder_change_no_bit(rng, loss, solver, form):
             assert np.array_equal(left, copy)
 
 
+@pytest.mark.slow
 @ways
 @pytest.mark.parametrize("update_W", [True, False])
 def test_never_uphill_and_true_to_the_end(dtype, rng, loss, solver, update_W):
