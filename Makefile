@@ -8,7 +8,7 @@ K      ?= nnls.descent
 LEVEL  ?= v4
 
 .DEFAULT_GOAL := help
-.PHONY: help study test check test-long dev build bench docs asm annotate lint sanitize clean
+.PHONY: help study check test test-long dev build bench docs asm annotate lint sanitize clean
 
 help:            ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,11 +16,11 @@ help:            ## list the targets
 study: dev       ## set everything up, train one cone, reuse it for every task, write the report
 	$(BIN)/python -m fastcone study --out $(OUT)
 
+check: dev       ## the everyday tests: all but those marked slow
+	$(BIN)/python -m pytest -q -m "not slow"
+
 test: dev        ## set everything up and run the whole test suite
 	$(BIN)/python -m pytest -q
-
-check: dev       ## the everyday tests: all that start no process and train on no images
-	$(BIN)/python -m pytest -q -m "not slow"
 
 test-long: dev   ## the random differential tests at full size (hours)
 	FASTCONE_LONG=1 $(BIN)/python -m pytest -q tests -k long
@@ -37,9 +37,11 @@ $(VENV)/installed: pyproject.toml
 build: $(VENV)/installed  ## compile what changed (FASTCONE_LEVELS=v4 for one SIMD level)
 	$(BIN)/python setup.py -q build_ext --inplace
 
-bench: dev       ## measure against the peers and the GEMM floor, rewrite the table in README.md
+bench: dev       ## NNLS, 1-norm and NMF against peers and floors; rewrite the table in README.md
 	$(BIN)/python -m pip install -q -e ".[bench]" --no-build-isolation
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m bench $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m bench.nnlad $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m bench.nmf $(if $(DATA),--data $(DATA))
 
 docs: dev        ## check that the documentation's examples run
 	$(BIN)/python -m pytest -q --doctest-glob='*.md' docs README.md

@@ -12,18 +12,24 @@ from fastcone._runtime import dispatch
 # A job in the background starts with Ctrl-C ignored, and so would the children of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Files whose tests start processes, watch clocks or run the study: seconds each, and at the mercy
+# of what else the machine does.
+SLOW = {
+    "test_interrupt",
+    "test_threads",
+    "test_study",
+    "test_study_parts",
+    "test_cli",
+    "test_bench",
+}
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-SLOW = ("interrupt", "threads", "packaging", "recipes", "study", "study_parts", "cli", "bench",
-        "tasks_mnist", "embedding")  # fmt: skip
-
-
 def pytest_collection_modifyitems(items):
-    """Mark the files that start processes, train on images or measure: `make check` is without."""
     for item in items:
-        if item.path.stem.removeprefix("test_") in SLOW:
-            item.add_marker(pytest.mark.slow)
+        if item.path.stem in SLOW or item.name.startswith("test_long"):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,10 @@ ROOT = Path(fastcone.__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "embedding"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not EXAMPLE.exists(), reason="the examples are not beside this installation")
 def test_the_example_compiles_and_agrees_with_scipy(tmp_path):
+    pytest.importorskip("Cython")
     shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]

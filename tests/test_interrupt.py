@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ctrl-C and time limits at random moments of long solves: heard soon, nothing left behind.
 
-The promise: median 50 ms, 99 % in 100 ms, never beyond 250 ms. With FASTCONE_LONG=1 all of it is
-asserted, 500 trials a case. Otherwise two cases, and the median of a few trials at its limit; the
-largest of so few says more of a shared machine than of the solver and gets a second.
+The promise on a quiet machine: half within 50 ms, 99 % within 100 ms, all within 250 ms. With
+FASTCONE_LONG=1 every case has 500 trials. Otherwise one NNLS and one training have a few, and twice
+the promise: beside one other busy process a core, a thread gets half of the time.
 """
 
 import json
@@ -15,9 +15,9 @@ import pytest
 from test_threads import ENVIRONMENT
 
 LONG = bool(os.environ.get("FASTCONE_LONG"))
-TRIALS = 500 if LONG else 9
+TRIALS = 500 if LONG else 6
+ROOM = 1 if LONG else 2  # times the promise
 EVERYDAY = ("nnls descent", "nmf")
-LARGEST = 0.25 if LONG else 1.0
 
 CASES = {
     "nnls descent": """
@@ -60,6 +60,8 @@ A, B = rng.standard_normal((1500, 900)), rng.standard_normal(1500)
 def solve(**limit): fastcone.nnls(A, B)
 """,
 }
+
+CHOSEN = tuple(CASES) if LONG else EVERYDAY
 
 SCRIPT = """
 import hashlib, json, os, signal, sys, threading, time
@@ -123,21 +125,16 @@ def lateness(case, n_threads, kind):
     return late
 
 
-@pytest.mark.parametrize("n_threads", [1, 8])
-@pytest.mark.parametrize("case", CASES if LONG else EVERYDAY)
+@pytest.mark.parametrize("n_threads", [1, 8] if LONG else [2])
+@pytest.mark.parametrize("case", CHOSEN)
 def test_long_ctrl_c_is_heard_soon(case, n_threads):
     late = lateness(case, n_threads, "ctrl_c")
-    assert late[len(late) // 2] <= 0.05
-    assert not LONG or late[int(0.99 * (len(late) - 1))] <= 0.1
-    assert late[-1] <= LARGEST
+    assert late[len(late) // 2] <= 0.05 * ROOM
+    assert late[int(0.99 * (len(late) - 1))] <= 0.1 * ROOM
+    assert late[-1] <= 0.25 * ROOM
 
 
-@pytest.mark.parametrize("n_threads", [1, 8])
-@pytest.mark.parametrize(
-    "case",
-    [case for case in CASES if case != "scipy's contract"] if LONG else EVERYDAY,
-)
+@pytest.mark.parametrize("n_threads", [1, 8] if LONG else [2])
+@pytest.mark.parametrize("case", [case for case in CHOSEN if case != "scipy's contract"])
 def test_long_a_time_limit_is_kept(case, n_threads):
-    late = lateness(case, n_threads, "time_limit")
-    assert late[len(late) // 2] <= 0.1
-    assert late[-1] <= (0.1 if LONG else LARGEST)
+    assert lateness(case, n_threads, "time_limit")[-1] <= 0.1 * ROOM

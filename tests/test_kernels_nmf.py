@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The kernels of training against their NumPy twins, at every SIMD level and dtype."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
+from naming import naming
 
 from fastcone import reference
 from fastcone._nmf import kernels as nmf_kernels
@@ -69,21 +71,26 @@ def entries(kind, beta, X, Y, weight, extra=0):
 
 
 @kinds
-@pytest.mark.parametrize("p, m", [(1, 1), (3, 15), (2, 16), (5, 100)])
-@pytest.mark.parametrize("weights", ["one row", "mask", "any"])
-def test_entries_are_their_twin(level, dtype, rng, kind, beta, p, m, weights):
-    X = rng.gamma(0.5, 1, (p, m)) * (rng.random((p, m)) < 0.8)
-    Y = rng.gamma(0.5, 1, (p, m)) + 1e-3
-    w = rng.random((p, m))
-    w = {"one row": np.ones((1, m)), "mask": (w < 0.7).astype(float), "any": w}[weights]
-    X = X + 0.01 if beta <= 0 and weights != "mask" else np.where((w > 0) & (X == 0), 0.1, X * w)
-    X, Y, w = (a.astype(dtype) for a in (X, Y, w))
-    found = entries(kind, beta, X, Y, w, extra=3)
-    want = reference.nmf_entries(beta, *(a.astype(float) for a in (X, Y, w)))
-    eps = np.finfo(dtype).eps
-    for ours, theirs in zip(found[:2], want[:2], strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=16 * eps)
-    np.testing.assert_allclose(found[2], want[2], rtol=(m + 32) * eps, atol=1e-30)
+def test_entries_are_their_twin(level, dtype, kind, beta):
+    shapes = [(1, 1), (3, 15), (2, 16), (5, 100)]
+    for (p, m), weights in itertools.product(shapes, ["one row", "mask", "any"]):
+        rng = np.random.default_rng(0)
+        with naming(p=p, m=m, weights=weights):
+            X = rng.gamma(0.5, 1, (p, m)) * (rng.random((p, m)) < 0.8)
+            Y = rng.gamma(0.5, 1, (p, m)) + 1e-3
+            w = rng.random((p, m))
+            w = {"one row": np.ones((1, m)), "mask": (w < 0.7).astype(float), "any": w}[weights]
+            if beta <= 0 and weights != "mask":
+                X = X + 0.01
+            else:
+                X = np.where((w > 0) & (X == 0), 0.1, X * w)
+            X, Y, w = (a.astype(dtype) for a in (X, Y, w))
+            found = entries(kind, beta, X, Y, w, extra=3)
+            want = reference.nmf_entries(beta, *(a.astype(float) for a in (X, Y, w)))
+            eps = np.finfo(dtype).eps
+            for ours, theirs in zip(found[:2], want[:2], strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=16 * eps)
+            np.testing.assert_allclose(found[2], want[2], rtol=(m + 32) * eps, atol=1e-30)
 
 
 def beta_of_ratio(beta, f):
@@ -164,18 +171,20 @@ def test_kl_below_least_counts_as_least(level, dtype):
     np.testing.assert_allclose(value, 2 * np.log(2 / LEAST) - 2, rtol=1e-6)
 
 
-@pytest.mark.parametrize("l1, l2", [(0, 0), (0.3, 0), (0, 0.7), (0.2, 0.5)])
 @pytest.mark.parametrize("beta", [2.0, 1.0, 0.0, 0.5, 1.5, 3.0])
-@pytest.mark.parametrize("shared", [True, False])
-def test_steps_are_their_twin(level, dtype, rng, beta, l1, l2, shared):
-    H, num = (rng.random((6, 20)).astype(dtype) for _ in range(2))
-    den = rng.random((1 if shared else 6, 20)).astype(dtype)
-    H[0, :4], num[1, :4], den[0, 3] = 0, 0, 0
-    want = reference.nmf_mu(beta, *(a.astype(float) for a in (H, num, den)), l1, l2, 1e-3)
-    got = H.copy()
-    Step(beta, Penalty(l1, l2, 1e-3), 17)(got, num, den)
-    np.testing.assert_allclose(got[:, :17], want[:, :17], rtol=16 * np.finfo(dtype).eps)
-    assert np.array_equal(got[:, 17:], H[:, 17:])
+def test_steps_are_their_twin(level, dtype, beta):
+    penalties = [(0, 0), (0.3, 0), (0, 0.7), (0.2, 0.5)]
+    for (l1, l2), shared in itertools.product(penalties, [True, False]):
+        rng = np.random.default_rng(0)
+        with naming(l1=l1, l2=l2, shared=shared):
+            H, num = (rng.random((6, 20)).astype(dtype) for _ in range(2))
+            den = rng.random((1 if shared else 6, 20)).astype(dtype)
+            H[0, :4], num[1, :4], den[0, 3] = 0, 0, 0
+            want = reference.nmf_mu(beta, *(a.astype(float) for a in (H, num, den)), l1, l2, 1e-3)
+            got = H.copy()
+            Step(beta, Penalty(l1, l2, 1e-3), 17)(got, num, den)
+            np.testing.assert_allclose(got[:, :17], want[:, :17], rtol=16 * np.finfo(dtype).eps)
+            assert np.array_equal(got[:, 17:], H[:, 17:])
 
 
 # --- the fused pass of Kullback-Leibler ------------------------------------------------------
@@ -213,21 +222,23 @@ def kl_instance(rng, p, m, k, density, dtype):
 
 
 @pytest.mark.parametrize("p, m, k", [(1, 1, 1), (5, 3, 2), (16, 9, 17), (37, 50, 5), (70, 40, 33)])
-@pytest.mark.parametrize("density", [0.0, 0.03, 0.3, 1.0])
-@pytest.mark.parametrize("l1, l2", [(0.0, 0.0), (0.2, 0.3)])
-def test_the_kl_pass_is_its_twin(level, dtype, rng, p, m, k, density, l1, l2):
-    X, W, H, C = kl_instance(rng, p, m, k, density, dtype)
-    loss, new, sums = kl(X, W, H, C, 2, l1, l2)
-    x, w, h = (a.astype(float) for a in (X, W, H))
-    ones = np.ones((1, m))
-    num, _, want = reference.nmf_entries(1, x, h @ w.T, ones)
-    eps = np.finfo(dtype).eps
-    np.testing.assert_allclose(loss, want, rtol=4 * (m + k + 16) * eps)
-    step = reference.nmf_mu(1, h, num @ w, w.sum(axis=0), l1, l2, 1e-20)
-    np.testing.assert_allclose(new, step, rtol=4 * (m + k + 16) * eps, atol=1e-20)
-    ratio = reference.nmf_entries(1, x, new.astype(float) @ w.T, ones)[0]
-    want = reference.nmf_outer(ratio, new.astype(float), C.astype(float))
-    np.testing.assert_allclose(sums, want, rtol=4 * (p + k + 16) * eps)
+def test_the_kl_pass_is_its_twin(level, dtype, p, m, k):
+    penalties = [(0.0, 0.0), (0.2, 0.3)]
+    for density, (l1, l2) in itertools.product([0.0, 0.03, 0.3, 1.0], penalties):
+        rng = np.random.default_rng(0)
+        with naming(density=density, l1=l1, l2=l2):
+            X, W, H, C = kl_instance(rng, p, m, k, density, dtype)
+            loss, new, sums = kl(X, W, H, C, 2, l1, l2)
+            x, w, h = (a.astype(float) for a in (X, W, H))
+            ones = np.ones((1, m))
+            num, _, want = reference.nmf_entries(1, x, h @ w.T, ones)
+            eps = np.finfo(dtype).eps
+            np.testing.assert_allclose(loss, want, rtol=4 * (m + k + 16) * eps)
+            step = reference.nmf_mu(1, h, num @ w, w.sum(axis=0), l1, l2, 1e-20)
+            np.testing.assert_allclose(new, step, rtol=4 * (m + k + 16) * eps, atol=1e-20)
+            ratio = reference.nmf_entries(1, x, new.astype(float) @ w.T, ones)[0]
+            want = reference.nmf_outer(ratio, new.astype(float), C.astype(float))
+            np.testing.assert_allclose(sums, want, rtol=4 * (p + k + 16) * eps)
 
 
 def test_the_stages_of_the_kl_pass_agree(level, dtype, rng):

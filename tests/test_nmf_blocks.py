@@ -103,6 +103,7 @@ def test_parts_of_other_dtypes(rng, tmp_path):
         assert fit.W.dtype == np.float64 and np.array_equal(fit.W, want.W)
 
 
+@pytest.mark.slow
 @ways
 def test_data_are_never_copied_as_a_whole(rng, tmp_path, loss, solver):
     m, N, k = 400, 40000, 4

