@@ -10,7 +10,7 @@ from problems import row_scales
 from fastcone import reference
 from fastcone._nnlad import kernels as nnlad_kernels
 from fastcone._nnlad.api import solve_nnlad
-from fastcone._nnlad.prepare import Generators, exponent
+from fastcone._nnlad.prepare import Generators, norm1_exponent
 from fastcone._runtime.threads import aligned
 
 SIZES = [(1, 1), (6, 4), (20, 7), (9, 25), (64, 8), (65, 9), (150, 40)]
@@ -22,7 +22,7 @@ class Run:
     def __init__(self, A, targets, l1=0.0, x0=None, tilt=0.0):
         self.g = g = Generators(A, None, lambda: math.inf)
         p = len(targets)
-        self.e = exponent(targets)
+        self.e = norm1_exponent(targets)
         self.B, self.Y = aligned((p, g.ld), float), aligned((p, g.ld), float)
         self.B[:, g.m :] = 0
         self.B[:, : g.m] = np.ldexp(targets, -self.e[:, None])

@@ -280,8 +280,8 @@ def test_when_time_is_up_the_problem_under_way_keeps_its_best_answer(rng, monkey
     whole = solve_nnlad(A, B, max_epochs=11)
     looks = iter([False] * 11)
     monkeypatch.setattr("fastcone._nnlad.solve.CALL_SECONDS", 0)  # one step a call
-    monkeypatch.setattr("fastcone._nnlad.solve.Clock.late", lambda clock: next(looks, True))
-    monkeypatch.setattr("fastcone._nnlad.solve.Clock.look", lambda clock: math.inf)
+    monkeypatch.setattr("fastcone._nnlad.solve.Deadline.passed", lambda clock: next(looks, True))
+    monkeypatch.setattr("fastcone._nnlad.solve.Deadline.check", lambda clock: math.inf)
     cut = solve_nnlad(A, B, n_threads=1)
     assert cut.epochs.tolist() == [11, 0, 0] and not cut.converged.any()
     assert cut.objective[0] == whole.objective[0] < np.abs(B[:, 0]).sum()

@@ -20,8 +20,9 @@ from fastcone._nmf.arguments import Options, Scaled, data, factor, scaled
 from fastcone._nmf.checkpoint import Checkpoint, Keeper, Saved, identity
 from fastcone._nmf.divergence import EntryFit, KLFit
 from fastcone._nmf.frobenius import GramFit
-from fastcone._nmf.problem import Expired, Factors, Penalty, Source
+from fastcone._nmf.problem import Factors, Penalty, Source
 from fastcone._nmf.sparse import SparseKL
+from fastcone._runtime.deadline import Expired
 from fastcone.result import NMFResult
 
 __all__ = ["Checkpoint", "nmf"]
@@ -180,7 +181,7 @@ def nmf(
             problem = scaled(samples, known, W, H, options, start)
             _train(problem, options, keeper, saved, best)
     except BaseException as error:
-        options.watch.cancel()
+        options.deadline.cancel()
         if isinstance(error, KeyboardInterrupt) and best.result is not None:
             error.result = best.result  # type: ignore[attr-defined]
         raise

@@ -17,9 +17,10 @@ from scipy.sparse import issparse
 
 from fastcone._nmf.dense import DenseSource, is_parts
 from fastcone._nmf.init import INITS, start
-from fastcone._nmf.problem import COMFORT, Expired, Factors, Penalty, Problem, Source, Watch
+from fastcone._nmf.problem import COMFORT, Factors, Penalty, Problem, Source
 from fastcone._nmf.sparse import SparseSource
 from fastcone._runtime import threads
+from fastcone._runtime.deadline import Deadline, Expired
 from fastcone._runtime.validation import (
     check_finite,
     check_shape,
@@ -55,7 +56,7 @@ class Options:
     rng: np.random.Generator
     callback: Callable[[int, float], Any] | None
     n_threads: int
-    watch: Watch
+    deadline: Deadline
 
     @classmethod
     def checked(
@@ -81,7 +82,7 @@ class Options:
             rng=generator(given["random_state"]),
             callback=given["callback"],
             n_threads=threads.thread_count(given["n_threads"]),
-            watch=Watch(limit),
+            deadline=Deadline(limit),
         )
         if options.callback is not None and not callable(options.callback):
             raise TypeError(f"callback must be callable, found {options.callback!r}")
@@ -167,7 +168,7 @@ def data(X: Any, mask: Any, weights: Any, beta: float) -> tuple[Source, np.ndarr
         weights = real_array("weights", weights, ndim=(2,), nonnegative=True)
         check_shape("weights", weights, X.shape)
         # far from 1 they are kept as they are: `scaled` narrows what it has scaled
-        dtype = X.dtype if abs(exponent(weights.max())) <= COMFORT else weights.dtype
+        dtype = X.dtype if abs(floor_exponent(weights.max())) <= COMFORT else weights.dtype
         weights = np.where(known, weights, 0).astype(dtype, order="F", copy=False)
         known = weights > 0
     whole = np.zeros(X.shape, dtype=X.dtype, order="F")
@@ -195,8 +196,8 @@ def factor(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype) -> np
     return value
 
 
-def exponent(largest: float) -> int:
-    """Return e with the largest value in [2^e, 2^(e + 1)), 0 if it is zero."""
+def floor_exponent(largest: float) -> int:
+    """Return e with the largest value in [2^e, 2^(e + 1)), 0 if it is zero: 1 has exponent 0."""
     return int(np.frexp(largest)[1]) - 1 if largest > 0 else 0
 
 
@@ -230,13 +231,13 @@ def scaled(
     resumed: Callable[[Problem], Factors] | None = None,
 ) -> Scaled:
     """Return the problem at a scale where nothing overflows, and where its iteration starts."""
-    e = exponent(X.largest)
+    e = floor_exponent(X.largest)
     x = e if abs(e) > COMFORT else 0
     c = 0
-    if known is not None and known.dtype != np.bool_ and abs(exponent(known.max())) > COMFORT:
-        c = exponent(known.max())
+    if known is not None and known.dtype != np.bool_ and abs(floor_exponent(known.max())) > COMFORT:
+        c = floor_exponent(known.max())
         known = np.ldexp(known, -c).astype(X.dtype, copy=False)
-    w = exponent(W.max()) if W is not None else x // 2
+    w = floor_exponent(W.max()) if W is not None else x // 2
     _check_range(e - w, X.dtype)
     in_W = 0 if W is not None else (e - x) // 2  # orders of magnitude of the scaled factors
     units = math.ldexp(1, in_W), math.ldexp(1, e - x - in_W)
@@ -248,7 +249,7 @@ def scaled(
         _penalty(o, "W", w, f, units[0], X.dtype),
         _penalty(o, "H", x - w, f, units[1], X.dtype),
         units,
-        o.watch,
+        o.deadline,
         o.n_threads,
         o.fixed,
     )

@@ -24,7 +24,7 @@ from fastcone._runtime.validation import nonnegative
 
 KIND = "nmf checkpoint"
 SHARE = 0.02  # of the time, at most, goes into checkpoints
-FREE = ("max_iter", "tol", "rng", "callback", "n_threads", "watch")  # no part in the bits
+FREE = ("max_iter", "tol", "rng", "callback", "n_threads", "deadline")  # no part in the bits
 
 
 @dataclass(frozen=True)

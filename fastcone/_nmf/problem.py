@@ -14,8 +14,6 @@ c) The factors are scaled by powers of two, which changes no bit of their digits
 from __future__ import annotations
 
 import itertools
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +23,7 @@ import numpy as np
 from fastcone._nmf import kernels
 from fastcone._runtime import kernels as runtime_kernels
 from fastcone._runtime import threads
+from fastcone._runtime.deadline import Deadline, Expired
 from fastcone._runtime.threads import Scratch, aligned
 
 GROUPS = 16  # partial sums of a pass, at most
@@ -35,26 +34,6 @@ BLOCK_WORK = 2e8  # flops of a kernel call, at most: a few milliseconds
 EVEN = 4  # blocks come in multiples of this, so that few threads share them evenly
 ROWS = 8  # a block is a multiple of this: whole register blocks of the products
 COMFORT = 16  # no scaling of X while its largest entry is within 2^-COMFORT .. 2^COMFORT
-
-
-class Expired(Exception):
-    """The time limit passed, or another thread failed, before a pass was over."""
-
-
-class Watch:
-    """Looked at between blocks by every thread."""
-
-    def __init__(self, time_limit: float | None) -> None:
-        self.deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-
-    def check(self) -> None:
-        """Raise Expired if it is time to stop."""
-        if time.monotonic() >= self.deadline:
-            raise Expired
-
-    def cancel(self) -> None:
-        """Make every thread stop after the block under way."""
-        self.deadline = -math.inf
 
 
 @dataclass(frozen=True)
@@ -180,7 +159,7 @@ class Problem:
     W, H : Penalty
     units : (float, float)
         Powers of two, the order of magnitude of W and of H.
-    watch : Watch
+    deadline : Deadline
     n_threads : int
     fixed : int
         Leading columns of W that are kept.
@@ -194,12 +173,12 @@ class Problem:
         W: Penalty,
         H: Penalty,
         units: tuple[float, float],
-        watch: Watch,
+        deadline: Deadline,
         n_threads: int,
         fixed: int = 0,
     ) -> None:
         self.X, self.known, self.k, self.W, self.H = X, known, rank, W, H
-        self.units, self.watch, self.n_threads, self.fixed = units, watch, n_threads, fixed
+        self.units, self.deadline, self.n_threads, self.fixed = units, deadline, n_threads, fixed
         self.N, self.m, self.dtype = X.N, X.m, X.dtype
         self.panel = runtime_kernels.panel(self.dtype)
         self.kp, self.mp = self.padded(rank), self.padded(self.m)
@@ -235,12 +214,12 @@ class Problem:
         def group(index: int, scratch: Scratch) -> None:
             try:
                 for block in groups[index]:
-                    self.watch.check()
+                    self.deadline.check()
                     work(block, scratch)
             except Expired:
                 raise
             except BaseException:
-                self.watch.cancel()
+                self.deadline.cancel()
                 raise
 
         threads.run(len(groups), group, self.n_threads)
@@ -264,7 +243,7 @@ class Problem:
 
 def outer(rows: np.ndarray, H: np.ndarray, out: np.ndarray, scratch: Scratch) -> None:
     """Add rows' H, the sum over the samples of a block, to `out`."""
-    size = kernels.outer_work(*H.shape, H.dtype)
+    size = kernels.outer_work(H.shape[0], H.shape[1], H.dtype)
     kernels.outer(rows, H, out, scratch.take("outer", (size,), H.dtype))
 
 

@@ -14,13 +14,12 @@ d) A kernel call takes a limited number of steps and can be resumed, and set-up 
 
 from __future__ import annotations
 
-import math
-import time
 from typing import Any
 
 from fastcone._nnlad.arguments import checked_problems
-from fastcone._nnlad.solve import Batch, Clock
+from fastcone._nnlad.solve import Batch
 from fastcone._runtime import threads
+from fastcone._runtime.deadline import Deadline
 from fastcone._runtime.validation import choice, integer, number
 from fastcone.result import ConvergenceError, Solution
 
@@ -110,13 +109,14 @@ def solve_nnlad(
     (161.0, True)
     """
     choice("on_fail", on_fail, ("return", "raise"))
-    limit = math.inf if time_limit is None else number("time_limit", time_limit, positive=True)
-    deadline = time.monotonic() + limit
+    if time_limit is not None:
+        time_limit = number("time_limit", time_limit, positive=True)
+    deadline = Deadline(time_limit)
     tol = number("tol", tol, positive=True)
     problems, single = checked_problems(A, B, l1, weights, x0)
     m, n = problems.A.shape
     steps = 50 * (m + n) if max_epochs is None else integer("max_epochs", max_epochs, minimum=1)
-    batch = Batch(problems, tol, min(steps, 2**31 - 1), Clock(deadline))
+    batch = Batch(problems, tol, min(steps, 2**31 - 1), deadline)
     with threads.one_blas_thread():
         solution = batch.solve(threads.thread_count(n_threads))
     if on_fail == "raise" and not solution.converged.all():

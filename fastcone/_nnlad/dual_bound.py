@@ -35,13 +35,14 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from fastcone._nnls.single import nnls_arrays
+from fastcone._runtime.scaling import roundoff
 
 Look = Callable[[], float]
 
-UNIT = 2.0**-53
+UNIT = roundoff(np.dtype(np.float64))
 ENOUGH = 1e-4  # least weight with which rounding costs less than 1e-9
 PART_FLOPS = 5e8  # between two looks
-COPY_FLOPS = 1000  # as long as it takes to copy a number about and look at it from all sides
+COPY_FLOPS = 1000  # flops that take as long as copying one entry and reading its exponent
 STEP_FLOPS = 1e9  # a second, of the search for the hull's nearest point
 
 

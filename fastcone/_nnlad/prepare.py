@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcone._nnlad.dual_bound import COPY_FLOPS, UNIT, Given, Look, parts, weights
-from fastcone._nnls.prepare import rescale
+from fastcone._nnlad.dual_bound import COPY_FLOPS, Given, Look, parts, weights
 from fastcone._runtime.layout import pack, product
+from fastcone._runtime.scaling import rescale, roundoff
 from fastcone._runtime.threads import Scratch, aligned
 
+UNIT = roundoff(np.dtype(np.float64))
 AS_THEY_ARE = np.zeros(1, dtype=np.intc)  # columns, where rows alone are scaled
 
 
-def exponent(rows: np.ndarray) -> np.ndarray:
+def norm1_exponent(rows: np.ndarray) -> np.ndarray:
     """Return the integers e with ||row||_1 in [2^(e-1), 2^e); 0 for rows of zeros."""
     size = np.abs(rows)
     first = np.frexp(size.max(axis=1, initial=0))[1]
@@ -41,7 +42,7 @@ def scaled(rows: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.
         first[first == lowest] = 0
         with np.errstate(under="ignore"):
             rows = np.ldexp(rows, power - first[:, None])
-    e = exponent(rows)
+    e = norm1_exponent(rows)
     return first + e, rescale(rows, AS_THEY_ARE, -e)
 
 

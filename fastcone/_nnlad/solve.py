@@ -4,15 +4,14 @@
 a) A block is a matter of one thread: targets scaled, vertices walked, answers proved.
 b) Generators are prepared by the first block that needs them and dropped after the last one:
    with row weights of their own for many targets only a few are alive at a time.
-c) `Clock` is looked at between the parts of a set-up and between kernel calls.
+c) `Deadline` is looked at between the parts of a set-up and between kernel calls.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from fastcone._nnlad import kernels
 from fastcone._nnlad.prepare import Generators, scaled
 from fastcone._runtime import threads
+from fastcone._runtime.deadline import Deadline, Expired
 from fastcone._runtime.threads import Scratch
 from fastcone.result import Solution
 
@@ -28,28 +28,6 @@ CALL_SECONDS = 0.005  # of one kernel call, roughly
 BLOCK_NUMBERS = 2**14  # entries of B in a block
 BLOCK_PROBLEMS = 32
 TILT = (1e-14, 1e-10)  # bounds of what is taken off b, relative; tol / 16 between them
-
-
-class Stopped(Exception):
-    """The time is up or another thread has failed: blocks not finished stay as they are."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """When to stop."""
-
-    deadline: float
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def late(self) -> bool:
-        """Return whether the time limit has passed."""
-        return time.monotonic() > self.deadline
-
-    def look(self) -> float:
-        """Return the seconds left; raise `Stopped` if there is no point in going on."""
-        if self.stop.is_set() or self.late():
-            raise Stopped
-        return self.deadline - time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -83,13 +61,13 @@ class Family:
         self._left, self._lock = len(self.blocks), threading.Lock()
         self._generators: Generators | None = None
 
-    def generators(self, clock: Clock) -> Generators:
+    def generators(self, deadline: Deadline) -> Generators:
         """Return the generators, prepared by whoever comes first."""
         while not self._lock.acquire(timeout=0.02):
-            clock.look()
+            deadline.check()
         try:
             if self._generators is None:
-                self._generators = Generators(self.A, self.weight, clock.look)
+                self._generators = Generators(self.A, self.weight, deadline.check)
             return self._generators
         finally:
             self._lock.release()
@@ -118,8 +96,8 @@ def families(problems: Problems) -> Iterator[Family]:
 class Batch:
     """All p problems and their answers."""
 
-    def __init__(self, problems: Problems, tol: float, max_steps: int, clock: Clock) -> None:
-        self.problems, self.tol, self.max_steps, self.clock = problems, tol, max_steps, clock
+    def __init__(self, problems: Problems, tol: float, max_steps: int, deadline: Deadline) -> None:
+        self.problems, self.tol, self.max_steps, self.deadline = problems, tol, max_steps, deadline
         n, p = problems.A.shape[1], problems.B.shape[1]
         self.x = np.zeros((p, n), dtype=problems.dtype)
         if problems.x0 is not None:
@@ -134,19 +112,19 @@ class Batch:
         def block(k: int, scratch: Scratch) -> None:
             family, which = blocks[k]
             try:
-                self.clock.look()
-                Block(self, family.generators(self.clock), which, scratch).solve()
-            except Stopped:
+                self.deadline.check()
+                Block(self, family.generators(self.deadline), which, scratch).solve()
+            except Expired:
                 return
             except BaseException:
-                self.clock.stop.set()
+                self.deadline.cancel()
                 raise
             family.done()
 
         try:
             threads.run(len(blocks), block, n_threads)
         finally:
-            self.clock.stop.set()
+            self.deadline.cancel()
         objective, gap, violation = self.facts.T.copy()
         steps = np.where(self.steps < 0, -1 - self.steps, self.steps)
         return Solution(self.x.T, objective, gap, violation, steps, gap <= self.tol)
@@ -215,16 +193,16 @@ class Block:
 
         The last of them then ends where it stands.
         """
-        g, batch, clock, done = self.g, self.batch, self.batch.clock, 0
+        g, batch, deadline, done = self.g, self.batch, self.batch.deadline, 0
         budget = max(1, int(CALL_SECONDS / (2e-6 + 1e-9 * g.n * (g.ld + g.n))))
         tilt = g.tilt(min(max(batch.tol / 16, TILT[0]), TILT[1]))
         most, end = batch.max_steps, len(self.which)
         steps = np.zeros(end, dtype=np.intp)
         self.index[:3] = 0, 0, -1
         while done < end:
-            if clock.stop.is_set():
-                raise Stopped
-            if most and clock.late():
+            if deadline.cancelled:
+                raise Expired
+            if most and deadline.passed():
                 most, end = 0, int(self.index[0] + (self.index[2] >= 0))
             if done < end:
                 done = kernels.nnlad(
@@ -255,7 +233,7 @@ class Block:
         """Return how large an optimum can be, as far as the time allows."""
         try:
             return self.g.masses(self.used)
-        except Stopped:
-            if self.batch.clock.stop.is_set():
+        except Expired:
+            if self.batch.deadline.cancelled:
                 raise
             return np.where(self.used, 0.0, np.inf)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from fastcone._nnls.solve import Options
 from fastcone._nnls.sparse import SparseTargets
 from fastcone._nnls.targets import DataTargets
 from fastcone._runtime import threads
+from fastcone._runtime.deadline import Deadline
 from fastcone._runtime.validation import (
     check_shape,
     choice,
@@ -39,13 +38,14 @@ def checked_options(
 ) -> Options:
     """Check the options that both solvers share."""
     choice("on_fail", on_fail, ("return", "raise"))
-    limit = math.inf if time_limit is None else number("time_limit", time_limit, positive=True)
+    if time_limit is not None:
+        time_limit = number("time_limit", time_limit, positive=True)
     return Options(
         tol=number("tol", tol, positive=True),
         max_epochs=None if max_epochs is None else _limit(max_epochs),
         method=choice("method", method, METHODS),
         certify=bool(certify),
-        deadline=time.monotonic() + limit,
+        deadline=Deadline(time_limit),
     )
 
 

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastcone._nnls.kernels import REPORT
-from fastcone._nnls.prepare import Gram, Packed, unit
+from fastcone._nnls.prepare import Gram, Packed
+from fastcone._runtime.scaling import roundoff
 from fastcone._runtime.threads import Scratch
 
 
@@ -124,7 +125,7 @@ class DataProof:
         self, X: np.ndarray, B: np.ndarray, l1: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return residuals, gradients, and what their entries can be wrong by; rows = problems."""
-        u = unit(np.dtype(np.float64))
+        u = roundoff(np.dtype(np.float64))
         R = B - self.maps.to_targets(X)
         in_R = 1.01 * (self.n + 3) * u * (np.abs(B) + self.maps.size_of_targets(X))
         g = l1 + self.ridge * X - self.maps.to_coefficients(R)

@@ -19,8 +19,9 @@ import numpy as np
 
 from fastcone._nnls import kernels
 from fastcone._nnls.certificate import Proof, from_report
-from fastcone._nnls.prepare import Gram, unit
-from fastcone._nnls.targets import F64, Linear, Targets, largest_penalty
+from fastcone._nnls.prepare import Gram
+from fastcone._nnls.targets import F64, Linear, Targets
+from fastcone._runtime.scaling import largest_penalty, roundoff
 from fastcone._runtime.threads import Scratch
 
 FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
@@ -229,7 +230,7 @@ class Descent:
 
     def _least_limit(self, gram: Gram) -> np.ndarray:
         """Return the movement of an epoch below which this dtype tells nothing."""
-        return (8 * unit(gram.dtype)) ** 2 * gram.n * self._size2()
+        return (8 * roundoff(gram.dtype)) ** 2 * gram.n * self._size2()
 
     def _size2(self) -> np.ndarray:
         """Return the unit of those movements, ||b||^2, or more where l1 is far more."""

@@ -19,30 +19,8 @@ import numpy as np
 
 from fastcone._nnls.kernels import COORDINATE
 from fastcone._runtime.layout import blocks, pack, pack_symmetric, product_and_norms
+from fastcone._runtime.scaling import exponent, rescale, roundoff
 from fastcone._runtime.threads import Scratch
-
-
-def unit(dtype: np.dtype) -> float:
-    """Return the unit roundoff."""
-    return float(np.finfo(dtype).eps) / 2
-
-
-def rescale(values: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return values[i, j] * 2^(columns_j + rows_i), exactly where the result is a normal number."""
-    limit = 60 if values.dtype == np.float32 else 500
-    if max(np.abs(columns).max(initial=0), np.abs(rows).max(initial=0)) > limit:
-        with np.errstate(over="ignore", under="ignore"):
-            return np.ldexp(values, columns + rows[:, None])
-    one = values.dtype.type(1)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        scaled = values * np.ldexp(one, columns)
-        scaled *= np.ldexp(one, rows)[:, None]
-    return scaled
-
-
-def exponent(values: np.ndarray) -> np.ndarray:
-    """Return the integers e with |value| in [2^(e-1), 2^e), 0 for zeros."""
-    return np.frexp(values)[1]
 
 
 def ridge(l2: float, exponent: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -126,7 +104,7 @@ class Gram:
         self.dtype, self.matrix, self.exponent = dtype, G, exponent
         self.n, self.terms = len(G), terms
         self.rows = blocks(self.n)
-        self.rounding = 1.01 * (terms + self.n + 8) * unit(np.dtype(np.float64))
+        self.rounding = 1.01 * (terms + self.n + 8) * roundoff(np.dtype(np.float64))
         self.diagonal = G.diagonal()
         self.used = self.diagonal > 0
         root = np.sqrt(self.diagonal)
@@ -155,7 +133,7 @@ class Gram:
         M = self.matrix * self.rootinv * self.rootinv[:, None]
         values = np.linalg.eigvalsh(M[np.ix_(self.used, self.used)]) if self.used.any() else [1.0]
         self.top = float(values[-1])
-        slack = (4 * self.n * self.top + self.n * (self.terms + 8)) * unit(np.dtype(np.float64))
+        slack = (4 * self.n * self.top + self.n * (self.terms + 8)) * roundoff(np.dtype(np.float64))
         self.least = float(values[0])
         self.lam = max(self.least - slack, 0.0)
 

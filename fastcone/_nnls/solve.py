@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +11,13 @@ import numpy as np
 from fastcone._nnls import kernels
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.descent import CALL_WORK, FIRST_LOOK, Descent
-from fastcone._nnls.prepare import Gram, rescale, unit
+from fastcone._nnls.prepare import Gram
 from fastcone._nnls.sparse import SparseTargets
-from fastcone._nnls.targets import F32, F64, DataTargets, GramTargets, largest_penalty
+from fastcone._nnls.targets import F32, F64, DataTargets, GramTargets
 from fastcone._runtime import kernels as runtime_kernels
 from fastcone._runtime import threads
+from fastcone._runtime.deadline import Deadline
+from fastcone._runtime.scaling import largest_penalty, rescale, roundoff
 from fastcone._runtime.threads import Scratch
 from fastcone.result import Solution
 
@@ -37,11 +38,7 @@ class Options:
     max_epochs: int | None
     method: str
     certify: bool
-    deadline: float
-
-    def late(self) -> bool:
-        """Return whether the time limit has passed."""
-        return time.monotonic() > self.deadline
+    deadline: Deadline
 
     def epochs(self, rank: int) -> int:
         """Return the epochs of coordinate descent to spend on a problem."""
@@ -80,7 +77,7 @@ class Batch:
 
     def _late(self, scratch: Scratch) -> bool:
         """Return whether to stop: the time is up, or another thread has stopped the job."""
-        return self.options.late() or scratch.stopped()
+        return self.options.deadline.passed() or scratch.stopped()
 
     def _block_size(self) -> int:
         """Return how many problems make a block: some milliseconds, and enough to fill the lanes.
@@ -95,7 +92,7 @@ class Batch:
     def _fits_ahead(self) -> bool:
         """Return whether the first epochs can be float32's: G is in range and regular there."""
         gram, largest = self.gram, largest_penalty(F32)
-        fits = gram.lam > gram.n * unit(F32) and gram.diagonal.max(initial=0) < largest
+        fits = gram.lam > gram.n * roundoff(F32) and gram.diagonal.max(initial=0) < largest
         return bool(fits and self.working.dtype == F64)
 
     def _descent_is_slow(self) -> bool:

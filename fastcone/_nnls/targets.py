@@ -19,7 +19,8 @@ import numpy as np
 from fastcone._nnls import kernels
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.certificate import DataProof, Proof, dense_maps
-from fastcone._nnls.prepare import Generators, Gram, Packed, exponent, rescale, ridge
+from fastcone._nnls.prepare import Generators, Gram, Packed, ridge
+from fastcone._runtime.scaling import exponent, largest_penalty, rescale, safe_range
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite
 
@@ -52,16 +53,6 @@ class Linear:
     size: np.ndarray
     allow: np.ndarray
     exponent: np.ndarray
-
-
-def safe_range(dtype: np.dtype) -> tuple[float, float]:
-    """Return the squared norms within which no sum of squares over- or underflows."""
-    return (1e-250, 1e250) if dtype == F64 else (1e-28, 1e28)
-
-
-def largest_penalty(dtype: np.dtype) -> float:
-    """Return the scaled penalty beyond which one is cut: far more than any coefficient can earn."""
-    return min(1e150, float(np.finfo(dtype).max) ** 0.5)
 
 
 class Targets:

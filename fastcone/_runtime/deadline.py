@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""When to stop: a time limit that every thread of a job looks at between its kernel calls."""
+
+from __future__ import annotations
+
+import math
+import time
+
+
+class Expired(Exception):
+    """The time is up, or another thread has failed: what is not finished stays as it is."""
+
+
+class Deadline:
+    """A moment, `seconds` from now (never, if None), or sooner if the job is cancelled."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.end = math.inf if seconds is None else time.monotonic() + seconds
+        self.cancelled = False
+
+    def passed(self) -> bool:
+        """Return whether to stop."""
+        return self.cancelled or time.monotonic() > self.end
+
+    def check(self) -> float:
+        """Return the seconds left; raise `Expired` if there are none."""
+        if self.passed():
+            raise Expired
+        return self.end - time.monotonic()
+
+    def cancel(self) -> None:
+        """Make every thread stop after the kernel call under way."""
+        self.cancelled = True
