@@ -161,7 +161,7 @@ def nmf(
     kept = Checkpoint.checked(checkpoint)
     if kept is not None and options.n_init > 1:
         raise ValueError(f"n_init must be 1 with a checkpoint, found {options.n_init}")
-    samples, known = data(X, mask, weights, options.beta)
+    samples, known = data(X, mask, weights, options.loss)
     partly = H is None and W is not None and np.shape(W)[1:] == (options.fixed,)
     columns = options.fixed if partly else options.rank
     W = factor("W", W, (samples.m, columns), samples.dtype)
@@ -214,13 +214,13 @@ def _nothing(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
 
 def _fit(scaled: Scaled, options: Options, kept: bool) -> GramFit | EntryFit | SparseKL:
     """Return the iteration that serves the loss and the data."""
-    problem, start, update_W, beta = scaled.problem, scaled.start, options.update_W, options.beta
-    if beta == 2 and problem.known is None:
+    problem, start, update_W, loss = scaled.problem, scaled.start, options.update_W, options.loss
+    if loss.name == "frobenius" and problem.known is None:
         return GramFit(problem, start, options.solver, update_W, kept)
     if problem.X.sparse:
         return SparseKL(problem, start, update_W)
-    kind = KLFit if beta == 1 and problem.known is None else EntryFit
-    return kind(problem, start, beta, update_W)
+    kind = KLFit if loss.entry == "kl" and problem.known is None else EntryFit
+    return kind(problem, start, loss, update_W)
 
 
 def _train(

@@ -17,6 +17,7 @@ from scipy.sparse import issparse
 
 from fastcone._nmf.dense import DenseSource, is_parts
 from fastcone._nmf.init import INITS, start
+from fastcone._nmf.losses import Loss, loss_of
 from fastcone._nmf.problem import COMFORT, Factors, Penalty, Problem, Source
 from fastcone._nmf.sparse import SparseSource
 from fastcone._runtime import threads
@@ -31,8 +32,6 @@ from fastcone._runtime.validation import (
     real_array,
 )
 
-LOSSES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
-BETAS = -4.0, 6.0  # beyond these the powers of float32 data leave its range
 SOLVERS = ("cd", "mu")
 ROOM = 4  # binary orders of magnitude between the coefficients and the dtype's largest number
 FLOOR = 52  # the least entry that `mu` gives a factor is 2^-FLOOR units of the factor, or more
@@ -44,7 +43,7 @@ class Options:
     """The scalar arguments, checked."""
 
     rank: int
-    beta: float
+    loss: Loss
     solver: str
     init: str | None
     weights: dict[str, float]
@@ -68,7 +67,7 @@ class Options:
             limit = number("time_limit", limit, positive=True)
         options = cls(
             rank=integer("rank", rank, minimum=1),
-            beta=_beta(given["loss"]),
+            loss=loss_of(given["loss"]),
             solver=choice("solver", given["solver"], SOLVERS),
             init=None if given["init"] is None else choice("init", given["init"], INITS),
             weights={
@@ -91,7 +90,7 @@ class Options:
         return options
 
     def _check_solver(self, mask: Any, weights: Any) -> None:
-        if self.solver == "cd" and self.beta != 2:
+        if self.solver == "cd" and self.loss.beta != 2:
             raise ValueError("solver must be 'mu' for a loss that is not 'frobenius', found 'cd'")
         if self.solver == "cd" and not (mask is None and weights is None):
             raise ValueError("solver must be 'mu' with a mask or weights, found 'cd'")
@@ -108,16 +107,6 @@ class Options:
         drawn = W is None or np.shape(W)[1:] == (self.fixed,) != (self.rank,)
         if self.n_init > 1 and (not drawn or self.init in ("nndsvd", "nndsvda")):
             raise ValueError(f"n_init must be 1 where the start is not random, found {self.n_init}")
-
-
-def _beta(loss: Any) -> float:
-    """Return the exponent of a divergence told by its name or by itself."""
-    if isinstance(loss, str):
-        return LOSSES[choice("loss", loss, tuple(LOSSES))]
-    beta = number("loss", loss)
-    if not BETAS[0] <= beta <= BETAS[1]:
-        raise ValueError(f"loss must be within {BETAS[0]:g} and {BETAS[1]:g}, found {beta:g}")
-    return beta
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -138,23 +127,22 @@ def generator(random_state: Any) -> np.random.Generator:
         ) from None
 
 
-def data(X: Any, mask: Any, weights: Any, beta: float) -> tuple[Source, np.ndarray | None]:
+def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarray | None]:
     """Return the samples, 0 where not known, and the mask or weights (N, m), C order."""
     given = "mask" if mask is not None else "weights" if weights is not None else None
     if given and issparse(X):
         raise ValueError(f"{given} must be None with a sparse X, whose other entries are zeros")
     if given and is_parts(X):
         raise ValueError(f"{given} must be None where X is given in parts")
-    if issparse(X) and beta not in (1, 2):
+    if issparse(X) and not loss.sparse:
         raise ValueError(
-            "loss must be 'frobenius' or 'kullback-leibler' with a sparse X, "
-            f"found the beta-divergence of {beta:g}"
+            f"loss must be 'frobenius' or 'kullback-leibler' with a sparse X, found {loss.name}"
         )
     if issparse(X):
         return SparseSource.of(X), None
     if given is None:
         samples = DenseSource.of(X)
-        _check_positive(beta, samples.smallest > 0)
+        _check_positive(loss, samples.smallest > 0)
         return samples, None
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
     if isinstance(mask, np.ma.MaskedArray):
@@ -174,13 +162,13 @@ def data(X: Any, mask: Any, weights: Any, beta: float) -> tuple[Source, np.ndarr
     whole = np.zeros(X.shape, dtype=X.dtype, order="F")
     np.copyto(whole, X, where=known)
     samples = DenseSource.of(whole)
-    _check_positive(beta, bool(np.all(whole, where=known)))
+    _check_positive(loss, bool(np.all(whole, where=known)))
     return samples, np.ascontiguousarray((known if weights is None else weights).T)
 
 
-def _check_positive(beta: float, positive: bool) -> None:
+def _check_positive(loss: Loss, positive: bool) -> None:
     """Raise if the divergence of every factorisation from the data would be infinite."""
-    if beta <= 0 and not positive:
+    if not (loss.zeros_allowed or positive):
         raise ValueError("X holds zeros, want entries > 0 for a loss with beta <= 0")
 
 
@@ -241,7 +229,7 @@ def scaled(
     _check_range(e - w, X.dtype)
     in_W = 0 if W is not None else (e - x) // 2  # orders of magnitude of the scaled factors
     units = math.ldexp(1, in_W), math.ldexp(1, e - x - in_W)
-    f = o.beta * x + c
+    f = o.loss.beta * x + c
     problem = Problem(
         X.scaled(-x) if x else X,
         known,
@@ -283,7 +271,7 @@ def _penalty(o: Options, name: str, e: int, f: float, unit: float, dtype: np.dty
     room = FLOOR if dtype == np.float32 else 8 * FLOOR
     l1 = min(_times(o.weights["l1_" + name], e - f), most)
     l2 = min(_times(o.weights["l2_" + name], 2 * e - f), most)
-    return Penalty(l1, l2, unit * 2.0 ** -min(FLOOR, int(room / max(2 - o.beta, 1))))
+    return Penalty(l1, l2, unit * 2.0 ** -min(FLOOR, int(room / max(2 - o.loss.beta, 1))))
 
 
 def _start(

@@ -83,7 +83,7 @@ def identity(
         if isinstance(value, dict):
             facts.update(value)
         elif name not in FREE:
-            facts["loss" if name == "beta" else name] = value
+            facts[name] = value.beta if name == "loss" else value
     facts.update({name: fingerprint(array) for name, array in arrays.items()})
     state = repr(options.rng.bit_generator.state).encode()
     facts["random_state"] = hashlib.sha256(state).hexdigest() if seeded else None

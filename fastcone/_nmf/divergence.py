@@ -2,7 +2,7 @@
 """Multiplicative iterations that look at every entry of WH: any beta-divergence, masks, weights.
 
 With Y = WH, P = w x y^(beta-2) and Q = w y^(beta-1), the steps are functions of two sums over the
-data (`entries.Step`),
+data (`losses.Step`),
 
     h <- step(h, W'P, W'Q)         and likewise for W with H.
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastcone._nmf import kernels
-from fastcone._nmf.losses import Loss, Step
+from fastcone._nmf.losses import DataLoss, Loss, Step
 from fastcone._nmf.problem import Block, Factors, Problem, add_groups, outer
 from fastcone._runtime.layout import pack, product
 from fastcone._runtime.threads import Scratch
@@ -32,11 +32,11 @@ class EntryFit:
 
     den_rows: int | None = None  # rows of W's denominators, if not one for each feature
 
-    def __init__(self, problem: Problem, start: Factors, beta: float, update_W: bool) -> None:
+    def __init__(self, problem: Problem, start: Factors, loss: Loss, update_W: bool) -> None:
         self.problem, self.factors, self.update_W = problem, start, update_W
-        self.loss = Loss(problem, beta)
-        self.step_H = Step(beta, problem.H, problem.k)
-        self.step_W = Step(beta, problem.W, problem.k)
+        self.loss = DataLoss(problem, loss)
+        self.step_H = Step(loss.beta, problem.H, problem.k)
+        self.step_W = Step(loss.beta, problem.W, problem.k)
         self.candidate, self.ahead = problem.factors(), problem.factors()
         if not update_W:
             self.candidate.W = self.ahead.W = start.W

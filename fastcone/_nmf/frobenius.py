@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from fastcone._nmf.extrapolation import Momentum
-from fastcone._nmf.losses import Loss, Step
+from fastcone._nmf.losses import LOSSES, DataLoss, Step
 from fastcone._nmf.problem import (
     Block,
     Factors,
@@ -107,8 +107,10 @@ class GramFit:
         self, problem: Problem, start: Factors, solver: str, update_W: bool, kept: bool = False
     ) -> None:
         self.problem, self.factors, self.update_W = problem, start, update_W
-        self.loss: Loss | SparseLoss
-        self.loss = SparseLoss(problem) if problem.X.sparse else Loss(problem, 2.0)
+        self.loss: DataLoss | SparseLoss
+        self.loss = (
+            SparseLoss(problem) if problem.X.sparse else DataLoss(problem, LOSSES["frobenius"])
+        )
         self.step, self.epochs_H = STEPS[solver], EPOCHS_H if update_W else FIXED_EPOCHS
         self.candidate = problem.factors()
         if not update_W:

@@ -8,6 +8,8 @@ from fastcone._runtime.dispatch cimport (
     entries_table, kl_table, product_table, sparse_table, width,
 )
 
+ENTRIES = ("square", "kl", "is", "beta")   # in the order of the table
+
 
 def outer(const real[:, ::1] B, const real[:, ::1] H, real[:, ::1] C, real[::1] work):
     """C += B'H, the sum over the samples of a block; B (p, m), H (p, n), C (m, n)."""
@@ -44,7 +46,7 @@ def entries(str loss, const real[:, ::1] X, const real[:, ::1] Y, const real[:, 
         return
     if weight.shape[0] == 1:
         ldw = 0
-    cdef int which = ("square", "kl", "is", "beta").index(loss)
+    cdef int which = ENTRIES.index(loss)
     with nogil:
         if real is float:
             entries_table.entries_f32[which](m, p, &X[0, 0], m, &Y[0, 0], ldy, &weight[0, 0], ldw,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The losses that are formed entry by entry, one block of WH at a time.
+"""The losses, one record each, and their sums over the entries of a block of WH.
 
 square   w (x - y)^2 / 2                         y = (WH)_ij, w the weight, 0 where not known
 kl       w (x log(x / y) - x + y)                y at least `least`, so that no ratio overflows
@@ -9,7 +9,8 @@ beta     w (x^b + (b - 1) y^b - b x y^(b - 1)) / (b (b - 1))         b neither 0
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +18,48 @@ from fastcone._nmf import kernels
 from fastcone._nmf.problem import Block, Factors, Penalty, Problem
 from fastcone._runtime.layout import pack, product
 from fastcone._runtime.threads import Scratch
+from fastcone._runtime.validation import choice, number
 
-KINDS = {2.0: "square", 1.0: "kl", 0.0: "is"}
+BETAS = -4.0, 6.0  # beyond these the powers of float32 data leave its range
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A divergence: its name, its exponent, and the kernel's entry that knows it.
+
+    sparse: whether it is served on sparse data without ever being made dense.
+    """
+
+    name: str
+    beta: float
+    entry: str
+    sparse: bool = False
+
+    @property
+    def zeros_allowed(self) -> bool:
+        """Whether X may hold zeros."""
+        return self.beta > 0
+
+
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        Loss("frobenius", 2.0, "square", sparse=True),
+        Loss("kullback-leibler", 1.0, "kl", sparse=True),
+        Loss("itakura-saito", 0.0, "is"),
+    )
+}
+
+
+def loss_of(given: Any) -> Loss:
+    """Return the record of a loss told by its name or, any beta-divergence, by its exponent."""
+    if isinstance(given, str):
+        return LOSSES[choice("loss", given, tuple(LOSSES))]
+    beta = number("loss", given)
+    if not BETAS[0] <= beta <= BETAS[1]:
+        raise ValueError(f"loss must be within {BETAS[0]:g} and {BETAS[1]:g}, found {beta:g}")
+    named = {loss.beta: loss for loss in reversed(LOSSES.values())}
+    return named.get(beta, Loss(f"the beta-divergence of {beta:g}", beta, "beta"))
 
 
 class Entries(NamedTuple):
@@ -29,11 +70,11 @@ class Entries(NamedTuple):
     loss: float
 
 
-class Loss:
-    """The beta-divergence on the data of a problem."""
+class DataLoss:
+    """A loss on the data of a problem."""
 
-    def __init__(self, problem: Problem, beta: float) -> None:
-        self.problem, self.beta, self.kind = problem, beta, KINDS.get(beta, "beta")
+    def __init__(self, problem: Problem, loss: Loss) -> None:
+        self.problem, self.loss = problem, loss
         self.ones = np.ones((1, problem.m), dtype=problem.dtype)
         self.least = problem.W.floor * problem.H.floor
 
@@ -46,7 +87,7 @@ class Loss:
         P[:, problem.m :] = 0
         weights = self.ones if problem.known is None else problem.weights(rows, scratch)
         value = scratch.take("value", (len(Y),), problem.dtype)
-        kernels.entries(self.kind, X, Y, weights, self.least, self.beta, P, Y, value)
+        kernels.entries(self.loss.entry, X, Y, weights, self.least, self.loss.beta, P, Y, value)
         return Entries(P, Y, float(value.sum(dtype=np.float64)))
 
     def __call__(self, factors: Factors) -> float:
