@@ -1,51 +1,77 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The model file: every damage is refused, every save is whole or leaves the old file."""
 
+import base64
 import builtins
 import hashlib
+import io
 import json
 import os
 import signal
-import struct
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
 
 from fastcone import Cone
-from fastcone._runtime.modelfile import MAGIC, MAX_HEADER, VERSION
+from fastcone._runtime.modelfile import HEADER, MAX_HEADER, SEAL, VERSION
 
 SMALL = np.array([[1.0, 0.0], [0.5, 2.0]], np.float32)
 
 # Cone([[1, 0], [0.5, 2]]) in float32 as version 1 wrote it: later versions must read it.
-GOLDEN_1 = bytes.fromhex(
-    "46415354434f4e45010000009a000000f9ce5ebad354b2230bcdfb8bf58e5e3bc2c3497599022bd8a0710285"
-    "6248309b7b226b696e64223a2022636f6e65222c2022617272617973223a205b7b226e616d65223a20225722"
-    "2c20226474797065223a20223c6634222c20227368617065223a205b322c20325d2c2022736861323536223a"
-    "2022316661316664316433663665313436656164646238366435303463336238366564386336623731623166"
-    "33616133623838336466643638373266323636396533227d5d7d0000803f000000000000003f00000040"
+GOLDEN_1 = base64.b64decode(
+    "UEsDBBQAAAAAAAAAIQAOQk4PrQAAAK0AAAANAAAAZmFzdGNvbmUuanNvbnsidmVyc2lvbiI6IDEsICJraW5kIjogImNv"
+    "bmUiLCAibm90ZXMiOiB7fSwgImFycmF5cyI6IHsiVyI6IHsiZHR5cGUiOiAiPGY0IiwgInNoYXBlIjogWzIsIDJdLCAi"
+    "c2hhMjU2IjogIjFmYTFmZDFkM2Y2ZTE0NmVhZGRiODZkNTA0YzNiODZlZDhjNmI3MWIxZjNhYTNiODgzZGZkNjg3MmYy"
+    "NjY5ZTMifX19UEsDBC0AAAAAAAAAIQBwHevk//////////8FABQAVy5ucHkBABAAkAAAAAAAAACQAAAAAAAAAJNOVU1Q"
+    "WQEAdgB7J2Rlc2NyJzogJzxmNCcsICdmb3J0cmFuX29yZGVyJzogRmFsc2UsICdzaGFwZSc6ICgyLCAyKSwgfSAgICAg"
+    "ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAKAACAPwAAAAAAAAA/AAAA"
+    "QFBLAQIUAxQAAAAAAAAAIQAOQk4PrQAAAK0AAAANAAAAAAAAAAAAAACAAQAAAABmYXN0Y29uZS5qc29uUEsBAi0DLQAA"
+    "AAAAAAAhAHAd6+SQAAAAkAAAAAUAAAAAAAAAAAAAAIAB2AAAAFcubnB5UEsFBgAAAAACAAIAbgAAAJ8BAABAAGQyNTUx"
+    "OWEzNDBmYTgwOWRjYzA4NDEwNjdmZjQwZGQ1Y2ZkYzBlYmEzMThiOTVkNjhmNDhiMGE1ODRkNDgxN2E="
 )
 
 
-def model_bytes(header: object, arrays: bytes = b"", *, version: int = VERSION) -> bytes:
-    """A file with a right magic and a right header checksum around any content."""
+def npy(array: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.lib.format.write_array(out, array, (1, 0), allow_pickle=True)
+    return out.getvalue()
+
+
+def sealed(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip of any members under the right seal."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as archive:
+        archive.comment = bytes(SEAL)
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content, compress_type=compression)
+    body = out.getvalue()[:-SEAL]
+    return body + hashlib.sha256(body).hexdigest().encode()
+
+
+def model_bytes(header: object, arrays: dict[str, bytes]) -> bytes:
+    """A sealed file with any header and any content of its arrays."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    fixed = MAGIC + struct.pack("<II", version, len(text))
-    return fixed + hashlib.sha256(fixed + text).digest() + text + arrays
+    return sealed({HEADER: text} | {f"{name}.npy": raw for name, raw in arrays.items()})
 
 
 def entry(array: np.ndarray, **changes: object) -> dict:
-    raw = {"name": "W", "dtype": array.dtype.str, "shape": array.shape}
+    raw = {"dtype": array.dtype.str, "shape": array.shape}
     return raw | {"sha256": hashlib.sha256(array.tobytes()).hexdigest()} | changes
 
 
-def cone_bytes(array: np.ndarray, **changes: object) -> bytes:
-    header = {"kind": "cone", "arrays": [entry(array, **changes)]}
-    return model_bytes(header, array.tobytes())
+def header_of(*arrays: object, version: int = VERSION, kind: str = "cone") -> dict:
+    named = dict(zip(("W", "H"), arrays, strict=False))
+    return {"version": version, "kind": kind, "notes": {}, "arrays": named}
+
+
+def cone_bytes(array: np.ndarray) -> bytes:
+    return model_bytes(header_of(entry(array)), {"W": npy(array)})
 
 
 @pytest.fixture
@@ -121,59 +147,96 @@ def test_random_damage_is_refused(refused, rng):
             refused(damaged.tobytes())
 
 
+def test_numpy_opens_the_file(path):
+    Cone(SMALL).save(path)
+    with np.load(path) as file:
+        np.testing.assert_array_equal(file["W"], SMALL)
+
+
 def test_a_newer_version_is_refused_by_its_number(refused):
-    header = {"kind": "cone", "arrays": [entry(SMALL)]}
-    refused(model_bytes(header, SMALL.tobytes(), version=VERSION + 1), f"version is {VERSION + 1}")
-    refused(model_bytes(header, SMALL.tobytes(), version=0), "version is 0")
+    for version in (VERSION + 1, 0):
+        content = model_bytes(header_of(entry(SMALL), version=version), {"W": npy(SMALL)})
+        refused(content, f"version is {version}")
 
 
-GOOD = {"kind": "cone", "arrays": [entry(SMALL)]}
+GOOD = header_of(entry(SMALL))
 LYING_HEADERS = {
-    "another kind": GOOD | {"kind": "estimator"},
-    "no arrays": GOOD | {"arrays": []},
-    "no kind": {"arrays": [entry(SMALL)]},
-    "arrays not a list": GOOD | {"arrays": 3},
-    "entry not a dict": GOOD | {"arrays": ["W"]},
+    "another kind": header_of(entry(SMALL), kind="estimator"),
+    "no arrays": GOOD | {"arrays": {}},
+    "no kind": {"version": VERSION, "notes": {}, "arrays": {"W": entry(SMALL)}},
+    "no version": {"kind": "cone", "notes": {}, "arrays": {"W": entry(SMALL)}},
+    "no notes": {"version": VERSION, "kind": "cone", "arrays": {"W": entry(SMALL)}},
+    "notes not an object": GOOD | {"notes": 3},
+    "arrays not an object": GOOD | {"arrays": 3},
+    "entry not an object": header_of("W"),
     "a list": [],
     "a number": 7,
     "not JSON": b"{]",
     "not UTF-8": b"\xff\xfe\xfd",
     "deeply nested": b"[" * 100_000,
-    "a number of 5000 digits": b'{"kind": "cone", "arrays": [' + b"9" * 5000 + b"]}",
+    "a number of 5000 digits": b'{"version": 1, "kind": "cone", "arrays": [' + b"9" * 5000 + b"]}",
     "empty": b"",
-    "other array": GOOD | {"arrays": [entry(SMALL, name="H")]},
-    "nameless": GOOD | {"arrays": [entry(SMALL, name=None)]},
-    "an array too many": GOOD | {"arrays": [entry(SMALL), entry(SMALL, name="H")]},
-    "same name twice": GOOD | {"arrays": [entry(SMALL), entry(SMALL)]},
-    "object dtype": GOOD | {"arrays": [entry(SMALL, dtype="|O")]},
-    "big-endian dtype": GOOD | {"arrays": [entry(SMALL, dtype=">f4")]},
-    "dtype not a string": GOOD | {"arrays": [entry(SMALL, dtype=["<f4"])]},
-    "wider dtype": GOOD | {"arrays": [entry(SMALL, dtype="<f8")]},
-    "larger shape": GOOD | {"arrays": [entry(SMALL, shape=[2, 3])]},
-    "smaller shape": GOOD | {"arrays": [entry(SMALL, shape=[2, 1])]},
-    "huge shape": GOOD | {"arrays": [entry(SMALL, shape=[2**40, 2**40])]},
-    "shape past every integer": GOOD | {"arrays": [entry(SMALL, shape=[10**3000, 10**3000])]},
-    "shape with a zero": GOOD | {"arrays": [entry(SMALL, shape=[0, 10**30])]},
-    "negative shape": GOOD | {"arrays": [entry(SMALL, shape=[-2, -2])]},
-    "fractional shape": GOOD | {"arrays": [entry(SMALL, shape=[2.0, 2])]},
-    "boolean shape": GOOD | {"arrays": [entry(SMALL, shape=[True, 4])]},
-    "shape not a list": GOOD | {"arrays": [entry(SMALL, shape=4)]},
-    "one axis": GOOD | {"arrays": [entry(SMALL, shape=[4])]},
-    "a hundred axes": GOOD | {"arrays": [entry(SMALL, shape=[1] * 98 + [2, 2])]},
-    "checksum not a string": GOOD | {"arrays": [entry(SMALL, sha256=5)]},
-    "other checksum": GOOD | {"arrays": [entry(SMALL, sha256="0" * 64)]},
+    "other array": GOOD | {"arrays": {"H": entry(SMALL)}},
+    "an array too many": header_of(entry(SMALL), entry(SMALL)),
+    "big-endian dtype": header_of(entry(SMALL, dtype=">f4")),
+    "wider dtype": header_of(entry(SMALL, dtype="<f8")),
+    "larger shape": header_of(entry(SMALL, shape=[2, 3])),
+    "one axis": header_of(entry(SMALL, shape=[4])),
+    "shape not a list": header_of(entry(SMALL, shape=4)),
+    "checksum not a string": header_of(entry(SMALL, sha256=5)),
+    "other checksum": header_of(entry(SMALL, sha256="0" * 64)),
 }
 
 
 @pytest.mark.parametrize("header", LYING_HEADERS.values(), ids=LYING_HEADERS.keys())
-def test_a_header_that_lies_under_a_right_checksum_is_refused(refused, header):
-    for copies in (0, 1, 2):  # so that the size of the file gives none of them away
-        refused(model_bytes(header, copies * SMALL.tobytes()))
+def test_a_header_that_lies_under_a_right_seal_is_refused(refused, header):
+    for content in ({}, {"W": npy(SMALL)}):
+        refused(model_bytes(header, content))
+
+
+def changed_npy(shape: str) -> bytes:
+    """An array whose own header claims another shape, its length unchanged."""
+    return npy(SMALL).replace(
+        b"'shape': (2, 2), }".ljust(40), f"'shape': {shape}, }}".ljust(40).encode()
+    )
+
+
+LYING_ARRAYS = {
+    "objects": npy(np.array([[object]])),
+    "big-endian": npy(SMALL.astype(">f4")),
+    "integers": npy(SMALL.astype(int)),
+    "Fortran order": npy(np.asfortranarray(SMALL)),
+    "no npy": SMALL.tobytes(),
+    "empty": b"",
+    "truncated": npy(SMALL)[:-1],
+    "extended": npy(SMALL) + b"\0",
+    "larger": changed_npy("(2, 3)"),
+    "huge": changed_npy(f"({2**40}, {2**40})"),
+    "a zero": changed_npy("(0, 4)"),
+    "negative": changed_npy("(-2, -2)"),
+    "true": changed_npy("(True, 4)"),
+    "one axis": changed_npy("(4,)"),
+    "code": changed_npy("(exit(), 2)"),
+}
+
+
+@pytest.mark.parametrize("raw", LYING_ARRAYS.values(), ids=LYING_ARRAYS.keys())
+def test_an_array_that_lies_under_a_right_seal_is_refused(refused, raw):
+    assert raw != npy(SMALL)
+    refused(model_bytes(GOOD, {"W": raw}))
+
+
+def test_other_zips_under_a_right_seal_are_refused(refused):
+    text, raw = json.dumps(GOOD).encode(), npy(SMALL)
+    refused(sealed({HEADER: text, "W.npy": raw}, zipfile.ZIP_DEFLATED), "compressed")
+    refused(sealed({HEADER: text, "W.npy": raw, "more": b""}))
+    refused(sealed({"W.npy": raw, HEADER: text}))
+    refused(sealed({"W.npy": raw}))
+    refused(sealed({}))
 
 
 def test_a_header_above_its_limit_is_refused_before_it_is_read(refused):
-    refused(model_bytes(b" " * (MAX_HEADER + 1)), "at most")
-    refused(MAGIC + struct.pack("<II", VERSION, 2**32 - 1) + bytes(32), "at most")
+    refused(model_bytes(b" " * (MAX_HEADER + 1), {}), "at most")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
@@ -182,7 +245,7 @@ def test_a_sound_file_with_a_bad_dictionary_is_refused(refused, bad):
 
 
 def test_foreign_files_are_refused(refused, rng):
-    for content in (b"", b"FASTCONE", b"\x80\x04K\x05.", bytes(1000), rng.bytes(10_000)):
+    for content in (b"", b"PK", b"\x80\x04K\x05.", bytes(1000), rng.bytes(10_000)):
         refused(content)
 
 
@@ -360,7 +423,7 @@ def test_a_killed_writer_leaves_a_whole_file_and_the_next_save_cleans_up(path, r
         child.stdout.close()
         W = Cone.load(path).W
         assert W.shape == (400, 300) and W.min() == W.max()
-    (path.parent / f".{path.name}.0123456789abcdef.tmp").write_bytes(b"left by a killed writer")
+    (path.parent / f".{path.name}.tmp").write_bytes(b"left by a killed writer")
     other = path.parent / f".{path.name}.notes.tmp"
     other.write_bytes(b"not ours")
     Cone(SMALL).save(path)

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from fastcone import Checkpoint, nmf
 from fastcone._nmf import checkpoint as module
 from fastcone._nmf.frobenius import GramFit
-from fastcone._runtime.modelfile import read_noted, write_model
+from fastcone._runtime.modelfile import read_model, write_model
 
 SQUARE, KL = "frobenius", "kullback-leibler"
 LONG = bool(os.environ.get("FASTCONE_LONG"))
@@ -206,7 +206,7 @@ def test_a_sound_file_with_other_arrays_is_refused(rng, tmp_path, name):
     """What a fastcone of other iterations may have left: right options, other contents."""
     path, X = tmp_path / "run", rng.random((6, 9))
     nmf(X, 2, checkpoint=path, max_iter=3)
-    arrays, facts = read_noted(path, module.KIND)
+    arrays, facts = read_model(path, module.KIND)
     arrays = {n: a for n, a in (arrays | FOREIGN[name]).items() if a is not None}
     write_model(path, module.KIND, arrays, facts)
     with pytest.raises(ValueError, match=r"^checkpoint .* does not hold what a run"):

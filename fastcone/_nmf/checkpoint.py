@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Training that survives its process: the last iterate in a file, and whose it is.
+"""Checkpoints: the last iterate and a fingerprint of the run that wrote it.
 
 The file holds the factors in scaled units, the history and what else the iteration remembers, so
 that a resumed run continues with the bits of one that was never stopped; with it, fingerprints of
@@ -19,7 +19,7 @@ import numpy as np
 
 from fastcone._nmf.arguments import Options
 from fastcone._nmf.problem import Factors, Problem, Source
-from fastcone._runtime.modelfile import read_noted, write_model
+from fastcone._runtime.modelfile import read_model, write_model
 from fastcone._runtime.validation import nonnegative
 
 KIND = "nmf checkpoint"
@@ -118,7 +118,7 @@ class Keeper:
         """Return what an earlier run left, None if there was none, or raise for another run's."""
         if not os.path.exists(self.path):
             return None
-        arrays, theirs = read_noted(self.path, KIND)
+        arrays, theirs = read_model(self.path, KIND)
         for name in dict.fromkeys([*self.facts, *theirs]):
             mine, other = self.facts.get(name), theirs.get(name)
             if mine != other:

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The model file: named arrays on disk, checked bit by bit, written whole or not at all.
 
-Layout, all integers little-endian::
+It is an ``.npz`` that `numpy.load` opens: a zip of uncompressed members, ``NAME.npy`` for each
+array (float32 or float64, little-endian, C order) and ``fastcone.json``::
 
-    8 bytes    magic b"FASTCONE"
-    4 bytes    version, unsigned; this code writes and reads version 1
-    4 bytes    length of the header, unsigned, at most 1 MB
-    32 bytes   SHA-256 of the 16 bytes above and of the header
-    header     JSON, UTF-8: {"kind": str, "arrays": [{"name", "dtype", "shape", "sha256"}, ...]},
-               and "notes", an object of the writer's, if there are any
-    arrays     raw, C order, dtype "<f4" or "<f8", one after the other, nothing between or after
+    {"version": 1, "kind": str, "notes": {...},
+     "arrays": {NAME: {"dtype": "<f4" or "<f8", "shape": [...], "sha256": str}, ...}}
 
-Nothing in the file is executed, and no length in it is believed: the sizes that the header states
-must add up to the size of the file before any memory is taken for an array.
+The comment of the zip, its last 64 bytes, is the SHA-256 of all bytes before it, in hexadecimal.
+
+Nothing in the file is executed or unpickled, and no length in it is believed: what the members
+claim must fit into the size of the file, and a shape into its member, before memory is taken.
 """
 
 from __future__ import annotations
@@ -26,9 +24,9 @@ import secrets
 import stat
 import struct
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
-from io import BufferedReader, BufferedWriter
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +34,16 @@ import numpy.typing as npt
 if sys.platform != "win32":
     import fcntl
 
-MAGIC = b"FASTCONE"
 VERSION = 1
+HEADER = "fastcone.json"
 MAX_HEADER = 1_000_000
-_FIXED = struct.Struct("<8sII")  # magic, version, header length
-_DIGEST = 32
-_DTYPES = ("<f4", "<f8")
+SEAL = 64
+_CHUNK = 1 << 20
+_DTYPES = (np.dtype("<f4"), np.dtype("<f8"))
+_MALFORMED = (  # what the parsers of zip, npy and JSON raise
+    zipfile.BadZipFile, struct.error, ArithmeticError, AttributeError, EOFError, LookupError,
+    OSError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 
 Array = npt.NDArray[Any]
 
@@ -53,103 +55,97 @@ def write_model(
     notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write float32 or float64 `arrays` to `path`, which holds the old file or the new one."""
-    target = _checked_path(path)
-    disk = {name: _as_on_disk(array) for name, array in arrays.items()}
-    entries = [
-        {
-            "name": name,
-            "dtype": array.dtype.str,
-            "shape": array.shape,
-            "sha256": hashlib.sha256(_raw(array)).hexdigest(),
-        }
-        for name, array in disk.items()
-    ]
-    content = {"kind": kind, "arrays": entries} | ({"notes": notes} if notes else {})
-    header = json.dumps(content).encode()
-    fixed = _FIXED.pack(MAGIC, VERSION, len(header))
-    digest = hashlib.sha256(fixed + header).digest()
-    with _atomic_file(target) as file:
-        file.write(fixed + digest + header)
-        for array in disk.values():
-            file.write(_raw(array))
+    disk = {n: np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for n, a in arrays.items()}
+    header = {"version": VERSION, "kind": kind, "notes": dict(notes or {}), "arrays": _facts(disk)}
+    with _atomic_file(_checked_path(path)) as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.comment = bytes(SEAL)
+            archive.writestr(zipfile.ZipInfo(HEADER), json.dumps(header))
+            for name, array in disk.items():
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, (1, 0), allow_pickle=False)
+        seal = _seal(file)
+        file.seek(-SEAL, os.SEEK_END)
+        file.write(seal)
 
 
-def read_model(path: str | os.PathLike[str], kind: str) -> dict[str, Array]:
-    """Return the arrays of a model file of that kind, or raise ValueError naming the path."""
-    return read_noted(path, kind)[0]
-
-
-def read_noted(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return the arrays of a model file and its notes."""
+def read_model(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the arrays and the notes of a model file, or raise ValueError naming the path."""
     source = _checked_path(path)
     if not stat.S_ISREG(os.stat(source).st_mode):
         raise ValueError(f"path must name a regular file, found {source!r}")
     with open(source, "rb") as file:
+        sealed = _seal(file) == file.read()
         try:
-            return _read(file, kind)
-        except ValueError as error:
-            raise ValueError(f"path {source!r} is not a sound model file: {error}") from error
+            if not sealed:
+                raise ValueError("it does not end with the SHA-256 of what is before")
+            with zipfile.ZipFile(file) as archive:
+                return _read(archive, kind, os.fstat(file.fileno()).st_size)
+        except _MALFORMED as error:
+            reason = f"{error!s:.300}" or type(error).__name__
+            raise ValueError(f"path {source!r} is not a sound model file: {reason}") from error
 
 
-def _read(file: BufferedReader, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    entries, notes, start = _read_header(file, kind)
-    wanted = start + sum(int(dtype[-1]) * math.prod(shape) for _, dtype, shape, _ in entries)
-    found = os.fstat(file.fileno()).st_size
-    if wanted != found:
-        raise ValueError(f"its header wants {wanted} bytes, found {found}")
-    arrays = {}
-    for name, dtype, shape, checksum in entries:
-        array = np.empty(shape, dtype)
-        file.readinto(_raw(array))
-        if hashlib.sha256(_raw(array)).hexdigest() != checksum:
-            raise ValueError(f"array {name!r} does not match its checksum")
-        arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return arrays, notes
+def _read(
+    archive: zipfile.ZipFile, kind: str, size: int
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    members = {member.filename: member for member in archive.infolist()}
+    if any(m.compress_type != zipfile.ZIP_STORED for m in members.values()):
+        raise ValueError("it has a compressed member")
+    if sum(member.file_size for member in archive.infolist()) > size:
+        raise ValueError(f"its members claim more than its {size} bytes")
+    if members[HEADER].file_size > MAX_HEADER:
+        raise ValueError(f"its {HEADER} must have at most {MAX_HEADER} bytes")
+    header = json.loads(archive.read(HEADER))
+    if header["version"] != VERSION:
+        raise ValueError(f"its version is {header['version']}, this fastcone reads {VERSION}")
+    if header["kind"] != kind:
+        raise ValueError(f"it holds a {header['kind']!r:.50}, wanted a {kind!r}")
+    if [HEADER, *(f"{name}.npy" for name in header["arrays"])] != archive.namelist():
+        raise ValueError(f"its members are not those that {HEADER} names")
+    arrays = {name: _read_array(archive, members[f"{name}.npy"]) for name in header["arrays"]}
+    for name, fact in _facts(arrays).items():
+        if header["arrays"][name] != fact:
+            raise ValueError(f"array {name!r:.50} is not the one that {HEADER} describes")
+    return {n: a.astype(a.dtype.newbyteorder("="), copy=False) for n, a in arrays.items()}, dict(
+        header["notes"]
+    )
 
 
-def _read_header(
-    file: BufferedReader, kind: str
-) -> tuple[list[tuple[str, str, tuple[int, ...], str]], dict[str, Any], int]:
-    # The entries (name, dtype, shape, checksum), the notes, the position of the first array.
-    fixed = file.read(_FIXED.size)
-    if len(fixed) < _FIXED.size or not fixed.startswith(MAGIC):
-        raise ValueError(f"it does not begin with {MAGIC!r}")
-    _, version, length = _FIXED.unpack(fixed)
-    if version != VERSION:
-        raise ValueError(f"its version is {version}, this fastcone reads version {VERSION}")
-    if length > MAX_HEADER:
-        raise ValueError(f"its header must have at most {MAX_HEADER} bytes, found {length}")
-    digest, header = file.read(_DIGEST), file.read(length)
-    if hashlib.sha256(fixed + header).digest() != digest:
-        raise ValueError("its header does not match its checksum")
-    try:
-        content = json.loads(header)
-        found, notes = content["kind"], dict(content.get("notes", {}))
-        entries = [
-            (entry["name"], entry["dtype"], tuple(entry["shape"]), entry["sha256"])
-            for entry in content["arrays"]
-        ]
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"its header is malformed: {error!r:.200}") from error
-    if found != kind:
-        raise ValueError(f"it holds a {found!r:.50}, wanted a {kind!r}")
-    names = set()
-    for name, dtype, shape, _ in entries:
-        if not isinstance(name, str) or name in names:
-            raise ValueError(f"its header has no name or a second one in {name!r:.50}")
-        names.add(name)
-        if dtype not in _DTYPES or any(type(n) is not int or n < 1 for n in shape):
-            raise ValueError(f"array {name!r:.50} has no valid dtype and shape")
-    return entries, notes, _FIXED.size + _DIGEST + length
+def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
+    with archive.open(info) as member:
+        if np.lib.format.read_magic(member) != (1, 0):
+            raise ValueError(f"{info.filename!r:.50} is not of version 1.0 of the npy format")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
+        if fortran or dtype not in _DTYPES or any(type(n) is not int or n < 1 for n in shape):
+            raise ValueError(f"{info.filename!r:.50} has no valid dtype, order and shape")
+        wanted = member.tell() + math.prod(shape) * dtype.itemsize
+        if wanted != info.file_size:
+            raise ValueError(f"{info.filename!r:.50} wants {wanted} bytes, has {info.file_size}")
+        member.seek(0)
+        return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
 
 
-def _as_on_disk(array: Array) -> Array:
-    # Little-endian and C order; no copy where it is so already.
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+def _facts(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    return {
+        name: {
+            "dtype": array.dtype.newbyteorder("<").str,
+            "shape": list(array.shape),
+            "sha256": hashlib.sha256(array.reshape(-1).view(np.uint8).data).hexdigest(),
+        }
+        for name, array in arrays.items()
+    }
 
 
-def _raw(array: Array) -> memoryview:
-    return array.reshape(-1).view(np.uint8).data
+def _seal(file: IO[bytes]) -> bytes:
+    # What the last bytes of the file must be; leaves the position before them.
+    rest = max(file.seek(0, os.SEEK_END) - SEAL, 0)
+    file.seek(0)
+    digest = hashlib.sha256()
+    while chunk := file.read(min(_CHUNK, rest)):
+        digest.update(chunk)
+        rest -= len(chunk)
+    return digest.hexdigest().encode()
 
 
 def _checked_path(path: str | os.PathLike[str]) -> str:
@@ -160,16 +156,17 @@ def _checked_path(path: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
-def _atomic_file(target: str) -> Iterator[BufferedWriter]:
+def _atomic_file(target: str) -> Iterator[IO[bytes]]:
     # A temporary file beside the target, made durable and renamed onto it when the block ends
-    # well, removed when it does not. A killed writer's leftover goes with the next save.
+    # well, removed when it does not. A killed writer's leftover has the name of the next one.
     parent, name = os.path.split(target)
-    temporary = os.path.join(parent, f".{name}.{secrets.token_hex(8)}.tmp")
     with _locked_directory(parent) as (directory, locked):
-        if locked:
-            _remove_leftovers(parent, name)
+        token = "" if locked else f".{secrets.token_hex(8)}"
+        temporary = os.path.join(parent, f".{name}{token}.tmp")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         try:
-            with open(temporary, "xb") as file:
+            with open(temporary, "x+b") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -185,7 +182,7 @@ def _atomic_file(target: str) -> Iterator[BufferedWriter]:
 @contextlib.contextmanager
 def _locked_directory(parent: str) -> Iterator[tuple[int | None, bool]]:
     # One writer at a time per directory, across threads and processes; the system drops the lock
-    # of a killed writer. Some network file systems have no locks: there, leftovers are kept.
+    # of a killed writer. Some network file systems have no locks.
     if sys.platform == "win32":
         yield None, False
         return
@@ -199,13 +196,3 @@ def _locked_directory(parent: str) -> Iterator[tuple[int | None, bool]]:
         if locked:
             fcntl.flock(directory, fcntl.LOCK_UN)  # a process forked meanwhile shares the lock
         os.close(directory)
-
-
-def _remove_leftovers(parent: str, name: str) -> None:
-    # Only called by the writer that holds the lock: every temporary file of this name is stale.
-    start, end = f".{name}.", ".tmp"
-    for entry in os.listdir(parent):
-        token = entry[len(start) : -len(end)]
-        if entry.startswith(start) and entry.endswith(end) and len(token) == 16:
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(parent, entry))

@@ -351,7 +351,7 @@ class Cone:
         TypeError
             `path` is not a path.
         """
-        arrays = read_model(path, "cone")
+        arrays, _ = read_model(path, "cone")
         if set(arrays) != {"W"}:
             raise ValueError(f"path {path!r} must hold the array W, found {sorted(arrays)}")
         try:
