@@ -187,7 +187,7 @@ BAD_INPUT = {
     "negative l1": (lambda: CONE.project(V3[:0], l1=-1.0), ValueError, "l1"),
     "l1 NaN": (lambda: CONE.project(V3, l1=np.nan), ValueError, "l1"),
     "l1 not a number": (lambda: CONE.project(V3, l1="much"), TypeError, "l1"),
-    "forward a matrix": (lambda: CONE.project(V3, forward=np.eye(3)), TypeError, "forward"),
+    "forward a list": (lambda: CONE.project(V3, forward=np.eye(3).tolist()), TypeError, "forward"),
     "forward of other size": (
         lambda: CONE.project(V3, forward=Mask([True] * 4)),
         ValueError,

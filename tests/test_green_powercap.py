@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_green_fakes import COUNTS, UNITS, FakeTree
 
 from fastcone.green import PowercapMeter, Profiler
-from fastcone.green.zones import modulus_nj
+from fastcone.green.meters.zones import modulus_nj
 
 SETTINGS = settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow], derandomize=True

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastcone.green import CpuTimeMeter, Domain, Profiler, Reading, Sample
-from fastcone.green.cputime import has_unreaped_children
-from fastcone.green.meter import Availability
+from fastcone.green.meters.base import Availability
+from fastcone.green.meters.cputime import has_unreaped_children
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 

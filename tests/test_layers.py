@@ -15,7 +15,6 @@ FLOORS = {  # a folder or file of the package's root, and its floor
     "_nnlad": 3,
     "_nmf": 4,
     "operators": 4,
-    "_stencils": 3,
     "cone": 5,
     "tasks": 6,
     "cy": 7,

@@ -4,7 +4,9 @@
 import numpy as np
 import pytest
 import scipy.ndimage
+import scipy.sparse.linalg
 
+from fastcone import Cone
 from fastcone.operators import Blur, Compose, Dense, Downsample, Mask, Operator, Sensing
 
 RNG = np.random.default_rng(20230611)
@@ -198,3 +200,58 @@ BAD_INPUT = {
 def test_bad_input_is_named(call, error, argument):
     with pytest.raises(error, match=rf"^{argument}\b"):
         call()
+
+
+# --- scipy's LinearOperator
+
+
+def seen_through(rng):
+    A = Compose(Downsample((6,), 2), Blur((6,), [0.25, 0.5, 0.25]))
+    M = A.apply_to(np.eye(6))
+    return A, M, Cone(rng.random((6, 3))), rng.random((4, 3))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda A, M: M,
+        lambda A, M: M.astype(np.float32),
+        lambda A, M: scipy.sparse.coo_array(M),
+        lambda A, M: scipy.sparse.linalg.aslinearoperator(M),
+        lambda A, M: Downsample((6,), 2) @ Blur((6,), [0.25, 0.5, 0.25]),
+        lambda A, M: 0.5 * A + 0.5 * scipy.sparse.linalg.aslinearoperator(M),
+    ],
+    ids=["matrix", "float32", "sparse", "linear", "product", "sum"],
+)
+def test_forward_takes_any_linear_operator_or_matrix(rng, given):
+    A, M, cone, V = seen_through(rng)
+    want = cone.project(V, forward=A)
+    found = cone.project(V, forward=given(A, M))
+    np.testing.assert_allclose(found.signal, want.signal, rtol=1e-6, atol=1e-7)
+
+
+def test_an_operator_is_scipys(rng):
+    A, M, _, V = seen_through(rng)
+    assert isinstance(A, scipy.sparse.linalg.LinearOperator) and A.shape == (3, 6)
+    u = rng.random(6)
+    np.testing.assert_allclose(A @ u, M @ u, rtol=1e-14)
+    np.testing.assert_allclose(A.T @ V[0], M.T @ V[0], rtol=1e-14)
+    np.testing.assert_allclose(A.adjoint() @ V[0], A.adjoint(V[0]), rtol=1e-14)
+    np.testing.assert_allclose(scipy.sparse.linalg.lsqr(A, V[0])[0], np.linalg.pinv(M) @ V[0])
+
+
+@pytest.mark.parametrize(
+    "bad, error",
+    [
+        ([[1.0, 2.0]], TypeError),
+        (np.ones(6), TypeError),
+        (np.ones((2, 5)), ValueError),
+        (np.full((2, 6), np.nan), ValueError),
+        (scipy.sparse.linalg.aslinearoperator(np.ones((2, 6)) * 1j), TypeError),
+        ("blur", TypeError),
+    ],
+    ids=["list", "vector", "wrong size", "nan", "complex", "text"],
+)
+def test_what_is_no_operator_is_named(rng, bad, error):
+    with pytest.raises(error, match=r"^forward "):
+        Cone(rng.random((6, 3))).project(rng.random((4, 2)), forward=bad)

@@ -29,7 +29,7 @@ from fastcone._runtime.validation import (
     nonnegative,
     real_array,
 )
-from fastcone.operators import Operator, boolean_array
+from fastcone.operators.base import Operator, as_operator, boolean_array
 
 __all__ = ["Cone", "Projection"]
 
@@ -199,7 +199,7 @@ class Cone:
         ----------
         V : array_like, shape (N, m') or (m',)
             Samples as rows, ``m' = m`` or ``forward.size_out``. Entries may be negative.
-        forward : Operator, optional
+        forward : Operator, LinearOperator or matrix, optional
             How a signal became data; the identity if missing.
         mask : array_like of bool, shape (m',) or (N, m'), optional
             True where `V` is known, for all samples or for each; the rest is never looked at and
@@ -361,9 +361,8 @@ class Cone:
 
 
 def check_operator(name: str, value: Any, size: int) -> Operator:
-    """Return `value` if it is an operator on signals of `size` entries."""
-    if not isinstance(value, Operator):
-        raise TypeError(f"{name} must be an operator, found {type(value).__name__}")
+    """Return `value` as an operator on signals of `size` entries."""
+    value = as_operator(name, value)
     if value.size_in != size:
         raise ValueError(f"{name} must take signals of {size} entries, found {value!r}")
     return value

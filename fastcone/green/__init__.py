@@ -25,11 +25,11 @@ Examples
 
 from .breakeven import BreakEven, Count, bootstrap_means, break_even
 from .carbon import Carbon, carbon
-from .cputime import CpuTimeMeter
 from .doctor import Check, Diagnosis, doctor
 from .memory import MemoryWatch, Peak
-from .meter import Accumulator, Availability, Domain, Meter, Sample, Tally
-from .powercap import PowercapMeter
+from .meters.base import Accumulator, Availability, Domain, Meter, Sample, Tally
+from .meters.cputime import CpuTimeMeter
+from .meters.powercap import PowercapMeter
 from .profiler import Profiler, default_meter
 from .reading import Reading
 from .report import Region, Report

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .cputime import CpuTimeMeter, resource
 from .machine import in_virtual_machine
 from .memory import MemoryWatch
-from .meter import Meter
-from .powercap import PowercapMeter
+from .meters.base import Meter
+from .meters.cputime import CpuTimeMeter, resource
+from .meters.powercap import PowercapMeter
 
 
 @dataclass(frozen=True)

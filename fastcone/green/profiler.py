@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from .cputime import CpuTimeMeter
 from .memory import MemoryWatch, Peak
-from .meter import Accumulator, Meter, Tallies, Tally
-from .powercap import PowercapMeter
+from .meters.base import Accumulator, Meter, Tallies, Tally
+from .meters.cputime import CpuTimeMeter
+from .meters.powercap import PowercapMeter
 from .reading import Reading
 from .report import Region, Report
 

@@ -178,6 +178,37 @@ class Reading:
             return self
         return NotImplemented
 
+    def __truediv__(self, count: float) -> Reading:
+        """Return the share of one of `count` equal parts; the window and the interval shrink alike.
+
+        Parameters
+        ----------
+        count : float
+            Above 0.
+
+        Examples
+        --------
+        >>> ten = Reading(20.0, 10.0, 40.0, kind="modelled", meter="cpu-time", scope="process")
+        >>> (ten / 10).joules, (ten / 10).lo, (ten / 10).hi, (ten / 10).kind
+        (2.0, 1.0, 4.0, 'modelled')
+        """
+        if isinstance(count, Reading) or not isinstance(count, int | float):
+            return NotImplemented
+        if not (count > 0 and math.isfinite(count)):
+            raise ValueError(f"count must be a finite number > 0, found {count!r}")
+
+        def share(joules: float | None) -> float | None:
+            return None if joules is None else joules / count
+
+        return replace(
+            self,
+            joules=share(self.joules),
+            lo=share(self.lo),
+            hi=share(self.hi),
+            window_s=self.window_s / count,
+            resolution_j=share(self.resolution_j),
+        )
+
     def net_of(self, idle: Reading) -> Reading:
         """Return this measured reading less what the idle machine would have drawn.
 

@@ -1,16 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Forward operators: how a signal became the data that were measured.
-
-Every operator is a linear map ``y = A u`` from a signal ``u`` of `size_in` entries to data ``y`` of
-`size_out` entries. A dictionary ``W`` seen through it is ``A W`` (`Operator.apply_to`), so one cone
-serves every inverse problem:
-
-    h* = argmin_{h >= 0} ||A W h - v||,        u* = W h*.
-
-Signals and data are rows (one sample per row), images are flattened in C order. An operator with
-negative entries is allowed: the problem in ``h`` stays a non-negative least squares problem, only
-the generators ``A W`` have signs (semi-NNLS). Operators never change after they are built.
-"""
+"""The operators: masks, blurs, larger pixels, measurements, and one after the other."""
 
 from __future__ import annotations
 
@@ -26,94 +15,8 @@ import numpy.typing as npt
 import scipy.sparse
 
 from fastcone._runtime.validation import choice, integer, real_array
-from fastcone._stencils import block_mean_matrix, convolution_matrix
-
-__all__ = ["Blur", "Compose", "Dense", "Downsample", "Mask", "Operator", "Sensing"]
-
-Array = npt.NDArray[Any]
-
-
-class Operator:
-    """A linear map ``A``, the base of every operator here; for one of your own use `Dense`.
-
-    Attributes
-    ----------
-    shape_in, shape_out : tuple of int
-        Shape of one signal and of its data; rows are flattened in C order.
-    size_in, size_out : int
-        Entries of one signal and of its data, so ``A`` is (`size_out`, `size_in`).
-    nonnegative : bool
-        True if non-negative signals give non-negative data, that is if ``A >= 0``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        From each method: not a finite real array of the shape it wants.
-
-    Examples
-    --------
-    >>> from fastcone.operators import Mask
-    >>> A = Mask([True, False, True])
-    >>> A.forward([1.0, 2.0, 3.0]), A.adjoint([1.0, 3.0])
-    (array([1., 3.]), array([1., 0., 3.]))
-    >>> A.apply_to([[1.0], [2.0], [3.0]])
-    array([[1.],
-           [3.]])
-    """
-
-    shape_in: tuple[int, ...]
-    shape_out: tuple[int, ...]
-    _matrix: Any  # (size_out, size_in), dense or sparse, float64
-
-    @property
-    def nonnegative(self) -> bool:
-        """Whether non-negative signals give non-negative data."""
-        return bool(self._matrix.min() >= 0)
-
-    @property
-    def size_in(self) -> int:
-        """Entries of one signal."""
-        return math.prod(self.shape_in)
-
-    @property
-    def size_out(self) -> int:
-        """Entries of the data of one signal."""
-        return math.prod(self.shape_out)
-
-    def forward(self, V: npt.ArrayLike) -> Array:
-        """Return the data ``A v`` of each signal, float32 for float32 input, float64 otherwise.
-
-        Parameters
-        ----------
-        V : array_like, shape (N, size_in) or (size_in,)
-            Signals as rows.
-        """
-        V = _rows("V", V, self.size_in)
-        return np.asarray((self._matrix @ V.T).T).astype(V.dtype, copy=False)
-
-    def adjoint(self, U: npt.ArrayLike) -> Array:
-        """Return ``A' u`` of each data row: ``<forward(v), u> = <v, adjoint(u)>``.
-
-        Parameters
-        ----------
-        U : array_like, shape (N, size_out) or (size_out,)
-            Data as rows.
-        """
-        U = _rows("U", U, self.size_out)
-        return np.asarray((self._matrix.T @ U.T).T).astype(U.dtype, copy=False)
-
-    def apply_to(self, W: npt.ArrayLike) -> Array:
-        """Return ``A W``, the dictionary as this operator sees it: ``forward(W.T).T``.
-
-        Parameters
-        ----------
-        W : array_like, shape (size_in, d)
-            Generators as columns.
-        """
-        W = real_array("W", W, ndim=(2,))
-        if W.shape[0] != self.size_in:
-            raise ValueError(f"W must have {self.size_in} rows, found shape {W.shape}")
-        return self.forward(W.T).T
+from fastcone.operators.base import Operator, boolean_array
+from fastcone.operators.stencils import block_mean_matrix, convolution_matrix
 
 
 class Mask(Operator):
@@ -141,10 +44,10 @@ class Mask(Operator):
         index = np.flatnonzero(mask)
         if not index.size:
             raise ValueError("known must have at least one True entry, found none")
-        self.shape_in, self.shape_out = mask.shape, index.shape
-        self._matrix = scipy.sparse.csr_array(
+        rows = scipy.sparse.csr_array(
             (np.ones(index.size), (np.arange(index.size), index)), shape=(index.size, mask.size)
         )
+        super().__init__(rows, mask.shape, index.shape)
 
     def __repr__(self) -> str:
         return f"Mask(shape={self.shape_in}, known={self.size_out})"
@@ -181,14 +84,14 @@ class Blur(Operator):
     def __init__(
         self, shape: Sequence[int], kernel: npt.ArrayLike, boundary: str = "reflect"
     ) -> None:
-        self.shape_in = self.shape_out = _shape("shape", shape)
-        ndim = len(self.shape_in)
+        shape = _shape("shape", shape)
+        ndim = len(shape)
         taps = real_array("kernel", kernel, ndim=(ndim,), dtype=np.float64, min_size=1)
         if any(length % 2 == 0 for length in taps.shape):
             raise ValueError(f"kernel must have odd lengths, found shape {taps.shape}")
         self._boundary = choice("boundary", boundary, ("reflect", "zero"))
         self._kernel_shape = taps.shape
-        self._matrix = convolution_matrix(self.shape_in, taps, self._boundary)
+        super().__init__(convolution_matrix(shape, taps, self._boundary), shape, shape)
 
     def __repr__(self) -> str:
         return (
@@ -221,17 +124,17 @@ class Downsample(Operator):
     """
 
     def __init__(self, shape: Sequence[int], factor: int | Sequence[int]) -> None:
-        self.shape_in = _shape("shape", shape)
-        ndim = len(self.shape_in)
+        shape = _shape("shape", shape)
+        ndim = len(shape)
         factors: Any = (factor,) * ndim if np.ndim(factor) == 0 else factor
         self._factor = _shape("factor", factors)
         if len(self._factor) != ndim:
             raise ValueError(f"factor must have {ndim} entries, found {self._factor}")
-        lengths = [divmod(n, f) for n, f in zip(self.shape_in, self._factor, strict=True)]
+        lengths = [divmod(n, f) for n, f in zip(shape, self._factor, strict=True)]
         if any(rest for _, rest in lengths):
-            raise ValueError(f"factor must divide shape {self.shape_in}, found {self._factor}")
-        self.shape_out = tuple(blocks for blocks, _ in lengths)
-        self._matrix = block_mean_matrix(self.shape_out, self._factor)
+            raise ValueError(f"factor must divide shape {shape}, found {self._factor}")
+        blocks = tuple(count for count, _ in lengths)
+        super().__init__(block_mean_matrix(blocks, self._factor), shape, blocks)
 
     def __repr__(self) -> str:
         return f"Downsample(shape={self.shape_in}, factor={self._factor})"
@@ -263,8 +166,7 @@ class Dense(Operator):
 
     def __init__(self, matrix: npt.ArrayLike) -> None:
         M = np.array(real_array("matrix", matrix, ndim=(2,), min_size=1), np.float64, order="C")
-        self._matrix = M
-        self.shape_out, self.shape_in = (M.shape[0],), (M.shape[1],)
+        super().__init__(M, M.shape[1:], M.shape[:1])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self._matrix.shape})"
@@ -359,29 +261,11 @@ class Compose(Operator):
                     f"found {right.size_out} from {right!r}"
                 )
         self._parts = parts
-        self.shape_in, self.shape_out = parts[-1].shape_in, parts[0].shape_out
-        self._matrix = functools.reduce(operator.matmul, (part._matrix for part in parts))
+        matrix = functools.reduce(operator.matmul, (part._matrix for part in parts))
+        super().__init__(matrix, parts[-1].shape_in, parts[0].shape_out)
 
     def __repr__(self) -> str:
         return f"Compose({', '.join(map(repr, self._parts))})"
-
-
-def boolean_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Return `value` as a boolean array, or raise TypeError: no number stands for a truth."""
-    array = np.asarray(value)
-    if array.dtype != np.bool_ or isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} must be a plain boolean array, found {type(value).__name__} "
-            f"of dtype {array.dtype}"
-        )
-    return array
-
-
-def _rows(name: str, value: npt.ArrayLike, size: int) -> Array:
-    rows = real_array(name, value, ndim=(1, 2))
-    if rows.shape[-1] != size:
-        raise ValueError(f"{name} must have {size} entries per row, found shape {rows.shape}")
-    return rows
 
 
 def _shape(name: str, value: Sequence[int]) -> tuple[int, ...]:

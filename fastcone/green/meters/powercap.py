@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..machine import busy_ns, in_virtual_machine, suspended_ns
+from ..reading import Reading
+from .base import REFRESH_NS, Availability, Domain, Sample, Tallies, Tally, all_flags
 from .cputime import children_ns
-from .machine import busy_ns, in_virtual_machine, suspended_ns
-from .meter import REFRESH_NS, Availability, Domain, Sample, Tallies, Tally, all_flags
-from .reading import Reading
 from .zones import Opener, Zone, discover, explain, open_readonly
 
 _SOME_NS = 3 * REFRESH_NS  # a package draws watts: one that counts nothing this long stands still

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from types import ModuleType
 
-from .meter import Availability, Domain, Sample, Tallies, all_flags
-from .reading import Reading
+from ..reading import Reading
+from .base import Availability, Domain, Sample, Tallies, all_flags
 
 resource: ModuleType | None
 try:

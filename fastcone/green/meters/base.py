@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .reading import Reading
+from ..reading import Reading
 
 REFRESH_NS = 1_000_000
 """How often RAPL counters are brought up to date: about every millisecond."""

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .meter import Domain
+from .base import Domain
 
 Opener = Callable[[str], int]
 
