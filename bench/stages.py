@@ -14,7 +14,7 @@ from bench import data
 from bench.timing import machine, rounds
 from fastcone._nnls import kernels as nnls_kernels
 from fastcone._nnls.active_set import gram_of
-from fastcone._nnls.descent import Descent, first_pace
+from fastcone._nnls.descent import Descent, first_schedule
 from fastcone._nnls.prepare import Generators
 from fastcone._nnls.targets import F32, F64, DataTargets
 from fastcone._runtime import dispatch
@@ -40,11 +40,13 @@ def stages(W, U, dtype):
 
     def epochs():
         block.X[...] = 0
-        nnls_kernels.nnls_cd(gram.G, gram.inv, gram.weight, linear.C, block.X, never, first_pace(p),
-                          last, np.full(p, EPOCHS, np.intc), used, work)  # fmt: skip
+        nnls_kernels.nnls_cd(
+            gram.G, gram.inv, gram.weight, linear.C, block.X, never, first_schedule(p), last,
+            np.full(p, EPOCHS, np.intc), used, work,
+        )  # fmt: skip
 
     def descent():
-        block.X[...], block.epochs[...], block.pace[...] = 0, 0, first_pace(p)
+        block.X[...], block.epochs[...], block.pace[...] = 0, 0, first_schedule(p)
         block.run(1e-9 if dtype == F64 else 1e-6, 400, lambda: False, scratch,
                   ahead=ahead, wide=None, started=False, persist=False)  # fmt: skip
 

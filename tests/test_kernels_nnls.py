@@ -7,7 +7,7 @@ import pytest
 from fastcone import reference
 from fastcone._nnls import kernels as nnls_kernels
 from fastcone._nnls.active_set import Exact
-from fastcone._nnls.descent import first_pace
+from fastcone._nnls.descent import first_schedule
 from fastcone._nnls.prepare import Gram, Packed
 from fastcone._runtime.threads import Scratch, aligned
 
@@ -65,7 +65,7 @@ def descend(gram, C, X, stop, max_epochs):
     used = np.zeros(len(C), dtype=np.intc)
     stop = np.full(len(C), stop, dtype=gram.dtype)
     last = np.zeros_like(stop)
-    most, pace = np.full(len(C), max_epochs, dtype=np.intc), first_pace(len(C))
+    most, pace = np.full(len(C), max_epochs, dtype=np.intc), first_schedule(len(C))
     left = nnls_kernels.nnls_cd(
         gram.G, gram.inv, gram.weight, C, X, stop, pace, last, most, used, work(gram)
     )

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The parts of NMF training, each on the ones before it.
+"""Training: api.py is what users call; the rest in the order of a call.
 
-problem      the data in scaled units, cut into blocks; passes over the blocks
-dense        X as arrays, in memory, memory-mapped or in parts
-sparse       X as entries; their Kullback-Leibler iterations
-start        random and SVD-based starts
-momentum     extrapolation of coordinate descent, and taking it back
-gram         iterations that see the data only through W'X and XH' (squared error)
-entries      the losses formed entry by entry, and their multiplicative steps
-entrywise    iterations that look at every entry of WH (other divergences, masks, weights)
-checkpoint   the last iterate in a file, and whose run it is of
+arguments      what the caller gave, checked and scaled
+problem        the data in scaled units, cut into blocks; passes over the blocks
+dense, sparse  X as arrays, in memory, mapped or in parts; X as entries, and their KL iterations
+init           random and SVD-based starts
+losses         one record a loss; losses formed entry by entry, and their multiplicative steps
+frobenius      iterations that see the data only through W'X and XH' (squared error)
+divergence     iterations that look at every entry of WH (other divergences, masks, weights)
+extrapolation  extrapolation of coordinate descent, and taking it back
+checkpoint     the last iterate in a file, and a fingerprint of the run that wrote it
+online         training from a stream of batches
+kernels        checked bindings of fastcone/_kernels/nmf
 """

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The parts of the NNLS solver, each on the ones before it.
+"""Non-negative least squares: api.py is what users call; the rest in the order of a call.
 
-gram         shared generators: scaled, packed, their Gram matrix and its spectrum
-certificate  upper bounds of objective - optimum
-exact        the exact solver on shared generators
-targets      the right-hand sides in scaled units
+arguments    what the caller gave, checked
+prepare      what depends on A alone: scaled, packed, its Gram matrix and spectrum
+targets      the right-hand sides in scaled units; sparse: where A or B is
+plan         which stages a batch goes through
+solve        all blocks, on the threads, from stage to stage
 descent      coordinate descent on one block until its certificates hold
-batch        all blocks, on the threads
+pivoting     block principal pivoting where descent is slow
+active_set   the exact solver on shared generators
+certificate  upper bounds of objective - optimum
+single       one problem, exactly, in the caller's units
+kernels      checked bindings of fastcone/_kernels/nnls
 """

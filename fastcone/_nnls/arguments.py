@@ -9,8 +9,8 @@ import numpy as np
 from scipy.sparse import issparse
 
 from fastcone._nnls.active_set import gram_of
+from fastcone._nnls.plan import Options
 from fastcone._nnls.prepare import Generators
-from fastcone._nnls.solve import Options
 from fastcone._nnls.sparse import SparseTargets
 from fastcone._nnls.targets import DataTargets
 from fastcone._runtime import threads

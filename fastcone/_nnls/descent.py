@@ -5,7 +5,7 @@ A lane stops when an epoch has moved it by less than a limit; whether that was e
 says. The limit is the one for which the convex bound would give `tol` (docs/nnls.md), and where the
 report finds the gap still larger, the limit is lowered and the descent goes on.
 
-In float64 the way there leads through float32: the gap is second order in the error of x, so six
+In float64 the first epochs run in float32: the gap is second order in the error of x, so six
 right digits make a gap near 1e-12, and an epoch costs half.
 """
 
@@ -19,19 +19,17 @@ import numpy as np
 
 from fastcone._nnls import kernels
 from fastcone._nnls.certificate import Proof, from_report
+from fastcone._nnls.pivoting import pivot
+from fastcone._nnls.plan import (
+    CALL_WORK,
+    FIRST_LOOK,
+    MAX_FLOAT32_EPOCHS,
+    PIVOT_EPOCHS,
+)
 from fastcone._nnls.prepare import Gram
-from fastcone._nnls.targets import F64, Linear, Targets
+from fastcone._nnls.targets import F64, LinearTerms, Targets
 from fastcone._runtime.scaling import largest_penalty, roundoff
 from fastcone._runtime.threads import Scratch
-
-FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
-AHEAD = 400  # epochs in float32 at most, whatever the limit of all
-PIVOT_COST = 48  # epochs for which pivoting is worth it, and 2 more per generator
-PIVOTS = 30  # steps of pivoting at most
-PIVOT_ALL = 160  # generators up to which pivoting pays whatever the support
-PIVOT_SHARE = 0.2  # of the generators: the least support for which it does beyond
-SLACK = 1e-11  # of ||a_j|| ||b||: a gradient entry that may be rounding
-CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms at v4 between looks at the clock
 
 
 def first_limit(gram: Gram, tol: float) -> float:
@@ -40,8 +38,8 @@ def first_limit(gram: Gram, tol: float) -> float:
     return tol * curvature / max(0.25, 0.18 * (gram.top - 1) ** 2)
 
 
-def first_pace(p: int) -> np.ndarray:
-    """Return the state of the leaps of p problems before their first epoch."""
+def first_schedule(p: int) -> np.ndarray:
+    """Return the state of the extrapolation of p problems before their first epoch."""
     return np.tile((3.0, np.inf), (p, 1))
 
 
@@ -55,7 +53,7 @@ class Descent:
     def __init__(
         self,
         gram: Gram,
-        linear: Linear,
+        linear: LinearTerms,
         X: np.ndarray,
         targets: Targets,
         dtype: np.dtype,
@@ -66,7 +64,7 @@ class Descent:
         self.rounding = gram.rounding if gram.dtype == F64 else 0.0
         p = len(X)
         self.epochs = np.zeros(p, dtype=np.intp)
-        self.schedule = first_pace(p)
+        self.schedule = first_schedule(p)
         self.proof = Proof(np.full(p, np.inf), np.full(p, np.inf), np.full(p, np.inf))
 
     def prove(self, which: np.ndarray, scratch: Scratch) -> None:
@@ -79,9 +77,9 @@ class Descent:
         report = scratch.take("report", (p, len(kernels.REPORT)), gram.dtype)
         work = scratch.take("work", (kernels.nnls_work(gram.rows, gram.dtype),), gram.dtype)
         kernels.nnls_report(
-            gram.G, gram.coord, C, X, self.linear.allow[which], self.rounding, report, work
+            gram.G, gram.coord, C, X, self.linear.delta_scale[which], self.rounding, report, work
         )
-        size = self.linear.size[which].astype(np.float64)
+        size = self.linear.b_norm[which].astype(np.float64)
         proof = from_report(report, gram, size, known=self.known, data=self.data)
         self.proof.objective[which] = proof.objective
         self.proof.gap[which] = proof.gap
@@ -156,13 +154,13 @@ class Descent:
         every = np.arange(len(self.X))
         with np.errstate(over="ignore", invalid="ignore"):
             self.prove(every, scratch)
-        at_zero = self.linear.size.astype(np.float64) ** 2 / 2 if self.known else 0.0
+        at_zero = self.linear.b_norm.astype(np.float64) ** 2 / 2 if self.known else 0.0
         bad = np.flatnonzero(~(self.proof.objective <= at_zero * (1 + 1e-6)))
         if bad.size:
             self.X[bad] = 0
             self.prove(bad, scratch)
 
-    def _descend_ahead(
+    def _descend_float32(
         self,
         gram: Gram,
         which: np.ndarray,
@@ -184,9 +182,9 @@ class Descent:
             C[...], X[...] = self.linear.C, self.X
         np.maximum(C, -largest, out=C)
         np.minimum(X, largest, out=X)
-        other, most = copy.copy(self), min(max_epochs, AHEAD)
+        other, most = copy.copy(self), min(max_epochs, MAX_FLOAT32_EPOCHS)
         other.gram, other.linear, other.X = gram, replace(self.linear, C=C), X
-        other.epochs, other.schedule = np.zeros_like(self.epochs), first_pace(len(X))
+        other.epochs, other.schedule = np.zeros_like(self.epochs), first_schedule(len(X))
         given_up = other._descend(which, limit, most, False, late, scratch)
         part = slice(None) if len(which) == len(X) else which
         self.X[part] = X[part]
@@ -196,45 +194,13 @@ class Descent:
         stopped[given_up] = False
         return stopped, given_up
 
-    def _pivot(
-        self,
-        gram: Gram,
-        which: np.ndarray,
-        max_epochs: int,
-        late: Callable[[], bool],
-        scratch: Scratch,
-    ) -> None:
-        """Solve some problems on their support, in float64, and exchange what is wrong with it.
-
-        Not those of a large G and a small support: a factor costs n^3 / 3, whatever the support,
-        and the exact solver goes on from there for less.
-        """
-        if gram.n > PIVOT_ALL:
-            support = np.count_nonzero(self.X[which] > 0, axis=1)
-            which = which[support >= PIVOT_SHARE * gram.n]
-        work = scratch.take("pivot", (kernels.pivot_work(gram.rows),), F64)
-        slack = np.full(gram.rows, np.inf)
-        slack[: gram.n][gram.used] = SLACK * np.sqrt(gram.diagonal[gram.used])
-        most = np.minimum(PIVOTS, max_epochs - self.epochs[which]).astype(np.intc)
-        which, most = which[most > 0], most[most > 0]
-        size = 8 * int(max(1, CALL_WORK / (48 * gram.rows**3)))  # whole vectors of lanes
-        for start in range(0, len(which), size):
-            if late():
-                return
-            part = which[start : start + size]
-            C, X = (rows[part].astype(F64, copy=False) for rows in (self.linear.C, self.X))
-            used = np.empty(len(part), dtype=np.intc)
-            kernels.pivot(gram.G, slack, C, X, most[start : start + size], used, work)
-            self.X[part] = X
-            self.epochs[part] += np.abs(used)
-
     def _least_limit(self, gram: Gram) -> np.ndarray:
         """Return the movement of an epoch below which this dtype tells nothing."""
         return (8 * roundoff(gram.dtype)) ** 2 * gram.n * self._size2()
 
     def _size2(self) -> np.ndarray:
         """Return the unit of those movements, ||b||^2, or more where l1 is far more."""
-        return np.maximum(self.linear.size, self.linear.allow / 8) ** 2
+        return np.maximum(self.linear.b_norm, self.linear.delta_scale / 8) ** 2
 
     def run(
         self,
@@ -243,14 +209,14 @@ class Descent:
         late: Callable[[], bool],
         scratch: Scratch,
         *,
-        ahead: Gram | None,
-        wide: Gram | None,
+        gram32: Gram | None,
+        pivot_gram: Gram | None,
         started: bool,
         persist: bool,
     ) -> None:
         """Descend until every gap is proved to be at most `tol`, or nothing more can be gained.
 
-        ahead: the same quadratic in a narrower dtype, for the first epochs.  wide: in float64, for
+        gram32: the same quadratic in float32, for the first epochs.  pivot_gram: in float64, for
         pivoting where too many epochs are needed.  started: whether X is the caller's.  persist:
         whether to go on at any rate.
         """
@@ -263,15 +229,19 @@ class Descent:
             todo = todo[~(self.proof.gap <= tol)]
         while len(todo):
             stopped = np.ones(len(self.X), dtype=bool)
-            held = self.held(todo) if started and ahead is not None else None
-            if ahead is not None:
-                most = min(max_epochs, PIVOT_COST + 2 * gram.n) if wide is not None else max_epochs
-                stopped, slow = self._descend_ahead(ahead, todo, stop, most, late, scratch)
-                ahead = None
+            held = self.held(todo) if started and gram32 is not None else None
+            if gram32 is not None:
+                most = (
+                    min(max_epochs, PIVOT_EPOCHS + 2 * gram.n)
+                    if pivot_gram is not None
+                    else max_epochs
+                )
+                stopped, slow = self._descend_float32(gram32, todo, stop, most, late, scratch)
+                gram32 = None
             else:
                 slow = self._descend(todo, stop, max_epochs, persist, late, scratch)
-            if wide is not None and len(slow):
-                self._pivot(wide, slow, max_epochs, late, scratch)
+            if pivot_gram is not None and len(slow):
+                pivot(self, pivot_gram, slow, max_epochs, late, scratch)
             self.prove(todo, scratch)
             if held is not None:  # a start may be better than the narrower dtype can tell
                 gap, objective = self.proof.gap[todo], self.proof.objective[todo]

@@ -4,47 +4,22 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 
 from fastcone._nnls import kernels
 from fastcone._nnls.active_set import Exact
-from fastcone._nnls.descent import CALL_WORK, FIRST_LOOK, Descent
+from fastcone._nnls.descent import Descent
+from fastcone._nnls.plan import F32, F64, Options, Plan
 from fastcone._nnls.prepare import Gram
 from fastcone._nnls.sparse import SparseTargets
-from fastcone._nnls.targets import F32, F64, DataTargets, GramTargets
-from fastcone._runtime import kernels as runtime_kernels
+from fastcone._nnls.targets import DataTargets, GramTargets
 from fastcone._runtime import threads
-from fastcone._runtime.deadline import Deadline
-from fastcone._runtime.scaling import largest_penalty, rescale, roundoff
+from fastcone._runtime.scaling import largest_penalty, rescale
 from fastcone._runtime.threads import Scratch
 from fastcone.result import Solution
 
-# epochs of coordinate descent before "auto" calls the exact solver: about as many as that one costs
-FEWEST, PER_RANK, PATIENCE = 48, 4, 400
-SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
-PIVOT_RANK = 256  # generators beyond which a factor of G leaves the cache
-BLOCK_WORK = 2.4e8  # flops of a block: a few milliseconds
-FULL_TILES = 8  # tiles of a block at least: the last lanes to finish leave the others idle
 ROOM = {np.dtype(np.float32): 60, np.dtype(np.float64): 500}  # powers of two that lose nothing
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the caller asked for, checked."""
-
-    tol: float
-    max_epochs: int | None
-    method: str
-    certify: bool
-    deadline: Deadline
-
-    def epochs(self, rank: int) -> int:
-        """Return the epochs of coordinate descent to spend on a problem."""
-        if self.max_epochs or self.method == "cd":
-            return self.max_epochs or 100_000
-        return min(PATIENCE, max(FEWEST, PER_RANK * rank))
 
 
 class Batch:
@@ -61,17 +36,12 @@ class Batch:
         self.targets, self.gram, self.dtype, self.options = targets, gram, dtype, options
         p, n = targets.p, gram.n
         self.working = gram if dtype == F64 or options.certify else gram.narrow(F32)
-        self.ahead = gram.narrow(F32) if self._fits_ahead() else None
+        self.plan = Plan.of(gram, targets.terms, options, self.working.dtype, x0 is not None)
+        self.gram32 = gram.narrow(F32) if self.plan.float32_first else None
         self.X = np.zeros((p, n), dtype=dtype)
-        self.exactly = options.method == "active_set" or (
-            options.method == "auto" and x0 is None and self._descent_is_slow()
-        )
-        regular = gram.lam > SINGULAR and n <= PIVOT_RANK
-        self.wide = gram if options.method == "auto" and regular else None
         self.started = x0 is not None
         if x0 is not None:
             self.X[:, gram.used] = x0.T[:, gram.used]
-        self.size = self._block_size()
         self.objective, self.gap, self.violation = (np.full(p, np.inf) for _ in range(3))
         self.epochs = np.zeros(p, dtype=np.intp)
 
@@ -79,34 +49,9 @@ class Batch:
         """Return whether to stop: the time is up, or another thread has stopped the job."""
         return self.options.deadline.passed() or scratch.stopped()
 
-    def _block_size(self) -> int:
-        """Return how many problems make a block: some milliseconds, and enough to fill the lanes.
-
-        It depends on A alone, as do the cuts of the kernel calls that follow from it.
-        """
-        n = self.gram.n
-        work = 2 * n * (self.targets.terms + 16 * n) + 1
-        full = min(FULL_TILES * runtime_kernels.tile(F32), CALL_WORK / (2 * FIRST_LOOK * n**2 + 1))
-        return int(np.clip(max(BLOCK_WORK / work, full), 1, 4096))
-
-    def _fits_ahead(self) -> bool:
-        """Return whether the first epochs can be float32's: G is in range and regular there."""
-        gram, largest = self.gram, largest_penalty(F32)
-        fits = gram.lam > gram.n * roundoff(F32) and gram.diagonal.max(initial=0) < largest
-        return bool(fits and self.working.dtype == F64)
-
-    def _descent_is_slow(self) -> bool:
-        """Return whether the exact solver's steps cost less than the epochs that they replace.
-
-        Of a singular G, descent needs some hundred epochs of 2 n^2 flops, at ten times the exact
-        solver's rate; that one some min(m, n) / 3 steps.
-        """
-        n, m = self.gram.n, min(self.targets.terms or self.gram.n, self.gram.n)
-        return self.gram.lam < SINGULAR and m / 3 * (2 * m * n + m**2) < 20 * 2 * n**2
-
     def solve(self, n_threads: int) -> Solution:
         """Work through the blocks and gather the answers."""
-        p, size = self.targets.p, self.size
+        p, size = self.targets.p, self.plan.block_size
 
         def block(k: int, scratch: Scratch) -> None:
             if not self._late(scratch):
@@ -119,27 +64,27 @@ class Batch:
     def _block(self, which: slice, scratch: Scratch) -> None:
         """Solve one block of problems, from the fastest way to the last resort."""
         block = self._start(which, scratch)
-        if not self.exactly:
+        if not self.plan.exact_first:
             self._descend(block, scratch)
-        if self.options.method == "cd":
-            self._prove_from_data(which, block, self._unproved(block))
-        else:
+        if self.plan.exact:
             self._solve_exactly(which, block, scratch)
+        else:
+            self._prove_from_data(which, block, self._unproved(block))
         self._fit_units(which, block, scratch)
         self._keep(which, block)
 
     def _start(self, which: slice, scratch: Scratch) -> Descent:
         """Return a block with the coefficients that the caller starts from."""
-        gram = self.gram if self.exactly else self.working
+        gram = self.gram if self.plan.exact_first else self.working
         linear = self.targets.linear(which, gram.dtype, scratch)
         X = scratch.take(f"X{gram.dtype.itemsize}", linear.C.shape, gram.dtype)
         X[...] = 0
         if self.started:
             held = self.X[which].astype(gram.dtype, copy=False)
             X[:, : gram.n] = rescale(held, -gram.exponent, -linear.exponent)
-            if self.targets.penalised:  # what the cut takes from a penalty, no start may hide
+            if self.targets.penalised:  # a clipped penalty forbids what the whole one does
                 X[linear.C + largest_penalty(gram.dtype) / 2 < 0] = 0
-        return Descent(gram, linear, X, self.targets, self.dtype, self.size)
+        return Descent(gram, linear, X, self.targets, self.dtype, self.plan.block_size)
 
     def _descend(self, block: Descent, scratch: Scratch) -> None:
         options = self.options
@@ -148,8 +93,8 @@ class Batch:
             options.epochs(min(self.targets.terms or self.gram.n, self.gram.n)),
             functools.partial(self._late, scratch),
             scratch,
-            ahead=self.ahead,
-            wide=self.wide,
+            gram32=self.gram32,
+            pivot_gram=self.gram if self.plan.pivots else None,
             started=self.started,
             persist=options.method == "cd",
         )

@@ -24,7 +24,7 @@ from fastcone._runtime.scaling import exponent, largest_penalty, rescale, safe_r
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite
 
-F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+F64 = np.dtype(np.float64)
 
 
 @dataclass
@@ -42,16 +42,17 @@ class Products:
 
 
 @dataclass
-class Linear:
+class LinearTerms:
     """The linear terms of a block of problems, scaled.
 
-    C: (p, ld) c = A'b - l1.  size: (p,) ||b||.  allow: (p,) size plus the share of l1, the unit of
-    the rounding allowance.  exponent: (p,) the caller's units are 2^exponent times these.
+    C: (p, ld) c = A'b - l1.  b_norm: (p,) ||b||.  delta_scale: (p,) that plus the share of l1,
+    the unit of the rounding allowance delta.  exponent: (p,) the caller's units are 2^exponent
+    times these.
     """
 
     C: np.ndarray
-    size: np.ndarray
-    allow: np.ndarray
+    b_norm: np.ndarray
+    delta_scale: np.ndarray
     exponent: np.ndarray
 
 
@@ -87,7 +88,7 @@ class Targets:
             scaled = np.ldexp(self.l1[which][:, None], self.exponent - e[:, None])
         return np.minimum(scaled, largest_penalty(F64))
 
-    def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Linear:
+    def linear(self, which: slice, dtype: np.dtype, scratch: Scratch) -> LinearTerms:
         """Return the scaled linear terms of the problems in `which`."""
         key = which.start, dtype
         if self.held is None or key not in self.held:
@@ -101,17 +102,17 @@ class Targets:
             made = replace(made, C=C)
         return self._finish(which, made)
 
-    def _finish(self, which: slice, made: Products) -> Linear:
+    def _finish(self, which: slice, made: Products) -> LinearTerms:
         """Bring products to the scaled units and subtract the penalty, in place."""
         size = np.ldexp(made.norm, -made.k).astype(made.C.dtype, copy=False)
-        allow, e = size.copy(), made.e + made.k
+        delta_scale, e = size.copy(), made.e + made.k
         l1 = self.l1[which] if self.penalised else None
         largest = largest_penalty(made.C.dtype)
         scale = np.empty(len(self.exponent))
         kernels.units_in(
-            made.C, made.k, e, l1, self.exponent, self.gram.rootinv, allow, largest, scale
+            made.C, made.k, e, l1, self.exponent, self.gram.rootinv, delta_scale, largest, scale
         )
-        return Linear(made.C, size, allow, e)
+        return LinearTerms(made.C, size, delta_scale, e)
 
 
 class DataTargets(Targets):
