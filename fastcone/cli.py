@@ -52,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", help="tell which energy meters work here, and why others do not")
     run = commands.add_parser(
         "study",
-        help="reuse one cone for eleven tasks, against a model retrained for each",
-        description="Train a cone per class once, reuse it for eleven tasks, and measure quality, "
+        help="reuse one cone for many tasks, against a model retrained for each",
+        description="Train a cone per class once, reuse it for every task, and measure quality, "
         "time, CPU time, memory and energy against models retrained for each task and against "
         "classical methods. Writes study.json, pictures and report.html.",
     )

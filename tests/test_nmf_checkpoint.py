@@ -90,12 +90,12 @@ class Interrupted(Exception):
     """What stops a run at a place of the test's choice."""
 
 
-@pytest.mark.parametrize("place", ["_update_H", "_update_W", "objective", "retreat"])
+@pytest.mark.parametrize("place", ["_update_H", "_update_W", "objective", "without_momentum"])
 def test_a_run_stopped_within_an_iteration_goes_on_from_the_last(rng, tmp_path, monkeypatch, place):
     """Half an iteration is forgotten, with what extrapolation learned in it."""
     X, options = given(rng, SQUARE, "cd", "dense")
     want, plain = nmf(X, 4, max_iter=60, **options), getattr(GramFit, place)
-    stops = [7, 20, 33] if place != "retreat" else [1, 2, 3]
+    stops = [7, 20, 33] if place != "without_momentum" else [1, 2, 3]
     for stop in stops:
         calls = 0
 

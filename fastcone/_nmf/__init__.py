@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training: api.py is what users call; the rest in the order of a call.
 
+train          one start trained to its end
 arguments      what the caller gave, checked and scaled
 problem        the data in scaled units, cut into blocks; passes over the blocks
 dense, sparse  X as arrays, in memory, mapped or in parts; X as entries, and their KL iterations
@@ -8,6 +9,7 @@ init           random and SVD-based starts
 losses         one record a loss; losses formed entry by entry, and their multiplicative steps
 frobenius      iterations that see the data only through W'X and XH' (squared error)
 divergence     iterations that look at every entry of WH (other divergences, masks, weights)
+update         what training asks of these iterations
 extrapolation  extrapolation of coordinate descent, and taking it back
 checkpoint     the last iterate in a file, and a fingerprint of the run that wrote it
 online         training from a stream of batches

@@ -23,11 +23,12 @@ import numpy as np
 from fastcone._nmf import kernels
 from fastcone._nmf.losses import DataLoss, Loss, Step
 from fastcone._nmf.problem import Block, Factors, Problem, add_groups, outer
+from fastcone._nmf.update import Update
 from fastcone._runtime.layout import pack, product
 from fastcone._runtime.threads import Scratch
 
 
-class EntryFit:
+class EntryFit(Update):
     """`factors`, accepted; `candidate`, their successor; `ahead`, the H that follows it."""
 
     den_rows: int | None = None  # rows of W's denominators, if not one for each feature
@@ -53,20 +54,9 @@ class EntryFit:
         if self.update_W:
             self._update_W()
 
-    def objective(self, history: list[float], last: bool) -> float:
+    def objective(self, previous: float, last: bool) -> tuple[float, float]:
         """Return the objective of the candidate, preparing the next one unless it is the last."""
-        return self._look(self.candidate, None if last else self.ahead.Ht)
-
-    def retreat(self) -> bool:
-        """Propose less: every candidate is a full step already."""
-        return False
-
-    def memory(self) -> dict[str, np.ndarray]:
-        """Return what a resumed run must know besides the factors: nothing."""
-        return {}
-
-    def recall(self, memory: dict[str, np.ndarray]) -> None:
-        """Continue as the run whose memory this is."""
+        return self._look(self.candidate, None if last else self.ahead.Ht), 0.0
 
     def accept(self) -> None:
         """Take the candidate; its predecessor's arrays serve the H after the next."""
@@ -94,7 +84,7 @@ class EntryFit:
                 outer(entries.num, H, num, scratch)
                 outer(entries.den, H, den, scratch)
 
-        problem.sweep(problem.samples, work)
+        problem.for_each_block(problem.samples, work)
         return float(parts.sum()) + problem.W(at.W)
 
     def _sums(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
@@ -121,7 +111,7 @@ class EntryFit:
             self.step_W(W, num, add_groups(self.den, shared, scratch, "den"))
             W[:, :fixed] = old[block.rows, :fixed]
 
-        problem.sweep(problem.features, work)
+        problem.for_each_block(problem.features, work)
 
 
 class KLFit(EntryFit):
@@ -154,5 +144,5 @@ class KLFit(EntryFit):
             if stages == 2:
                 den += H.sum(axis=0)
 
-        problem.sweep(problem.samples, work)
+        problem.for_each_block(problem.samples, work)
         return float(parts.sum()) + problem.W(W)

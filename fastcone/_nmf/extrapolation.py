@@ -29,8 +29,8 @@ class Momentum:
 
     def __init__(self, problem: Problem, start: Factors, kept: bool) -> None:
         self.size = problem.m, problem.k
-        self.weight, self.ceiling, self.now = FIRST, 1.0, 0.0
-        self.settled = self.weight, self.ceiling, self.now
+        self.weight, self.ceiling, self.weight_now = FIRST, 1.0, 0.0
+        self.accepted_state = self.weight, self.ceiling, self.weight_now
         self.W, self.Ht = start.W, np.zeros_like(start.Ht)
         self.next_Ht = np.zeros_like(start.Ht) if kept else self.Ht
 
@@ -38,51 +38,51 @@ class Momentum:
         """Return W extrapolated."""
         new = aligned(W.shape, W.dtype)
         np.subtract(W, self.W, out=new)
-        new *= W.dtype.type(self.now)
+        new *= W.dtype.type(self.weight_now)
         new += W
         return np.maximum(new, 0, out=new)
 
-    def lean(self, H: np.ndarray, rows: slice, scratch: Scratch) -> None:
+    def extrapolate_H(self, H: np.ndarray, rows: slice, scratch: Scratch) -> None:
         """Note where these rows of H' ended, and extrapolate them in place."""
-        if not self.now:
+        if not self.weight_now:
             self.next_Ht[rows] = H
             return
         difference = scratch.take("lean", H.shape, H.dtype)
         np.subtract(H, self.Ht[rows], out=difference)
         self.next_Ht[rows] = H
-        difference *= H.dtype.type(self.now)
+        difference *= H.dtype.type(self.weight_now)
         H += difference
         np.maximum(H, 0, out=H)
 
     def accept(self, W: np.ndarray) -> None:
         """Choose the weight of the next iteration; W is where it ended before this one."""
-        if self.now:
+        if self.weight_now:
             self.weight = min(self.ceiling, self.weight * GROW)
             self.ceiling = min(1.0, self.ceiling * GROW_CEILING)
-        self.now = self.weight
+        self.weight_now = self.weight
         self.W = W.copy()
         self.Ht, self.next_Ht = self.next_Ht, self.Ht
-        self.settled = self.weight, self.ceiling, self.now
+        self.accepted_state = self.weight, self.ceiling, self.weight_now
 
-    def retreat(self) -> bool:
+    def disable_once(self) -> bool:
         """Turn extrapolation off for one iteration; False if it was off already."""
-        if not self.now:
+        if not self.weight_now:
             return False
         self.ceiling = self.weight
         self.weight /= SHRINK
-        self.now = 0.0
+        self.weight_now = 0.0
         return True
 
     def memory(self) -> dict[str, np.ndarray]:
         """Return the state after the last accepted iteration; its arrays last until the next."""
         m, k = self.size
-        state = np.array(self.settled)
+        state = np.array(self.accepted_state)
         return {"momentum": state, "momentum W": self.W[:m, :k], "momentum Ht": self.Ht}
 
     def recall(self, memory: dict[str, np.ndarray]) -> None:
         """Continue from that state."""
         m, k = self.size
-        self.weight, self.ceiling, self.now = map(float, memory["momentum"])
-        self.settled = self.weight, self.ceiling, self.now
+        self.weight, self.ceiling, self.weight_now = map(float, memory["momentum"])
+        self.accepted_state = self.weight, self.ceiling, self.weight_now
         self.W = np.zeros_like(self.W)
         self.W[:m, :k], self.Ht[...] = memory["momentum W"], memory["momentum Ht"]

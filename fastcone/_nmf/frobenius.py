@@ -35,6 +35,7 @@ from fastcone._nmf.problem import (
     outer,
 )
 from fastcone._nmf.sparse import SparseLoss
+from fastcone._nmf.update import Update
 from fastcone._nnls import kernels as nnls_kernels
 from fastcone._runtime.layout import blocks, pack, pack_symmetric, product
 from fastcone._runtime.threads import Scratch
@@ -100,7 +101,7 @@ class Multiplication:
 STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multiplication}
 
 
-class GramFit:
+class GramFit(Update):
     """The state between iterations: `factors`, accepted, and `candidate`, their successor."""
 
     def __init__(
@@ -117,7 +118,9 @@ class GramFit:
             self.candidate.W = start.W
         extrapolates = update_W and solver == "cd"
         self.momentum = Momentum(problem, start, kept) if extrapolates else None
-        self.entrywise = self.settled = False  # at present; when an iteration was last accepted
+        self.entrywise = self.accepted_entrywise = (
+            False  # at present; when an iteration was last accepted
+        )
         kp = problem.kp
         self.HH = problem.sums(problem.samples, kp, kp)
         self.WW = problem.sums(problem.features, kp, kp)
@@ -137,7 +140,7 @@ class GramFit:
             X = self.problem.X
             parts[block.index] = X.square(X.block(block.rows, scratch)) / 2
 
-        self.problem.sweep(self.problem.samples, work)
+        self.problem.for_each_block(self.problem.samples, work)
         return float(parts.sum())
 
     def _gram(self, W: np.ndarray) -> np.ndarray:
@@ -148,7 +151,7 @@ class GramFit:
                 self.WW[block.group] = 0
             outer(W[block.rows], W[block.rows], self.WW[block.group], scratch)
 
-        self.problem.sweep(self.problem.features, work)
+        self.problem.for_each_block(self.problem.features, work)
         return self.WW.sum(axis=0)
 
     def advance(self) -> None:
@@ -156,7 +159,7 @@ class GramFit:
         problem = self.problem
         self.value = np.zeros(2)  # -<C, H> or -<XH', W>, and the penalties
         W, G = self.factors.W, self.G
-        if self.momentum is not None and self.momentum.now:
+        if self.momentum is not None and self.momentum.weight_now:
             W = self.momentum.ahead(W)
             G = self._gram(W)
         self._update_H(problem.X.operand(W[: problem.m], problem.k), G)
@@ -179,7 +182,7 @@ class GramFit:
             C = problem.X.product(X, A, scratch, "C")
             step(C, H, scratch)
             if momentum is not None:
-                momentum.lean(H[:, : problem.k], block.rows, scratch)
+                momentum.extrapolate_H(H[:, : problem.k], block.rows, scratch)
             new[block.rows] = H[:, : problem.k]
             if block.first:
                 self.HH[g] = 0
@@ -190,7 +193,7 @@ class GramFit:
                 parts[block.index, 0] = -dot(C, H)
             parts[block.index, 1] = problem.H(H)
 
-        problem.sweep(problem.samples, work)
+        problem.for_each_block(problem.samples, work)
         self.value += parts.sum(axis=0)
 
     def _update_W(self, HH: np.ndarray, start: np.ndarray) -> None:
@@ -208,36 +211,35 @@ class GramFit:
             outer(W, W, self.WW[block.group], scratch)
             parts[block.index] = -dot(C, W), problem.W(W)
 
-        problem.sweep(problem.features, work)
+        problem.for_each_block(problem.features, work)
         self.value += parts.sum(axis=0)
 
-    def objective(self, history: list[float], last: bool) -> float:
-        """Return the objective of the candidate, given those before.
+    def objective(self, previous: float, last: bool) -> tuple[float, float]:
+        """Return the objective of the candidate, and what those before were at least.
 
-        Where entries are looked at for the first time, the last accepted factors' are, too. What
-        was told of them or before them is raised to that: it was rounded too low.
+        Earlier objectives, computed from sums, may be too low by rounding. Where that shows, the
+        entries are looked at from now on, and the exact value of `factors` tells by how much.
         """
         fit = self.half_norm + self.value[0]
-        total = fit + self.value[1]
-        bold = self.momentum is not None and self.momentum.now > 0
-        doubtful = fit < NEAR * self.half_norm or (total > history[-1] and not bold)
+        total, least = fit + self.value[1], 0.0
+        extrapolated = self.momentum is not None and self.momentum.weight_now > 0
+        doubtful = fit < NEAR * self.half_norm or (total > previous and not extrapolated)
         if doubtful and not self.entrywise:
             self.entrywise, least = True, self.loss(self.factors)
-            history[:] = [max(value, least) for value in history]
-        return self.loss(self.candidate) if self.entrywise else float(total)
+        return (self.loss(self.candidate) if self.entrywise else float(total)), least
 
-    def retreat(self) -> bool:
+    def without_momentum(self) -> bool:
         """Propose less from now on: True if there is a candidate more cautious than the last."""
-        return self.momentum is not None and self.momentum.retreat()
+        return self.momentum is not None and self.momentum.disable_once()
 
     def memory(self) -> dict[str, np.ndarray]:
         """Return what a resumed run must know besides the factors."""
-        known = {"entrywise": np.array([float(self.settled)])}
+        known = {"entrywise": np.array([float(self.accepted_entrywise)])}
         return known | (self.momentum.memory() if self.momentum is not None else {})
 
     def recall(self, memory: dict[str, np.ndarray]) -> None:
         """Continue as the run whose memory this is."""
-        self.entrywise = self.settled = bool(memory["entrywise"][0])
+        self.entrywise = self.accepted_entrywise = bool(memory["entrywise"][0])
         if self.momentum is not None:
             self.momentum.recall(memory)
 
@@ -246,4 +248,4 @@ class GramFit:
         if self.momentum is not None:
             self.momentum.accept(self.factors.W)
         self.factors, self.candidate = self.candidate, self.factors
-        self.G, self.settled = self.next_G, self.entrywise
+        self.G, self.accepted_entrywise = self.next_G, self.entrywise

@@ -47,7 +47,7 @@ def mean(problem: Problem) -> float:
         else:
             count[block.index] = len(block) * problem.m
 
-    problem.sweep(problem.samples, work)
+    problem.for_each_block(problem.samples, work)
     return float(total.sum() / max(count.sum(), 1))
 
 
@@ -80,7 +80,7 @@ def leading_pairs(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         X = problem.X.block(block.rows, scratch)
         V[block.rows] = problem.X.product(X, A, scratch, "V")[:, :k]
 
-    problem.sweep(problem.samples, work)
+    problem.for_each_block(problem.samples, work)
     return U, s, V
 
 
@@ -103,8 +103,8 @@ def covariance_times(problem: Problem, Y: np.ndarray) -> np.ndarray:
     def take(block: Block, scratch: Scratch) -> None:
         total[block.rows] = sums.rows(block.rows, scratch)[:, : Y.shape[1]]
 
-    problem.sweep(problem.samples, add)
-    problem.sweep(problem.features, take)
+    problem.for_each_block(problem.samples, add)
+    problem.for_each_block(problem.features, take)
     return total
 
 

@@ -101,7 +101,7 @@ class DataLoss:
             loss = self.of_block(block.rows, panels, H, scratch).loss
             parts[block.index] = loss + problem.H(H)
 
-        problem.sweep(problem.samples, work)
+        problem.for_each_block(problem.samples, work)
         return float(parts.sum()) + problem.W(factors.W)
 
 

@@ -208,7 +208,9 @@ class Problem:
         """Return room for a pair of factors, the padding of W zero."""
         return Factors(self.room_for_W(), np.zeros((self.N, self.k), dtype=self.dtype))
 
-    def sweep(self, groups: list[list[Block]], work: Callable[[Block, Scratch], None]) -> None:
+    def for_each_block(
+        self, groups: list[list[Block]], work: Callable[[Block, Scratch], None]
+    ) -> None:
         """Call work(block, scratch) for every block, the blocks of a group in order."""
 
         def group(index: int, scratch: Scratch) -> None:

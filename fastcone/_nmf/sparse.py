@@ -25,6 +25,7 @@ import scipy.sparse as sp
 from fastcone._nmf import kernels
 from fastcone._nmf.losses import Step
 from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped, outer
+from fastcone._nmf.update import Update
 from fastcone._runtime.threads import ALIGNMENT, Scratch, aligned
 from fastcone._runtime.validation import REALS, sparse_array
 
@@ -216,14 +217,14 @@ class SparseLoss:
         def features(block: Block, scratch: Scratch) -> None:
             _add_gram(W[block.rows], WW[block.group], scratch)
 
-        problem.sweep(problem.samples, samples)
-        problem.sweep(problem.features, features)
+        problem.for_each_block(problem.samples, samples)
+        problem.for_each_block(problem.features, features)
         fit, penalty = parts.sum(axis=0)
         fit += dot(WW.sum(axis=0), HH.sum(axis=0)) / 2
         return float(max(fit, 0.0) + penalty) + problem.W(W)
 
 
-class SparseKL:
+class SparseKL(Update):
     """`factors`, accepted; `candidate`, their successor; `ahead`, the H' after it, padded."""
 
     def __init__(self, problem: Problem, start: Factors, update_W: bool) -> None:
@@ -247,20 +248,9 @@ class SparseKL:
         if self.update_W:
             self._update_W()
 
-    def objective(self, history: list[float], last: bool) -> float:
+    def objective(self, previous: float, last: bool) -> tuple[float, float]:
         """Return the objective of the candidate, preparing the next one."""
-        return self._look(self.candidate)
-
-    def retreat(self) -> bool:
-        """Propose less: every candidate is a full step already."""
-        return False
-
-    def memory(self) -> dict[str, np.ndarray]:
-        """Return what a resumed run must know besides the factors: nothing."""
-        return {}
-
-    def recall(self, memory: dict[str, np.ndarray]) -> None:
-        """Continue as the run whose memory this is."""
+        return self._look(self.candidate), 0.0
 
     def accept(self) -> None:
         """Take the candidate; its predecessor's arrays serve the next one."""
@@ -291,7 +281,7 @@ class SparseKL:
             self.step_H(H, num, den)
             self.ahead[block.rows] = H
 
-        problem.sweep(problem.samples, work)
+        problem.for_each_block(problem.samples, work)
         divergence, penalty = parts.sum(axis=0)
         return float(max(divergence, 0.0) + penalty) + problem.W(at.W)
 
@@ -307,4 +297,4 @@ class SparseKL:
             self.step_W(W, self._ratios(X, self.ahead, W, None, scratch), den)
             W[:, : problem.fixed] = old[block.rows, : problem.fixed]
 
-        problem.sweep(problem.features, work)
+        problem.for_each_block(problem.features, work)

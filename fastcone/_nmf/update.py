@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What training asks of an iteration; four algorithms answer (frobenius, divergence, sparse)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from fastcone._nmf.problem import Factors
+
+
+class Update(ABC):
+    """`factors`, accepted, and a candidate, their successor, which `accept` puts in their place.
+
+    One round of `train`: `advance`, `objective`; where that is no progress and `without_momentum`
+    offers another candidate, both again; then `accept`, or the end.
+    """
+
+    factors: Factors
+
+    @abstractmethod
+    def first(self) -> float:
+        """Return the objective at the start."""
+
+    @abstractmethod
+    def advance(self) -> None:
+        """Make the candidate."""
+
+    @abstractmethod
+    def objective(self, previous: float, last: bool) -> tuple[float, float]:
+        """Return the objective of the candidate, and what those before were at least.
+
+        previous: that of `factors`.  last: whether no candidate follows this one.  The second
+        number is 0 unless earlier objectives turn out to have been rounded too low.
+        """
+
+    @abstractmethod
+    def accept(self) -> None:
+        """Take the candidate."""
+
+    def without_momentum(self) -> bool:
+        """Propose less from now on: True if there is a candidate more cautious than the last."""
+        return False
+
+    def memory(self) -> dict[str, np.ndarray]:
+        """Return what a resumed run must know besides the factors."""
+        return {}
+
+    def recall(self, memory: dict[str, np.ndarray]) -> None:  # noqa: B027
+        """Continue as the run whose memory this is."""
