@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One start trained to its end: iterate, accept what does not raise the objective, keep the best."""
+"""One start trained to its end: iterate, accept what does not raise the objective."""
 
 from __future__ import annotations
 
