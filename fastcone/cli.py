@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastcone.study.data import Dataset
-    from fastcone.study.runner import Progress
+    from fastcone.study.run import Progress
 
 DATASETS = ("digits", "mnist_784")
 
@@ -49,8 +49,8 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", help="tell which energy meters work here, and why others do not")
     run = commands.add_parser(
         "study",
-        help="reuse one cone for eleven tasks, against a model retrained for each",
-        description="Train a cone per class once, reuse it for eleven tasks, and measure quality, "
+        help="reuse one cone for many tasks, against a model retrained for each",
+        description="Train a cone per class once, reuse it for many tasks, and measure quality, "
         "time, CPU time, memory and energy against models retrained for each task and against "
         "classical methods. Writes study.json, pictures and report.html.",
     )
@@ -98,9 +98,9 @@ def study(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
     except (ImportError, OSError, ValueError) as error:
         return _failed(options, f"error: {error}")
-    from fastcone.study.output import write_study
-    from fastcone.study.runner import run_study
-    from fastcone.study.table import text
+    from fastcone.study.report.text import text
+    from fastcone.study.report.write import write_study
+    from fastcone.study.run import run_study
 
     progress, close = _bar() if sys.stderr.isatty() else (None, lambda: None)
     try:
