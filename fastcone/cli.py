@@ -15,7 +15,7 @@ from fastcone._runtime.config import version_of
 
 if TYPE_CHECKING:
     from fastcone.study.data import Dataset
-    from fastcone.study.runner import Progress
+    from fastcone.study.run import Progress
 
 DATASETS = ("digits", "mnist_784")
 
@@ -101,9 +101,9 @@ def study(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
     except (ImportError, OSError, ValueError) as error:
         return _failed(options, f"error: {error}")
-    from fastcone.study.output import write_study
-    from fastcone.study.runner import run_study
-    from fastcone.study.table import text
+    from fastcone.study.report.text import text
+    from fastcone.study.report.write import write_study
+    from fastcone.study.run import run_study
 
     progress, close = _bar() if sys.stderr.isatty() else (None, lambda: None)
     try:

@@ -10,7 +10,8 @@ import pytest
 
 from fastcone import cli
 from fastcone import study as study_package
-from fastcone.study import cost, data, rivals, runner
+from fastcone.study import account, data, run
+from fastcone.study.methods import trained
 
 
 @pytest.fixture
@@ -28,8 +29,8 @@ def images(tmp_path):
 
 
 def test_study_writes_its_files_and_prints_its_table(images, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cost, "WINDOW_S", 0.0)
-    monkeypatch.setattr(rivals, "UPDATES", 20)
+    monkeypatch.setattr(account, "WINDOW_S", 0.0)
+    monkeypatch.setattr(trained, "UPDATES", 20)
     out = tmp_path / "out"
     assert cli.main(["study", "--data", str(images), "--out", str(out), "--quick"]) == 0
     printed = capsys.readouterr()
@@ -106,7 +107,7 @@ def test_a_fault_of_the_study_itself_is_not_hidden(monkeypatch, tmp_path):
     def broken(*arguments, **options):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(runner, "run_study", broken)
+    monkeypatch.setattr(run, "run_study", broken)
     with pytest.raises(ValueError, match="a bug"):
         cli.main(["study", "--out", str(tmp_path / "out")])
 

@@ -8,21 +8,24 @@ from html.parser import HTMLParser
 from typing import ClassVar
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from fastcone.cone import Cone
 from fastcone.green import PowercapMeter, break_even
-from fastcone.study import breakeven, cost, data, rivals, table
-from fastcone.study.output import write_study
-from fastcone.study.runner import run_study
-from fastcone.study.schema import TASKS, complaints
+from fastcone.study import account, breakeven, data, tasks
+from fastcone.study.methods import trained
+from fastcone.study.problem import ARMS
+from fastcone.study.report import text as table
+from fastcone.study.report.write import SCHEMA, complaints, write_study
+from fastcone.study.run import run_study
 
 METRICS = {"classify_0_1": "accuracy", "classify_10": "accuracy", "detect": "auroc"}
 
 
 def run(seed=0, **options):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cost, "WINDOW_S", 0.0)  # one run per step is enough here
-        patch.setattr(rivals, "UPDATES", 20)
+        patch.setattr(account, "WINDOW_S", 0.0)  # one run per step is enough here
+        patch.setattr(trained, "UPDATES", 20)
         small = data.load_digits(seed).limited(500, 100, 150)
         return run_study(small, quick=True, seed=seed, **options)
 
@@ -68,6 +71,11 @@ def named(record, task, start):
     return next(r for r in record["tasks"][task]["results"] if r["name"].startswith(start))
 
 
+def without_arm(record, arm):
+    task = record["tasks"]["deblur"]
+    task["results"] = [row for row in task["results"] if row["arm"] != arm]
+
+
 def pair(record):
     return record["tasks"]["denoise_salt_pepper"]["paired"][0]
 
@@ -85,13 +93,13 @@ class TestForm:
         assert "NaN" not in text and "Infinity" not in text
 
     def test_names_and_metrics_are_those_of_the_issue(self, record):
-        assert list(record["tasks"]) == list(TASKS)
+        assert list(record["tasks"]) == tasks.names()
         for name, task in record["tasks"].items():
             assert task["metric"] == METRICS.get(name, "psnr_db")
 
     def test_every_task_has_every_arm_and_every_step_its_cost(self, record):
         for task in record["tasks"].values():
-            assert {row["arm"] for row in task["results"]} == {"reuse", "retrain", "free"}
+            assert {row["arm"] for row in task["results"]} == set(ARMS)
         for found in costs(record):
             assert found["seconds"] > 0 and found["cpu_seconds"] >= 0
             assert found["peak_memory_bytes"] is None or found["peak_memory_bytes"] > 2**20
@@ -104,31 +112,49 @@ class TestForm:
     @pytest.mark.parametrize(
         "spoil, message",
         [
-            (lambda r: r.update(schema=2), "schema must be 1"),
-            (lambda r: r.pop("cone"), "an object 'cone'"),
+            (lambda r: r.update(schema=2), "schema: 1 was expected"),
+            (lambda r: r.pop("cone"), "'cone' is a required property"),
+            (lambda r: r["cone"].update(rank=0), "cone.rank: 0 is less than"),
             (lambda r: r["tasks"].pop("deblur"), "tasks must be"),
-            (lambda r: r["tasks"]["deblur"].update(metric="mse"), "metric must be one of"),
-            (lambda r: r["tasks"]["deblur"].update(n_items=0), "n_items must be"),
-            (lambda r: r["tasks"]["inpaint"].update(results=[]), "a row of the arm 'reuse'"),
+            (lambda r: r["tasks"].update(extra=r["tasks"]["deblur"]), "tasks must be"),
+            (lambda r: r["tasks"]["deblur"].update(metric="mse"), "metric: 'mse' is not one of"),
+            (lambda r: r["tasks"]["deblur"].update(n_items=0), "n_items: 0 is less than"),
+            (lambda r: r["tasks"]["inpaint"].update(results=[]), "does not contain"),
+            (lambda r: without_arm(r, "retrain"), "must satisfy contains"),
             (lambda r: pair(r).update(ours="nobody"), "must name two of the results"),
             (lambda r: pair(r).update(difference=99.0), "a difference within its interval"),
-            (lambda r: next(rows(r))[1].update(quality=None), "must have a quality"),
-            (lambda r: next(rows(r))[1].update(quality=1.5), "out of range"),
-            (lambda r: next(rows(r))[1].update(quality_ci=[1.0, 0.0]), "out of range"),
-            (lambda r: next(rows(r))[1].update(use=None), "use must be a cost"),
-            (lambda r: next(costs(r)).update(seconds=float("nan")), "finite, found nan"),
-            (lambda r: next(costs(r)).update(cpu_seconds=-1.0), "cpu_seconds must be"),
-            (lambda r: next(costs(r)).pop("carbon_g"), "carbon_g must be"),
-            (lambda r: next(costs(r))["energy"].update(kind="guessed"), "must say its kind"),
-            (lambda r: next(costs(r))["energy"].update(kind="absent"), "if and only if"),
+            (lambda r: next(rows(r))[1].update(arm="other"), "arm: 'other' is not one of"),
+            (lambda r: next(rows(r))[1].update(oracle=None), "oracle: None is not of type"),
+            (lambda r: next(rows(r))[1].update(quality=None), "quality: None is not of type"),
+            (lambda r: next(rows(r))[1].update(quality=True), "quality: True is not of type"),
+            (lambda r: next(rows(r))[1].update(quality=1.5), "greater than the maximum of 1"),
+            (lambda r: next(rows(r))[1].update(quality_ci=[1.0, 0.0]), "quality_ci must not fall"),
+            (lambda r: next(rows(r))[1].update(quality_ci=[1.0]), "quality_ci: [1.0] is too short"),
+            (lambda r: next(rows(r))[1].update(use=None), "use: None is not of type 'object'"),
+            (lambda r: next(costs(r)).update(seconds=float("nan")), "plain JSON"),
+            (lambda r: next(costs(r)).update(cpu_seconds=-1.0), "cpu_seconds: -1.0 is less than"),
+            (lambda r: next(costs(r)).pop("carbon_g"), "'carbon_g' is a required property"),
+            (lambda r: next(costs(r))["energy"].update(kind="guessed"), "'guessed' is not one of"),
+            (lambda r: next(costs(r))["energy"].update(kind="absent"), "is not of type 'null'"),
+            (lambda r: next(costs(r))["energy"].update(joules=None), "is not of type 'number'"),
             (lambda r: next(costs(r))["energy"].update(hi=0.0), "lo <= joules <= hi"),
-            (lambda r: r["break_even"].pop("cone_quality"), "must list its tasks"),
+            (lambda r: next(costs(r))["energy"].pop("meter"), "'meter' is a required property"),
+            (lambda r: r["break_even"].pop("cone_quality"), "'cone_quality' is a required"),
+            (lambda r: r["break_even"]["cone_quality"].update(tasks=[]), "must satisfy type null"),
+            (lambda r: r["break_even"]["cone_quality"]["seconds"].pop("winner"), "'winner' is a"),
             (lambda r: r["dataset"].update(name=b"x"), "plain JSON"),
+            (lambda r: r["dataset"].update(image_shape=(8, 8)), "plain JSON"),
         ],
     )
     def test_a_record_of_another_form_is_refused(self, record, spoil, message):
+        record["command"] = "x"
         spoil(record)
         assert any(message in line for line in complaints(record))
+
+    def test_the_schema_is_one_and_names_the_arms(self):
+        schema = json.loads(SCHEMA.read_text())
+        Draft202012Validator.check_schema(schema)
+        assert schema["$defs"]["arm"]["enum"] == list(ARMS)
 
 
 class TestDeterminism:
@@ -170,7 +196,7 @@ class TestHonesty:
         oracles = {row["name"] for _, row in rows(record) if row["oracle"]}
         assert oracles and all("oracle" in name for name in oracles)
         for task in record["tasks"].values():
-            for arm in ("reuse", "retrain", "free"):
+            for arm in ARMS:
                 assert not breakeven.chosen(task, arm)["oracle"]
 
     def test_baselines_improve_on_what_was_given(self, record):
@@ -226,7 +252,7 @@ class TestBreakEven:
         for name, verdict in answer["tasks"].items():
             better = verdict["reuse_quality"] >= verdict["retrain_quality"]
             assert verdict["reached"] == better == (name in answer["equal_quality"]["tasks"])
-        assert answer["cone_quality"]["tasks"] == list(TASKS)
+        assert answer["cone_quality"]["tasks"] == tasks.names()
 
     @pytest.mark.parametrize("scenario", ["equal_quality", "cone_quality"])
     @pytest.mark.parametrize("unit", ["seconds", "cpu_seconds", "joules"])
@@ -302,7 +328,7 @@ class TestOutput:
 
     def test_there_is_a_picture_of_each_task_the_cones_the_costs_and_the_break_even(self, folder):
         names = {path.stem for path in folder.glob("*.png")}
-        assert names == {*TASKS, "cone", "costs", "break_even"}
+        assert names == {*tasks.names(), "cone", "costs", "break_even"}
         for path in folder.glob("*.png"):
             assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5000
 
@@ -310,7 +336,7 @@ class TestOutput:
         page = (folder / "report.html").read_text()
         sources = re.findall(r'(?:src|href)="([^"]*)"', page)
         assert all(source.startswith(("data:image/png;base64,", "#")) for source in sources)
-        assert len([s for s in sources if s.startswith("data:")]) == len(TASKS) + 3
+        assert len([s for s in sources if s.startswith("data:")]) == len(tasks.names()) + 3
         assert "fastcone study &lt;quick&gt;" in page and "<quick>" not in page
         for _, row in rows(study.record):
             assert row["name"].replace("&", "&amp;") in page
@@ -335,7 +361,7 @@ class TestOutput:
         record = copy.deepcopy(study.record)
         record["schema"] = 7
         spoilt = type(study)(record, study.galleries, study.model)
-        with pytest.raises(ValueError, match="schema must be 1"):
+        with pytest.raises(ValueError, match="schema: 1 was expected"):
             write_study(spoilt, tmp_path / "out", command="x")
         assert not (tmp_path / "out").exists()
 

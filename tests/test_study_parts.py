@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The parts of the study: images, corruptions, classical methods, metrics, costs."""
 
+from pkgutil import iter_modules
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.ndimage as ndi
-from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from fastcone.green import PowercapMeter
-from fastcone.study import baselines, corrupt, cost, data, metrics, rivals
+from fastcone.study import account, corrupt, data, metrics, tasks
+from fastcone.study.methods import classical, trained
 
 SHAPE = (28, 28)
 
@@ -39,25 +42,24 @@ class TestMetrics:
     def test_psnr_of_a_perfect_answer_is_finite(self):
         assert metrics.psnr(np.ones((1, 4)), np.ones((1, 4)))[0] == metrics.BEST_DB
 
-    @pytest.mark.parametrize("right, trials", [(0, 10), (10, 10), (1996, 2000), (3, 7)])
-    def test_wilson_agrees_with_scipy(self, right, trials):
-        witness = binomtest(right, trials).proportion_ci(method="wilson")
-        np.testing.assert_allclose(metrics.wilson(right, trials), witness, atol=1e-12)
+    def test_the_interval_of_an_accuracy_is_the_formula_of_wilson(self):
+        right, (lo, hi) = metrics.accuracy_quality(np.arange(2000) < 1996, np.ones(2000, bool))
+        assert right == 0.998
+        assert (round(100 * lo, 2), round(100 * hi, 2)) == (99.49, 99.92)
 
     def test_bootstrap_of_a_mean_is_the_normal_interval(self, rng):
         values = rng.normal(20, 2, 400)
         mean, (lo, hi) = metrics.mean_quality(values)
-        half = metrics.Z95 * values.std() / np.sqrt(len(values))
+        half = 1.96 * values.std() / np.sqrt(len(values))
         assert mean == values.mean()
         assert lo == pytest.approx(mean - half, abs=half / 8)
         assert hi == pytest.approx(mean + half, abs=half / 8)
 
-    def test_bootstrap_covers_the_truth_about_95_times_in_100(self, rng):
+    def test_bootstrap_covers_the_truth_about_95_times_in_100(self, rng, monkeypatch):
+        monkeypatch.setattr(metrics, "RESAMPLES", 300)
         hits = 0
         for _ in range(200):
-            values = rng.normal(size=60)
-            index_mean = lambda index, values=values: values[index].mean(axis=1)  # noqa: E731
-            lo, hi = metrics.bootstrap(60, index_mean, resamples=300)
+            _, (lo, hi) = metrics.mean_quality(rng.normal(size=60))
             hits += lo <= 0 <= hi
         assert 175 <= hits <= 199
 
@@ -119,7 +121,7 @@ class TestClassicalMethods:
     def test_heat_flow_for_time_t_is_a_gaussian_of_variance_2t(self, t):
         i, j = np.indices((48, 48)) - 23.5
         spot = np.exp(-(i**2 + j**2) / 50)
-        flown = baselines.heat_equation(spot.reshape(1, -1), (48, 48), t).reshape(48, 48)
+        flown = classical.heat_equation(spot.reshape(1, -1), (48, 48), t).reshape(48, 48)
         smooth, narrow = (
             ndi.gaussian_filter(spot, np.sqrt(2 * time), truncate=8) for time in (t, 0.9 * t)
         )
@@ -129,28 +131,28 @@ class TestClassicalMethods:
     def test_heat_is_kept_and_spreads_by_2t(self):
         point = np.zeros((1, 41 * 41))
         point[0, 20 * 41 + 20] = 1
-        flown = baselines.heat_equation(point, (41, 41), 3.0).reshape(41, 41)
+        flown = classical.heat_equation(point, (41, 41), 3.0).reshape(41, 41)
         i = np.arange(41) - 20
         assert flown.sum() == pytest.approx(1)
         assert flown.sum(axis=1) @ i**2 == pytest.approx(6.0, rel=1e-6)
 
     def test_the_oracle_notch_removes_a_pure_wave(self, rng):
         waves = corrupt.wave(SHAPE, rng.uniform(0, 6, 4))
-        assert np.abs(baselines.oracle_notch(waves, SHAPE)).max() < 1e-12
+        assert np.abs(classical.oracle_notch(waves, SHAPE)).max() < 1e-12
 
     def test_the_blind_notch_finds_the_wave_and_leaves_its_mean(self, rng):
         images = 0.5 * blobs(rng, 6)
         noisy = images + corrupt.wave(SHAPE, rng.uniform(0, 6, 6)) - corrupt.WAVE_HEIGHT
-        found = baselines.blind_notch(noisy, SHAPE, 4.0)
+        found = classical.blind_notch(noisy, SHAPE, 4.0)
         assert np.abs(found - images).max() < 0.02 < np.abs(noisy - images).max()
 
     def test_the_blind_notch_leaves_an_image_without_a_wave_alone(self, rng):
         noise = 0.5 + 0.1 * rng.standard_normal((3, 784))
-        np.testing.assert_allclose(baselines.blind_notch(noise, SHAPE, 50.0), noise, atol=1e-12)
+        np.testing.assert_allclose(classical.blind_notch(noise, SHAPE, 50.0), noise, atol=1e-12)
 
     def test_biharmonic_keeps_known_pixels_and_fills_a_smooth_image(self, rng):
         images, known = blobs(rng, 4), corrupt.stripe(SHAPE)
-        filled = baselines.biharmonic(images * known, SHAPE, known)
+        filled = classical.biharmonic(images * known, SHAPE, known)
         np.testing.assert_array_equal(filled[:, known], images[:, known])
         assert metrics.psnr(filled, images).min() > 20
 
@@ -158,21 +160,21 @@ class TestClassicalMethods:
         images = rng.random((3, *SHAPE))
         kernel = np.array([[0.0, 0.1, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.0]])
         blurred = np.stack([ndi.convolve(image, kernel, mode="wrap") for image in images])
-        found = baselines.fourier_deblur(blurred.reshape(3, -1), SHAPE, kernel, 1e-12)
+        found = classical.fourier_deblur(blurred.reshape(3, -1), SHAPE, kernel, 1e-12)
         np.testing.assert_allclose(found.reshape(images.shape), images, atol=1e-6)
 
     def test_both_ways_to_enlarge_keep_a_constant_image(self):
         low = np.full((2, 196), 0.3)
-        for enlarge in (baselines.bicubic, baselines.repeated):
+        for enlarge in (classical.bicubic, classical.repeated):
             np.testing.assert_allclose(enlarge(low, SHAPE), 0.3)
 
     @pytest.mark.parametrize(
         "spoil, method, value",
         [
-            (corrupt.gaussian, baselines.gaussian_filter, 0.8),
-            (corrupt.gaussian, baselines.heat_equation, 0.32),
-            (corrupt.gaussian, baselines.total_variation, 0.2),
-            (corrupt.salt_pepper, baselines.median_filter, 3),
+            (corrupt.gaussian, classical.gaussian_filter, 0.8),
+            (corrupt.gaussian, classical.heat_equation, 0.32),
+            (corrupt.gaussian, classical.total_variation, 0.2),
+            (corrupt.salt_pepper, classical.median_filter, 3),
         ],
     )
     def test_a_filter_improves_on_what_it_was_made_for(self, rng, spoil, method, value):
@@ -183,20 +185,20 @@ class TestClassicalMethods:
 
     def test_codes_stay_in_their_budget_and_the_finer_step_is_the_better_one(self, digits):
         x, shape = digits.tune.x, digits.shape
-        coarse, few = baselines.deflated_dct(x, shape, 0.8)
-        fine, many = baselines.deflated_dct(x, shape, 0.1)
+        coarse, few = classical.deflated_dct(x, shape, 0.8)
+        fine, many = classical.deflated_dct(x, shape, 0.1)
         assert few < many
         assert metrics.psnr(coarse, x).mean() < metrics.psnr(fine, x).mean()
-        whole = baselines.dct_code(x, shape, 64 + 4)
+        whole = classical.dct_code(x, shape, 64 + 4)
         assert metrics.psnr(whole, x).min() > 35  # all 64 coefficients, 8 bits each
-        assert metrics.psnr(baselines.dct_code(x, shape, 10), x).mean() < 20
+        assert metrics.psnr(classical.dct_code(x, shape, 10), x).mean() < 20
 
     def test_nearest_neighbours_agree_with_brute_force(self, digits):
         known, v = digits.fit, digits.tune.x[:20]
         distance = np.linalg.norm(v[:, None] - known.x[None], axis=2)
-        found = baselines.nearest_neighbour_distance(v, known.x)
+        found = classical.nearest_neighbour_distance(v, known.x)
         np.testing.assert_allclose(found, distance.min(axis=1), atol=1e-7)
-        labels = baselines.nearest_neighbour_label(v, known.x, known.y)
+        labels = classical.nearest_neighbour_label(v, known.x, known.y)
         np.testing.assert_array_equal(labels, known.y[distance.argmin(axis=1)])
 
 
@@ -206,8 +208,8 @@ class TestRivals:
         x = digits.fit.x
         tune = (corrupt.gaussian(digits.tune.x, rng), digits.tune.x)
         spoilt = metrics.psnr(*tune).mean()
-        ridge, _ = rivals.train_ridge((corrupt.gaussian(x, rng), x), tune)
-        net, settings = rivals.train_mlp(
+        ridge, _ = trained.train_ridge((corrupt.gaussian(x, rng), x), tune)
+        net, settings = trained.train_mlp(
             lambda: (corrupt.gaussian(x, rng), x), tune, 0, width=128, rounds=10
         )
         assert metrics.psnr(ridge(tune[0]), tune[1]).mean() > spoilt + 2
@@ -215,8 +217,8 @@ class TestRivals:
         assert settings["best_round"] <= settings["rounds"] <= 10
 
     def test_classifiers_learn_the_digits(self, digits):
-        logistic, _ = rivals.train_logistic(digits.fit, digits.tune)
-        net, _ = rivals.train_mlp_classifier(digits.fit, digits.tune, 0, width=64, rounds=10)
+        logistic, _ = trained.train_logistic(digits.fit, digits.tune)
+        net, _ = trained.train_mlp_classifier(digits.fit, digits.tune, 0, width=64, rounds=10)
         for predict in (logistic, net):
             assert np.mean(predict(digits.test.x) == digits.test.y) > 0.9
 
@@ -225,44 +227,71 @@ class TestRivals:
         scores = []
         tune = (digits.tune.x, digits.tune.x)
         for rounds in (1, 12):
-            net, _ = rivals.train_mlp(lambda: (x, x), tune, 0, width=32, rounds=rounds)
+            net, _ = trained.train_mlp(lambda: (x, x), tune, 0, width=32, rounds=rounds)
             scores.append(metrics.psnr(net(tune[0]), tune[1]).mean())
         assert scores[1] > scores[0]
 
 
+class TestRegistry:
+    @pytest.fixture
+    def registered(self, monkeypatch):
+        """A copy of the registry, to be changed."""
+        monkeypatch.setattr(tasks, "_registered", dict(tasks._registered))
+        return tasks._registered
+
+    def test_every_module_registers_a_task(self, registered):
+        builders = {build.__module__ for _, build in registered.values()}
+        assert builders == {f"{tasks.__name__}.{m.name}" for m in iter_modules(tasks.__path__)}
+
+    def test_a_task_is_shown_at_its_position(self, registered):
+        tasks.register("between", position=65)(lambda context: None)
+        assert tasks.names()[5:8] == ["inpaint", "between", "deblur"]
+
+    @pytest.mark.parametrize("name, position", [("inpaint", 65), ("other", 60)])
+    def test_a_name_or_position_is_taken_once(self, registered, name, position):
+        with pytest.raises(ValueError, match="'inpaint' at 60"):
+            tasks.register(name, position=position)(lambda context: None)
+
+    def test_a_task_bears_the_name_it_is_registered_under(self, registered):
+        registered.clear()
+        tasks.register("here", position=1)(lambda context: SimpleNamespace(name="there"))
+        with pytest.raises(ValueError, match="'here' must bear that name: 'there'"):
+            tasks.build_tasks(None)
+
+
 class TestCosts:
     def test_a_short_step_is_repeated_and_costs_its_mean(self):
-        account, calls = cost.Account(), []
-        result, found = account.steady(lambda: calls.append(1) or len(calls))
+        measured, calls = account.Account(), []
+        result, found = measured.steady(lambda: calls.append(1) or len(calls))
         assert result == 1
-        assert len(calls) == 1 + cost.MOST_RUNS
-        assert 0 <= found["seconds"] < cost.WINDOW_S
+        assert len(calls) == 1 + account.MOST_RUNS
+        assert 0 <= found["seconds"] < account.WINDOW_S
 
     def test_a_long_step_runs_once(self, monkeypatch):
-        monkeypatch.setattr(cost, "WINDOW_S", 0.0)
+        monkeypatch.setattr(account, "WINDOW_S", 0.0)
         calls = []
-        cost.Account().steady(lambda: calls.append(1))
+        account.Account().steady(lambda: calls.append(1))
         assert len(calls) == 1
 
     def test_carbon_is_energy_times_pue_times_intensity_or_unknown(self):
         def work():
             return sum(i * i for i in range(200_000))
 
-        assert cost.Account().once(work)[1]["carbon_g"] is None
-        found = cost.Account(400.0, 1.5).once(work)[1]
+        assert account.Account().once(work)[1]["carbon_g"] is None
+        found = account.Account(400.0, 1.5).once(work)[1]
         expected = found["energy"]["joules"] / 3.6e6 * 1.5 * 400
         assert found["carbon_g"] == pytest.approx(expected)
 
     def test_a_sum_is_of_the_worse_kind_and_keeps_the_larger_peak(self):
-        one = cost.Account().once(lambda: None)[1]
+        one = account.Account().once(lambda: None)[1]
         energy = {"joules": None, "lo": None, "hi": None, "kind": "absent"}
         absent = {**one, "peak_memory_bytes": 2**50, "energy": {**one["energy"], **energy}}
-        total = cost.added(one, absent)
+        total = account.added(one, absent)
         assert total["energy"]["kind"] == "absent" and total["energy"]["joules"] is None
         assert total["peak_memory_bytes"] == 2**50
-        assert cost.added(one, one)["seconds"] == 2 * one["seconds"]
+        assert account.added(one, one)["seconds"] == 2 * one["seconds"]
 
     def test_no_joule_is_measured_without_a_counter(self):
-        found = cost.Account().once(lambda: sum(range(1000)))[1]
+        found = account.Account().once(lambda: sum(range(1000)))[1]
         counter = PowercapMeter().probe().ok
         assert found["energy"]["kind"] == ("measured" if counter else "modelled")

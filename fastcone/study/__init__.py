@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The study: one cone reused for many tasks, against a model retrained for each of them.
 
-    data       images: bundled digits, OpenML's MNIST, or a file
-    runner     run_study: every contender does every task, every step is measured
-    output     write_study: study.json, pictures, one HTML page
+    data            images: bundled digits, OpenML's MNIST, or a file
+    run             run_study: every contender does every task, every step is measured
+    report.write    write_study: study.json, pictures, one HTML page
+    tasks           one module per task
+    methods         what the cones are compared with
 
-It needs the extra ``fastcone[study]``: scikit-learn, scikit-image, matplotlib, tqdm. docs/study.md
-says what is measured and how it is judged.
+It needs the extra ``fastcone[study]``. docs/study.md says what is measured and how it is judged.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ NEEDED = {
     "skimage": "scikit-image",
     "matplotlib": "matplotlib",
     "tqdm": "tqdm",
+    "jinja2": "jinja2",
+    "jsonschema": "jsonschema",
 }
 
 

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+from scipy.stats import binomtest, rankdata
 
 Array = npt.NDArray[Any]
 Quality = tuple[float, tuple[float, float]]
 
-Z95 = 1.959963984540054
+LEVELS = (0.025, 0.975)
 RESAMPLES = 2000
 DETECT_RESAMPLES = 200
 BEST_DB = 120.0
@@ -42,66 +41,10 @@ def psnr(estimate: Array, truth: Array, parts: int = 1) -> Array:
     return np.asarray(-10 * np.log10(np.maximum(mean, 10 ** (-BEST_DB / 10))).mean(axis=1))
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """Return the Wilson score interval of a share.
-
-        (p + z^2/2n -+ z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n)
-
-    Parameters
-    ----------
-    successes, trials : int
-        ``0 <= successes <= trials``, ``trials >= 1``.
-
-    References
-    ----------
-    E. B. Wilson, J. Amer. Statist. Assoc. 22 (1927).
-
-    Examples
-    --------
-    1996 right of 2000:
-
-    >>> [round(100 * end, 2) for end in wilson(1996, 2000)]
-    [99.49, 99.92]
-    """
-    p, z2n = successes / trials, Z95**2 / trials
-    centre = p + z2n / 2
-    half = Z95 * math.sqrt(p * (1 - p) / trials + z2n / (4 * trials))
-    lo, hi = (centre - half) / (1 + z2n), (centre + half) / (1 + z2n)
-    return (max(0.0, lo) if successes else 0.0, min(1.0, hi) if successes < trials else 1.0)
-
-
-def bootstrap(
-    count: int, statistic: Callable[[Array], Array], *, seed: int = 0, resamples: int = RESAMPLES
-) -> tuple[float, float]:
-    """Return the percentile interval of a statistic over resampled items.
-
-    Parameters
-    ----------
-    count : int
-        Number of items.
-    statistic : callable
-        Takes item numbers, shape (r, count), drawn with replacement, and returns r values.
-    seed, resamples : int
-        Of the draws.
-
-    Examples
-    --------
-    >>> x = np.arange(100.0)
-    >>> lo, hi = bootstrap(100, lambda index: x[index].mean(axis=1))
-    >>> 40 < lo < x.mean() < hi < 60
-    True
-    """
-    rng = np.random.default_rng(seed)
-    values = []
-    for start in range(0, resamples, 100):
-        rows = min(100, resamples - start)
-        values.append(statistic(rng.integers(count, size=(rows, count))))
-    lo, hi = np.quantile(np.concatenate(values), [0.025, 0.975])
-    return float(lo), float(hi)
-
-
 def auroc(scores: Array, anomalous: Array) -> float:
     """Return the area under the ROC curve: the chance that an anomaly scores higher, ties half.
+
+    As scikit-learn's ``roc_auc_score``, but ten times as fast: the bootstrap calls it often.
 
     Parameters
     ----------
@@ -138,21 +81,24 @@ def mean_auroc(scores: Array, y: Array, labels: Sequence[int]) -> float:
 
 
 def mean_quality(values: Array) -> Quality:
-    """Return the mean of a quality per item and its bootstrap interval.
+    """Return the mean of a quality per item, and the percentiles of its bootstrap.
 
     Examples
     --------
     >>> mean_quality(np.full(10, 20.0))
     (20.0, (20.0, 20.0))
     """
-    interval = bootstrap(len(values), lambda index: values[index].mean(axis=1))
-    return float(values.mean()), interval
+    rng, count = np.random.default_rng(0), len(values)
+    means = [values[rng.integers(count, size=count)].mean() for _ in range(RESAMPLES)]
+    lo, hi = np.quantile(means, LEVELS)
+    return float(values.mean()), (float(lo), float(hi))
 
 
 def accuracy_quality(found: Array, truth: Array) -> Quality:
     """Return the share of right labels and its Wilson interval."""
     right = int(np.sum(found == truth))
-    return right / len(truth), wilson(right, len(truth))
+    lo, hi = binomtest(right, len(truth)).proportion_ci(method="wilson")
+    return right / len(truth), (float(lo), float(hi))
 
 
 def auroc_quality(scores: Array, y: Array, labels: Sequence[int]) -> Quality:
@@ -167,5 +113,5 @@ def auroc_quality(scores: Array, y: Array, labels: Sequence[int]) -> Quality:
         mean_area(np.concatenate([rng.choice(index, len(index)) for index in members]))
         for _ in range(DETECT_RESAMPLES)
     ]
-    lo, hi = np.quantile(draws, [0.025, 0.975])
+    lo, hi = np.quantile(draws, LEVELS)
     return mean_area(np.arange(len(y))), (float(lo), float(hi))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcone.cone import Cone
-from fastcone.study.cost import Account, added
+from fastcone.study.account import Account, added
 from fastcone.study.data import Dataset
 from fastcone.study.metrics import psnr
 from fastcone.tasks import denoise

@@ -24,6 +24,8 @@ from fastcone.study.model import Model
 
 Array = npt.NDArray[Any]
 
+ARMS = ("reuse", "retrain", "training-free")
+
 
 @dataclass(frozen=True, eq=False)
 class Items:
@@ -56,7 +58,7 @@ class Contender:
     Parameters
     ----------
     arm : str
-        ``"reuse"``, ``"retrain"`` or ``"free"``.
+        One of `ARMS`.
     name : str
         As shown in tables.
     method : callable, optional
@@ -132,7 +134,7 @@ class Size:
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class Context:
     """What all tasks share: the data, the trained cones, the size of the work and the seed."""
 
     data: Dataset
@@ -153,6 +155,18 @@ class World:
     def rng(self, *names: str) -> np.random.Generator:
         """Return the random numbers of one purpose, the same whatever else is run."""
         return np.random.default_rng([self.seed, zlib.crc32("/".join(names).encode())])
+
+
+def on_data(
+    train: Callable[..., tuple[Callable[[Array], Any], Settings]], *args: Any, **options: Any
+) -> Training:
+    """Return the training, ``train(*args, **options)``, of a function of the items' data."""
+
+    def start() -> tuple[Method, Settings]:
+        model, settings = train(*args, **options)
+        return lambda items: model(items.data), settings
+
+    return start
 
 
 def tuned(

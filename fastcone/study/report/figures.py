@@ -15,14 +15,15 @@ from matplotlib.figure import Figure
 
 from fastcone.study.breakeven import N_ITEMS, chosen
 from fastcone.study.metrics import psnr
-from fastcone.study.runner import Gallery, Study
-from fastcone.study.table import METRIC_NAMES, count, quality
+from fastcone.study.problem import ARMS
+from fastcone.study.report.text import METRIC_NAMES, count, quality
+from fastcone.study.run import Gallery, Study
 
 Array = npt.NDArray[Any]
 Row = dict[str, Any]
 
-COLOURS = {"reuse": "#16795a", "retrain": "#b8562b", "free": "#7d8591"}
-ARM_NAMES = {"reuse": "cone, reused", "retrain": "retrained", "free": "no training"}
+COLOURS = {"reuse": "#16795a", "retrain": "#b8562b", "training-free": "#7d8591"}
+ARM_NAMES = {"reuse": "cone, reused", "retrain": "retrained", "training-free": "no training"}
 INK = "#22262b"
 DPI = 120
 
@@ -84,7 +85,7 @@ def gallery_picture(task: Row, gallery: Gallery, shape: tuple[int, int]) -> Figu
     rows: list[tuple[str, str, Array]] = []
     if not np.array_equal(gallery.items.data, truth):
         rows.append(("given", INK, gallery.items.data))
-    for arm in ("reuse", "retrain", "free"):
+    for arm in ARMS:
         name = chosen(task, arm)["name"]
         rows.append((f"{ARM_NAMES[arm]}\n{name}", COLOURS[arm], gallery.answers[name]))
     rows.append(("truth", INK, truth))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What all tasks that are judged by PSNR have in common: items, cone variants, rivals."""
+"""What the tasks judged by PSNR have in common: items, cone variants, rivals."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fastcone import tasks
 from fastcone.study.data import Images
+from fastcone.study.methods.trained import train_mlp, train_ridge
 from fastcone.study.metrics import mean_quality, psnr
 from fastcone.study.problem import (
+    Array,
     Contender,
+    Context,
     Items,
     Method,
     Settings,
     Task,
     Training,
-    World,
     tuned,
 )
-from fastcone.study.rivals import train_mlp, train_ridge
 
-Array = npt.NDArray[Any]
-Spoil = Callable[[Images, np.random.Generator], Items]
+Corruption = Callable[[Images, np.random.Generator], Items]
 Wrap = Callable[[Method], Method]
 
 L1 = (0.0, 0.003, 0.01, 0.03, 0.1)
 
 
-class Bench:
+class RestorationTask:
     """Build one task that is judged by PSNR.
 
     Parameters
     ----------
-    world : World
+    context : Context
         Data, cones, size, seed.
     name : str
         Of the task.
-    spoil : callable
+    corruption : callable
         Takes clean images and a generator, returns items.
     parts : int
         Images in one row of the truth.
@@ -48,15 +48,21 @@ class Bench:
     """
 
     def __init__(
-        self, world: World, name: str, spoil: Spoil, *, parts: int = 1, only: tuple[int, ...] = ()
+        self,
+        context: Context,
+        name: str,
+        corruption: Corruption,
+        *,
+        parts: int = 1,
+        only: tuple[int, ...] = (),
     ) -> None:
-        self._world, self._name, self._spoil, self._parts = world, name, spoil, parts
-        tune, test = world.tune, world.test
+        self._context, self._name, self._corruption, self._parts = context, name, corruption, parts
+        tune, test = context.tune, context.test
         if only:
-            tune = world.data.tune.of(*only)
-            test = world.data.test.of(*only).mixed(world.size.n_restore)
-        self.tune = spoil(tune, world.rng(name, "tune"))
-        self.test = spoil(test, world.rng(name, "test"))
+            tune = context.data.tune.of(*only)
+            test = context.data.test.of(*only).mixed(context.size.n_restore)
+        self.tune = corruption(tune, context.rng(name, "tune"))
+        self.test = corruption(test, context.rng(name, "test"))
 
     def quality(self, answers: Array, items: Items) -> float:
         """Return the mean PSNR, by which settings are chosen."""
@@ -66,7 +72,7 @@ class Bench:
         """Return the training of a method that only has settings to choose, by mean PSNR."""
         return tuned(method, grid, self.tune, self.quality)
 
-    def free(
+    def classical(
         self, name: str, function: Callable[..., Array], *args: Any, **grid: Sequence[Any]
     ) -> Contender:
         """Return a classical method ``function(data, *args, **settings)``, its settings tuned."""
@@ -75,12 +81,12 @@ class Bench:
             return function(items.data, *args, **settings)
 
         if grid:
-            return Contender("free", name, train=self.tuned(method, **grid))
-        return Contender("free", name, method)
+            return Contender("training-free", name, train=self.tuned(method, **grid))
+        return Contender("training-free", name, method)
 
     def untouched(self, name: str = "left as it is") -> Contender:
         """Return the data themselves as answers."""
-        return Contender("free", name, lambda items: items.data)
+        return Contender("training-free", name, lambda items: items.data)
 
     def cones(
         self,
@@ -103,7 +109,7 @@ class Bench:
         oracle : bool
             Whether to add the variant that is told the class.
         """
-        model = self._world.model
+        model = self._context.model
 
         def nearest(items: Items, l1: float) -> Array:
             return call(items.data, model.classes, l1=l1 * model.brightness)
@@ -136,11 +142,11 @@ class Bench:
         finish : callable, optional
             Turns a method into one that also uses what is known about the data.
         """
-        world = self._world
+        context = self._context
         tune = (self.tune.data, self.tune.truth)
 
         def pairs(rng: np.random.Generator) -> tuple[Array, Array]:
-            items = self._spoil(world.data.fit, rng)
+            items = self._corruption(context.data.fit, rng)
             return items.data, items.truth
 
         def as_method(model: Callable[[Array], Array]) -> Method:
@@ -150,25 +156,25 @@ class Bench:
             return finish(method) if finish else method
 
         def ridge() -> tuple[Method, Settings]:
-            spoilt = pairs(world.rng(self._name, "ridge"))
+            spoilt = pairs(context.rng(self._name, "ridge"))
             model, settings = train_ridge(spoilt, tune, parts=self._parts)
             return as_method(model), settings
 
         def mlp() -> tuple[Method, Settings]:
-            rng = world.rng(self._name, "mlp")
+            rng = context.rng(self._name, "mlp")
             model, settings = train_mlp(
                 lambda: pairs(rng),
                 tune,
-                world.seed,
-                width=world.size.width,
-                rounds=world.size.rounds,
+                context.seed,
+                width=context.size.width,
+                rounds=context.size.rounds,
                 parts=self._parts,
             )
             return as_method(model), settings
 
         return [
             Contender("retrain", "ridge regression", train=ridge),
-            Contender("retrain", f"MLP ({world.size.width})", train=mlp),
+            Contender("retrain", f"MLP ({context.size.width})", train=mlp),
         ]
 
     def build(
@@ -192,3 +198,17 @@ class Bench:
             parts=self._parts,
             pairs=pairs,
         )
+
+
+def each_image(corrupt: Callable[[Array, np.random.Generator], Array]) -> Corruption:
+    """Return the corruption that spoils images one by one and wants them back."""
+
+    def items(images: Images, rng: np.random.Generator) -> Items:
+        return Items(corrupt(images.x, rng), images.x, images.y)
+
+    return items
+
+
+def denoised(data: Array, cones: Any, *, l1: float, loss: Any = "l2") -> Array:
+    """Return the nearest points of the cones."""
+    return tasks.denoise(data, cones, loss=loss, l1=l1).signal

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import scipy.fft
 import scipy.ndimage as ndi
 from skimage.restoration import denoise_tv_chambolle, inpaint_biharmonic
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from fastcone.operators import Blur
 from fastcone.study.corrupt import WAVE_HEIGHT, wave_number
@@ -139,20 +140,14 @@ def repeated(v: Array, shape: Shape) -> Array:
 
 def nearest_neighbour_distance(v: Array, known: Array) -> Array:
     """Return the 2-norm distance of each row of `v` to the nearest row of `known`."""
-    return np.sqrt(np.maximum(_squares(v, known).min(axis=1), 0))
+    distance, _ = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known).kneighbors(v)
+    return np.asarray(distance[:, 0])
 
 
 def nearest_neighbour_label(v: Array, known: Array, y: Array) -> Array:
     """Return for each row of `v` the label of the nearest row of `known`."""
-    blocks = [v[start : start + 1000] for start in range(0, len(v), 1000)]
-    return np.concatenate([y[_squares(block, known).argmin(axis=1)] for block in blocks])
-
-
-def _squares(v: Array, known: Array) -> Array:
-    cross = -2 * (v @ known.T)
-    cross += (v**2).sum(axis=1)[:, None]
-    cross += (known**2).sum(axis=1)
-    return np.asarray(cross)
+    model = KNeighborsClassifier(n_neighbors=1, algorithm="brute").fit(known, y)
+    return np.asarray(model.predict(v))
 
 
 def dct_code(v: Array, shape: Shape, n_bytes: int) -> Array:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy.typing as npt
 
 from fastcone._runtime.config import show_config
-from fastcone.study import other, restore
+from fastcone.study.account import Account
 from fastcone.study.breakeven import compare
-from fastcone.study.cost import Account
 from fastcone.study.data import Dataset
 from fastcone.study.metrics import mean_quality, psnr
 from fastcone.study.model import Model, train_model
-from fastcone.study.problem import Contender, Items, Settings, Size, Task, World
+from fastcone.study.problem import Contender, Context, Items, Settings, Size, Task
+from fastcone.study.tasks import build_tasks
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int, str], None]
@@ -93,7 +93,7 @@ def run_study(
         data = data.limited(*QUICK_IMAGES)
     tell(0, 1, "training the cones")
     model, cone = train_model(data, account, seed)
-    tasks = build_tasks(World(data, model, QUICK if quick else FULL, seed))
+    tasks = build_tasks(Context(data, model, QUICK if quick else FULL, seed))
     records, galleries = run_tasks(tasks, account, tell)
     record = {
         "schema": 1,
@@ -131,24 +131,6 @@ def run_tasks(
             galleries[task.name] = _gallery(task, answers)
     tell(total, total, "done")
     return records, galleries
-
-
-def build_tasks(world: World) -> list[Task]:
-    """Return the tasks of the study in the order in which they are shown."""
-    first_two = world.data.labels[:2]
-    return [
-        other.classify(world, first_two, "classify_0_1", "Classification, two classes"),
-        other.classify(world, world.data.labels, "classify_10", "Classification, all classes"),
-        restore.denoise_gaussian(world),
-        restore.denoise_salt_pepper(world),
-        restore.denoise_periodic(world),
-        restore.inpaint(world),
-        restore.deblur(world),
-        restore.super_resolve(world),
-        other.separate(world),
-        other.detect(world),
-        other.compress(world),
-    ]
 
 
 def contest(task: Task, contender: Contender, account: Account) -> tuple[dict[str, Any], Any]:

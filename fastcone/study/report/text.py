@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastcone.study.breakeven import N_ITEMS, chosen
+from fastcone.study.problem import ARMS
 
 Row = dict[str, Any]
 
@@ -125,7 +126,7 @@ def text(record: Row) -> str:
     head = ("task", "cone", "retrained", "", "no training", "", "CPU time: cone", "retrained")
     rows = [head]
     for name, task in record["tasks"].items():
-        reuse, rival, free = (chosen(task, arm) for arm in ("reuse", "retrain", "free"))
+        reuse, rival, free = (chosen(task, arm) for arm in ARMS)
         found = [quality(task["metric"], row["quality"]) for row in (reuse, rival, free)]
         cells = [name, found[0], found[1], rival["name"], found[2], free["name"]]
         rows.append((*cells, *(_cpu(row, task["n_items"]) for row in (reuse, rival))))

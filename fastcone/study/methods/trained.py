@@ -21,8 +21,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.svm import OneClassSVM
 from threadpoolctl import threadpool_limits
 
-from fastcone.study.baselines import quantised
 from fastcone.study.data import Images
+from fastcone.study.methods.classical import quantised
 from fastcone.study.metrics import mean_auroc, psnr
 
 Array = npt.NDArray[Any]

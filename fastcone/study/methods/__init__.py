@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The methods the cones are compared with: classical ones and models trained for a task."""
