@@ -39,7 +39,7 @@ def cheapest_adequate(task: Row, quality: float) -> Row:
     adequate = [row for row in rows if row["quality"] >= quality]
     if not adequate:
         return max(rows, key=lambda row: row["quality"])
-    return min(adequate, key=lambda row: _lifetime(row, task["n_items"], UNITS["cpu_seconds"]))
+    return min(adequate, key=lambda row: lifetime(row, task["n_items"], UNITS["cpu_seconds"]))
 
 
 def compare(tasks: Mapping[str, Row], cone_cost: Row) -> dict[str, Any]:
@@ -112,6 +112,7 @@ def _break_even(
     return break_even(**costs, n_tasks=len(pairs), n_items=N_ITEMS, unit=unit).as_dict()
 
 
-def _lifetime(row: Row, n_items: int, read: Callable[[Row], float | None]) -> float:
+def lifetime(row: Row, n_items: int, read: Callable[[Row], float | None]) -> float:
+    """Return the cost of training or tuning a contender and of using it on `N_ITEMS` items."""
     train = read(row["train"]) if row["train"] else 0.0
     return (train or 0.0) + N_ITEMS * (read(row["use"]) or 0.0) / n_items

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from fastcone.study.breakeven import N_ITEMS, chosen
+from fastcone.study.breakeven import N_ITEMS, UNITS, chosen, lifetime
 from fastcone.study.problem import ARMS
 from fastcone.study.report import text
 
@@ -65,7 +65,7 @@ def _templates() -> Environment:
         "plain": text.plain,
         "setting": lambda value: text.plain(value) if isinstance(value, float) else value,
         "mebibytes": lambda size: "-" if size is None else f"{size / 2**20:.0f} MiB",
-        "lifetime": _lifetime,
+        "cpu_seconds": lambda row, n_items: lifetime(row, n_items, UNITS["cpu_seconds"]),
         "per_items": _per_items,
         "carbon": _carbon,
     }
@@ -98,11 +98,6 @@ def _per_items(use: Row, n_items: int) -> Row:
     }
     spent = {key: share * use[key] for key in ("seconds", "cpu_seconds")}
     return {**spent, "energy": {**joules, "kind": energy["kind"]}}
-
-
-def _lifetime(row: Row, n_items: int) -> str:
-    train = row["train"]["cpu_seconds"] if row["train"] else 0.0
-    return text.seconds(train + N_ITEMS * row["use"]["cpu_seconds"] / n_items)
 
 
 def _carbon(row: Row) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from fastcone.study import tasks
 from fastcone.study.report.figures import draw_all
@@ -71,13 +71,15 @@ def complaints(record: Any) -> list[str]:
     if not plain:
         return ["the study must be plain JSON: lists, objects with names, no other types"]
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    found = []
-    for error in Draft202012Validator(schema).iter_errors(record):
-        message = error.message
-        if len(message) > MOST_LETTERS:
-            message = f"must satisfy {error.validator} {error.validator_value}"
-        found.append(f"{error.json_path.removeprefix('$.').replace('$', 'the study')}: {message}")
-    return found or list(_relations(record))
+    errors = Draft202012Validator(schema).iter_errors(record)
+    return [_sentence(error) for error in errors] or list(_relations(record))
+
+
+def _sentence(error: ValidationError) -> str:
+    path = error.json_path.removeprefix("$.").replace("$", "the study")
+    if len(error.message) <= MOST_LETTERS:
+        return f"{path}: {error.message}"
+    return f"{path}: must satisfy {error.validator} {error.validator_value}"
 
 
 def _relations(record: dict[str, Any]) -> Iterator[str]:
