@@ -42,11 +42,11 @@ ctypedef struct ScaleTable:
 
 ctypedef Py_ssize_t (*nnls_cd_f32)(
     Py_ssize_t n, const float* G, const float* inv, const float* weight, Py_ssize_t p,
-    const float* C, float* X, Py_ssize_t ld, const float* stop, double* pace, float* last,
+    const float* C, float* X, Py_ssize_t ld, const float* stop, double* schedule, float* last,
     const int* most, int* epochs, float* work) noexcept nogil
 ctypedef Py_ssize_t (*nnls_cd_f64)(
     Py_ssize_t n, const double* G, const double* inv, const double* weight, Py_ssize_t p,
-    const double* C, double* X, Py_ssize_t ld, const double* stop, double* pace, double* last,
+    const double* C, double* X, Py_ssize_t ld, const double* stop, double* schedule, double* last,
     const int* most, int* epochs, double* work) noexcept nogil
 ctypedef struct DescentTable:
     nnls_cd_f32 cd_f32
@@ -89,7 +89,7 @@ ctypedef struct ActiveSetTable:
 
 ctypedef Py_ssize_t (*nnlad_f64)(
     Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn, const double* A, const double* R,
-    const double* G, const double* size, const double* length, const double* tilt,
+    const double* G, const double* size, const double* length, const double* perturbation,
     Py_ssize_t p, const double* B, const double* l1, double* X, double* Y,
     Py_ssize_t* steps, Py_ssize_t most, Py_ssize_t budget, double* work,
     Py_ssize_t* index) noexcept nogil

@@ -124,7 +124,7 @@ cdef inline double multiple(Lane* at, double moved, double along) noexcept nogil
 
 cdef void epoch(Py_ssize_t n, const real* G, const real* inv, const real* weight, const real* c,
                 real* x, real* step, real* moved) noexcept nogil:
-    """`sweep` in the lanes of the type."""
+    """`epoch_lanes` in the lanes of the type."""
     if real is float:
         epoch_lanes(n, <const lane32*> G, <const lane32*> inv, <const lane32*> weight,
                     <const lane32*> c, <lane32*> x, <lane32*> step, <lane32*> moved, sizeof(real))
