@@ -65,32 +65,21 @@ class Account:
         return result, self._cost(self._profiler.report().regions[name], runs)
 
     def _cost(self, region: Region, runs: int) -> Cost:
-        grams = None
+        grams, energy = None, region.energy / runs
         if self._intensity is not None:
-            kwh = None if region.energy.kwh is None else region.energy.kwh / runs
-            grams = carbon(kwh=kwh, intensity=self._intensity, pue=self._pue).grams
+            grams = carbon(kwh=energy.kwh, intensity=self._intensity, pue=self._pue).grams
         return {
             "seconds": region.seconds / runs,
             "cpu_seconds": region.cpu_seconds / runs,
             "peak_memory_bytes": region.peak_memory_bytes,
-            "energy": _energy(region.energy, runs),
+            "energy": _energy(energy),
             "carbon_g": grams,
         }
 
 
-def _energy(reading: Reading, runs: int) -> dict[str, Any]:
-    def share(joules: float | None) -> float | None:
-        return None if joules is None else joules / runs
-
-    return {
-        "joules": share(reading.joules),
-        "lo": share(reading.lo),
-        "hi": share(reading.hi),
-        "kind": reading.kind,
-        "meter": reading.meter,
-        "scope": reading.scope,
-        "flags": list(reading.flags),
-    }
+def _energy(reading: Reading) -> dict[str, Any]:
+    plain = {key: getattr(reading, key) for key in ("joules", "lo", "hi", "kind", "meter", "scope")}
+    return {**plain, "flags": list(reading.flags)}
 
 
 def added(first: Cost, second: Cost | None) -> Cost:
