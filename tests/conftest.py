@@ -21,6 +21,7 @@ SLOW = {
     "test_study_parts",
     "test_cli",
     "test_bench",
+    "test_nmf_checkpoint",
 }
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
