@@ -2,8 +2,8 @@
 """Hashes of answers: two trees that print the same lines compute the same bits.
 
 `python -m bench.bits [--data FILE.npz]` solves the README's problem, relaxometry, the 1-norm and
-four fits, and prints one hash for each. Only the public API is used, so that the file can be
-copied beside any earlier tree.
+four fits, and prints one hash for each. Only the public API and the problems of `bench.data` are
+used, so that the file can be copied beside any earlier tree.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 import fastcone
+from bench import data
 
 
 def digest(*arrays: object) -> str:
@@ -28,26 +30,6 @@ def digest(*arrays: object) -> str:
 def solution(found: fastcone.Solution) -> str:
     """Return the hash of all that a solution tells."""
     return digest(found.x, found.objective, found.gap, found.violation, found.epochs)
-
-
-def images(data: str | None) -> np.ndarray:
-    """Return images as columns: MNIST where it is given, scikit-learn's digits otherwise."""
-    if data is not None:
-        with np.load(data) as file:
-            return file["x_train"][:3000].T.astype(np.float64) / 255
-    from sklearn.datasets import load_digits
-
-    return load_digits().data.T / 16.0
-
-
-def relaxometry() -> tuple[np.ndarray, np.ndarray]:
-    """Return exponential decays of 60 rates at 48 echoes, and 200 noisy mixtures of them."""
-    rng = np.random.default_rng(0)
-    echoes = 8e-3 * np.arange(1, 49)[:, None]
-    A = np.exp(-echoes / np.geomspace(8e-3, 2, 60))
-    X = rng.random((60, 200)) * (rng.random((60, 200)) < 0.1)
-    B = A @ X
-    return A, B + B.max() / 200 * rng.standard_normal(B.shape)
 
 
 def answers(U: np.ndarray) -> Iterator[tuple[str, str]]:
@@ -64,7 +46,7 @@ def answers(U: np.ndarray) -> Iterator[tuple[str, str]]:
             solution(fastcone.solve_nnls(A, B, tol=1e-6, certify=False)),
         )
         yield f"nmf cd {name}", fit(B, rank)
-    A, B = relaxometry()
+    A, B = data.relaxometry(200)
     yield "nnls relaxometry", solution(fastcone.solve_nnls(A, B))
     yield "nnls one by one", digest(*(fastcone.nnls(A, b)[0] for b in B.T[:50]))
     yield "nnls gram", solution(fastcone.solve_nnls_gram(W.T @ W, W.T @ U[:, :500]))
@@ -83,8 +65,8 @@ def fit(X: np.ndarray, rank: int, **options: object) -> str:
 def main() -> None:
     """Print the hashes."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", help="MNIST as .npz")
-    U = images(parser.parse_args().data)
+    parser.add_argument("--data", type=Path, help="MNIST as .npz")
+    U = data.digits(parser.parse_args().data)[0][:3000].T
     print("level", fastcone.show_config().level)
     for name, value in answers(U):
         print(f"{name:<28}{value}")

@@ -22,13 +22,13 @@ from fastcone._nmf.problem import COMFORT, Factors, Penalty, Problem, Source
 from fastcone._nmf.sparse import SparseSource
 from fastcone._runtime import threads
 from fastcone._runtime.deadline import Deadline, Expired
+from fastcone._runtime.scaling import exponent
 from fastcone._runtime.validation import (
     check_finite,
     check_shape,
     choice,
     integer,
     nonnegative,
-    number,
     real_array,
 )
 
@@ -62,9 +62,6 @@ class Options:
         cls, rank: Any, *, mask: Any, weights: Any, W: Any, H: Any, **given: Any
     ) -> Options:
         """Return the options, or raise for the first bad one."""
-        limit = given["time_limit"]
-        if limit is not None:
-            limit = number("time_limit", limit, positive=True)
         options = cls(
             rank=integer("rank", rank, minimum=1),
             loss=loss_of(given["loss"]),
@@ -81,7 +78,7 @@ class Options:
             rng=generator(given["random_state"]),
             callback=given["callback"],
             n_threads=threads.thread_count(given["n_threads"]),
-            deadline=Deadline(limit),
+            deadline=Deadline.checked(given["time_limit"]),
         )
         if options.callback is not None and not callable(options.callback):
             raise TypeError(f"callback must be callable, found {options.callback!r}")
@@ -186,7 +183,7 @@ def factor(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype) -> np
 
 def floor_exponent(largest: float) -> int:
     """Return e with the largest value in [2^e, 2^(e + 1)), 0 if it is zero: 1 has exponent 0."""
-    return int(np.frexp(largest)[1]) - 1 if largest > 0 else 0
+    return int(exponent(largest)) - 1 if largest > 0 else 0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ SHRINK = 1.5  # of the weight, for one undone
 
 
 class Momentum:
-    """The weight `now` of the iteration under way, and where the half-steps ended before.
+    """The weight `weight_now` of the iteration under way, and where the half-steps ended before.
 
     With `kept`, what the last accepted iteration left stays whole while the next one is under way,
     as a checkpoint needs it, for one more array of the size of H.
@@ -47,7 +47,7 @@ class Momentum:
         if not self.weight_now:
             self.next_Ht[rows] = H
             return
-        difference = scratch.take("lean", H.shape, H.dtype)
+        difference = scratch.take("extrapolate H", H.shape, H.dtype)
         np.subtract(H, self.Ht[rows], out=difference)
         self.next_Ht[rows] = H
         difference *= H.dtype.type(self.weight_now)

@@ -118,9 +118,8 @@ class GramFit(Update):
             self.candidate.W = start.W
         extrapolates = update_W and solver == "cd"
         self.momentum = Momentum(problem, start, kept) if extrapolates else None
-        self.entrywise = self.accepted_entrywise = (
-            False  # at present; when an iteration was last accepted
-        )
+        self.entrywise = False  # whether entries are looked at, at present
+        self.accepted_entrywise = False  # and when an iteration was last accepted
         kp = problem.kp
         self.HH = problem.sums(problem.samples, kp, kp)
         self.WW = problem.sums(problem.features, kp, kp)

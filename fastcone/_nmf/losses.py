@@ -25,27 +25,28 @@ BETAS = -4.0, 6.0  # beyond these the powers of float32 data leave its range
 
 @dataclass(frozen=True)
 class Loss:
-    """A divergence: its name, its exponent, and the kernel's entry that knows it.
-
-    sparse: whether it is served on sparse data without ever being made dense.
-    """
+    """A divergence: its name, its exponent, and the kernel's entry that knows it."""
 
     name: str
     beta: float
     entry: str
-    sparse: bool = False
 
     @property
     def zeros_allowed(self) -> bool:
         """Whether X may hold zeros."""
         return self.beta > 0
 
+    @property
+    def sparse(self) -> bool:
+        """Whether an iteration of its own serves sparse data without ever making them dense."""
+        return self.entry in ("square", "kl")
+
 
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss("frobenius", 2.0, "square", sparse=True),
-        Loss("kullback-leibler", 1.0, "kl", sparse=True),
+        Loss("frobenius", 2.0, "square"),
+        Loss("kullback-leibler", 1.0, "kl"),
         Loss("itakura-saito", 0.0, "is"),
     )
 }

@@ -45,7 +45,7 @@ def of_zeros(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
 def _fit(scaled: Scaled, options: Options, kept: bool) -> Update:
     """Return the iteration that serves the loss and the data."""
     problem, start, update_W, loss = scaled.problem, scaled.start, options.update_W, options.loss
-    if loss.name == "frobenius" and problem.known is None:
+    if loss.entry == "square" and problem.known is None:
         return GramFit(problem, start, options.solver, update_W, kept)
     if problem.X.sparse:
         return SparseKL(problem, start, update_W)

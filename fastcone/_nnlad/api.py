@@ -109,9 +109,7 @@ def solve_nnlad(
     (161.0, True)
     """
     choice("on_fail", on_fail, ("return", "raise"))
-    if time_limit is not None:
-        time_limit = number("time_limit", time_limit, positive=True)
-    deadline = Deadline(time_limit)
+    deadline = Deadline.checked(time_limit)
     tol = number("tol", tol, positive=True)
     problems, single = checked_problems(A, B, l1, weights, x0)
     m, n = problems.A.shape

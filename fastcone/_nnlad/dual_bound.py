@@ -35,11 +35,11 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from fastcone._nnls.single import nnls_arrays
-from fastcone._runtime.scaling import roundoff
+from fastcone._runtime.scaling import F64, roundoff
 
 Look = Callable[[], float]
 
-UNIT = roundoff(np.dtype(np.float64))
+UNIT = roundoff(F64)
 ENOUGH = 1e-4  # least weight with which rounding costs less than 1e-9
 PART_FLOPS = 5e8  # between two looks
 COPY_FLOPS = 1000  # flops that take as long as copying one entry and reading its exponent

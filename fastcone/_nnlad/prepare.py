@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcone._nnlad.dual_bound import COPY_FLOPS, Given, Look, parts, weights
+from fastcone._nnlad.dual_bound import COPY_FLOPS, UNIT, Given, Look, parts, weights
 from fastcone._runtime.layout import pack, product
-from fastcone._runtime.scaling import rescale, roundoff
+from fastcone._runtime.scaling import rescale
 from fastcone._runtime.threads import Scratch, aligned
 
-UNIT = roundoff(np.dtype(np.float64))
 AS_THEY_ARE = np.zeros(1, dtype=np.intc)  # columns, where rows alone are scaled
 
 

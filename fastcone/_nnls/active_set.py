@@ -2,11 +2,11 @@
 """The exact solver on shared generators: reduce once, then one support search per problem.
 
 a) With more rows than its rank A = Q R is formed once; every step on Q'b and R costs rank x n in
-   place of m n. R is A to within some roundings: generators closer to dependent than that are
-   taken as dependent there (`fuzz`), and only A itself can tell.
+   place of m n. R equals A only to rounding, so near-dependent generators are taken as
+   dependent there (`dependence_tol`) and resolved by the second pass, on A.
 b) The ridge l2 is n more rows, sqrt(l2) on the diagonal.
 c) From a Gram matrix alone, G = V L V' gives generators L^1/2 V' and targets L^-1/2 V'c.
-d) `price` orders the entries: the steepest edge, whatever the caller's units, by default;
+d) `entry_weight` orders the entries: the steepest edge, whatever the caller's units, by default;
    scipy's rule, the largest gradient in the caller's units, decides which of many optima an
    underdetermined problem gets.
 e) The same solver finds whether a cone is pointed: the point of least norm in the convex hull
@@ -22,6 +22,7 @@ import scipy.linalg
 
 from fastcone._nnls import kernels
 from fastcone._nnls.prepare import Generators, Gram, Packed
+from fastcone._runtime.scaling import F64
 from fastcone._runtime.threads import Scratch, aligned
 
 RANK_WORK = 1e8  # flops of a QR factorisation up to which the rank is looked at
@@ -133,7 +134,7 @@ class Exact:
 
 def gram_of(generators: Generators, l2: float) -> Gram:
     """Return the Gram matrix of scaled generators, with a shift wherever one exists."""
-    gram = Gram(generators.gram(l2), generators.exponent, np.dtype(np.float64), generators.m)
+    gram = Gram(generators.gram(l2), generators.exponent, F64, generators.m)
     if gram.lam > 1e-6 or gram.pointed:
         return gram
     unit_rows = generators.rows * gram.rootinv[:, None]

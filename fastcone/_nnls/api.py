@@ -23,8 +23,9 @@ from fastcone._nnls.arguments import checked_data, checked_options, columns, sta
 from fastcone._nnls.prepare import Gram
 from fastcone._nnls.single import nnls_arrays
 from fastcone._nnls.solve import Batch
-from fastcone._nnls.targets import F64, GramTargets
+from fastcone._nnls.targets import GramTargets
 from fastcone._runtime import threads
+from fastcone._runtime.scaling import F64
 from fastcone._runtime.validation import (
     check_finite,
     check_shape,

@@ -38,14 +38,12 @@ def checked_options(
 ) -> Options:
     """Check the options that both solvers share."""
     choice("on_fail", on_fail, ("return", "raise"))
-    if time_limit is not None:
-        time_limit = number("time_limit", time_limit, positive=True)
     return Options(
         tol=number("tol", tol, positive=True),
         max_epochs=None if max_epochs is None else _limit(max_epochs),
         method=choice("method", method, METHODS),
         certify=bool(certify),
-        deadline=Deadline(time_limit),
+        deadline=Deadline.checked(time_limit),
     )
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from fastcone._nnls.kernels import REPORT
 from fastcone._nnls.prepare import Gram, Packed
-from fastcone._runtime.scaling import roundoff
+from fastcone._runtime.scaling import F64, roundoff
 from fastcone._runtime.threads import Scratch
 
 
@@ -57,21 +57,22 @@ def from_report(
     themselves, the objective may be negative by their rounding: there is no bound by value.
     """
     columns = report.T.astype(np.float64, copy=False)
-    xg, cx, xdelta, violation, convex, s, ax, norm1 = (columns[k] for k in REPORT.values())
-    value = (xg - cx + (size**2 if known else 0)) / 2
+    column = {name: columns[k] for name, k in REPORT.items()}
+    xg, s = column["xg"], column["shift"]
+    value = (xg - column["cx"] + (size**2 if known else 0)) / 2
     at_zero = size**2 / 2 if known else np.maximum(size**2 / 2, -value)
     bounds = []
     if gram.lam > 0:
-        bounds.append(convex)
+        bounds.append(column["convex"])
     if gram.pointed:
-        gain = np.maximum(xg, 0) + xdelta
-        bounds.append(gain + s * ax + s**2 * gram.shift2 / 2)
+        gain = np.maximum(xg, 0) + column["xdelta"]
+        bounds.append(gain + s * column["ax"] + s**2 * gram.shift2 / 2)
     if data:
-        slack = gram.rounding * (norm1 + size) ** 2
+        slack = gram.rounding * (column["norm1"] + size) ** 2
         bounds.append(np.maximum(value, 0) + slack)
     bound = np.min(bounds, axis=0) if bounds else np.full(len(report), np.inf)
     objective = np.maximum(value, 0.0) if data else value
-    return Proof(objective, relative(bound, at_zero), violation)
+    return Proof(objective, relative(bound, at_zero), column["violation"])
 
 
 Times = Callable[[np.ndarray], np.ndarray]  # rows (p, .) times a fixed matrix
@@ -125,7 +126,7 @@ class DataProof:
         self, X: np.ndarray, B: np.ndarray, l1: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return residuals, gradients, and what their entries can be wrong by; rows = problems."""
-        u = roundoff(np.dtype(np.float64))
+        u = roundoff(F64)
         R = B - self.maps.to_targets(X)
         in_R = 1.01 * (self.n + 3) * u * (np.abs(B) + self.maps.size_of_targets(X))
         g = l1 + self.ridge * X - self.maps.to_coefficients(R)

@@ -20,15 +20,10 @@ import numpy as np
 from fastcone._nnls import kernels
 from fastcone._nnls.certificate import Proof, from_report
 from fastcone._nnls.pivoting import pivot
-from fastcone._nnls.plan import (
-    CALL_WORK,
-    FIRST_LOOK,
-    MAX_FLOAT32_EPOCHS,
-    PIVOT_EPOCHS,
-)
+from fastcone._nnls.plan import CALL_WORK, FIRST_LOOK, MAX_FLOAT32_EPOCHS, PIVOT_EPOCHS
 from fastcone._nnls.prepare import Gram
-from fastcone._nnls.targets import F64, LinearTerms, Targets
-from fastcone._runtime.scaling import largest_penalty, roundoff
+from fastcone._nnls.targets import LinearTerms, Targets
+from fastcone._runtime.scaling import F64, largest_penalty, roundoff
 from fastcone._runtime.threads import Scratch
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 import numpy as np
 
-COORDINATE: int
+COORDINATE_WIDTH: int
+COORDINATE: dict[str, int]
 REPORT: dict[str, int]
 
 def nnls_work(n: int, dtype: np.dtype) -> int: ...

@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from fastcone._nnls import kernels
-from fastcone._nnls.plan import CALL_WORK, F64, MAX_PIVOTS, PIVOT_ALL, PIVOT_SHARE
+from fastcone._nnls.plan import CALL_WORK, MAX_PIVOTS, PIVOT_ALL, PIVOT_SHARE
 from fastcone._nnls.prepare import Gram
 from fastcone._nnls.targets import LinearTerms
+from fastcone._runtime.scaling import F64
 from fastcone._runtime.threads import Scratch
 
 SLACK = 1e-11  # of ||a_j|| ||b||: a gradient entry that may be rounding

@@ -16,9 +16,7 @@ import numpy as np
 from fastcone._nnls.prepare import Gram
 from fastcone._runtime import kernels as runtime_kernels
 from fastcone._runtime.deadline import Deadline
-from fastcone._runtime.scaling import largest_penalty, roundoff
-
-F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+from fastcone._runtime.scaling import F32, F64, largest_penalty, roundoff
 
 # Epochs of coordinate descent before "auto" calls the exact solver: about as many as one solve of
 # that costs, within these bounds.
@@ -57,11 +55,13 @@ class Options:
 class Plan:
     """The stages of a batch, and how it is cut.
 
-    exact_first: skip descent.  float32_first: the first epochs run in float32.  pivots: pivoting
-    follows where descent is slow.  exact: the exact solver follows where a proof is missing.
+    exact_first: skip descent.  epochs: of descent for a problem, at most.  float32_first: the
+    first of them run in float32.  pivots: pivoting follows where descent is slow.  exact: the
+    exact solver follows where a proof is missing.
     """
 
     exact_first: bool
+    epochs: int
     float32_first: bool
     pivots: bool
     exact: bool
@@ -70,10 +70,11 @@ class Plan:
     @classmethod
     def of(cls, gram: Gram, terms: int, options: Options, working: np.dtype, started: bool) -> Plan:
         """Decide for generators of `terms` rows; `started`: the caller gave coefficients."""
-        auto = options.method == "auto"
+        auto, rank = options.method == "auto", min(terms or gram.n, gram.n)
         return cls(
             exact_first=options.method == "active_set"
-            or (auto and not started and _descent_is_slow(gram, terms)),
+            or (auto and not started and _descent_is_slow(gram, rank)),
+            epochs=options.epochs(rank),
             float32_first=working == F64 and _fits_float32(gram),
             pivots=auto and gram.lam > SINGULAR and gram.n <= PIVOT_RANK,
             exact=options.method != "cd",
@@ -87,13 +88,13 @@ def _fits_float32(gram: Gram) -> bool:
     return bool(fits and gram.diagonal.max(initial=0) < largest_penalty(F32))
 
 
-def _descent_is_slow(gram: Gram, terms: int) -> bool:
+def _descent_is_slow(gram: Gram, rank: int) -> bool:
     """Return whether the exact solver's steps cost less than the epochs that they replace.
 
     Of a singular G, descent needs some hundred epochs of 2 n^2 flops, at ten times the exact
     solver's rate; that one some min(m, n) / 3 steps.
     """
-    n, m = gram.n, min(terms or gram.n, gram.n)
+    n, m = gram.n, rank
     return gram.lam < SINGULAR and m / 3 * (2 * m * n + m**2) < 20 * 2 * n**2
 
 

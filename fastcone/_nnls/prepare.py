@@ -17,9 +17,9 @@ import functools
 
 import numpy as np
 
-from fastcone._nnls.kernels import COORDINATE
+from fastcone._nnls.kernels import COORDINATE, COORDINATE_WIDTH
 from fastcone._runtime.layout import blocks, pack, pack_symmetric, product_and_norms
-from fastcone._runtime.scaling import exponent, rescale, roundoff
+from fastcone._runtime.scaling import F64, exponent, rescale, roundoff
 from fastcone._runtime.threads import Scratch
 
 
@@ -104,7 +104,7 @@ class Gram:
         self.dtype, self.matrix, self.exponent = dtype, G, exponent
         self.n, self.terms = len(G), terms
         self.rows = blocks(self.n)
-        self.rounding = 1.01 * (terms + self.n + 8) * roundoff(np.dtype(np.float64))
+        self.rounding = 1.01 * (terms + self.n + 8) * roundoff(F64)
         self.diagonal = G.diagonal()
         self.used = self.diagonal > 0
         root = np.sqrt(self.diagonal)
@@ -118,8 +118,8 @@ class Gram:
         """Return G + l2, scaled by powers of two to a diagonal within [1/4, 1)."""
         e = -(exponent(G.diagonal()) // 2)
         scaled = rescale(G, e, e)
-        scaled[np.diag_indices(len(G))] += ridge(l2, e, np.dtype(np.float64))
-        return cls(scaled, e, np.dtype(np.float64), 0)
+        scaled[np.diag_indices(len(G))] += ridge(l2, e, F64)
+        return cls(scaled, e, F64, 0)
 
     def narrow(self, dtype: np.dtype) -> Gram:
         """Return the same quadratic rounded to another dtype."""
@@ -133,7 +133,7 @@ class Gram:
         M = self.matrix * self.rootinv * self.rootinv[:, None]
         values = np.linalg.eigvalsh(M[np.ix_(self.used, self.used)]) if self.used.any() else [1.0]
         self.top = float(values[-1])
-        slack = (4 * self.n * self.top + self.n * (self.terms + 8)) * roundoff(np.dtype(np.float64))
+        slack = (4 * self.n * self.top + self.n * (self.terms + 8)) * roundoff(F64)
         self.least = float(values[0])
         self.lam = max(self.least - slack, 0.0)
 
@@ -156,15 +156,16 @@ class Gram:
         self.inv[:n] = self.rootinv**2
         self.weight = np.zeros(rows, dtype=self.dtype)
         self.weight[:n] = self.diagonal
-        coord = np.zeros((rows, COORDINATE))
-        coord[:n, 0] = np.sqrt(self.diagonal)
+        coord = np.zeros((rows, COORDINATE_WIDTH))
+        column = {name: coord[:n, k] for name, k in COORDINATE.items()}
+        column["root"][:] = np.sqrt(self.diagonal)
         if self.lam > 0:
-            coord[:n, 1] = self.rootinv**2 / self.lam
-            coord[:n, 2] = self.lam * self.diagonal / 2
+            column["inverse_curvature"][:] = self.rootinv**2 / self.lam
+            column["half_curvature"][:] = self.lam * self.diagonal / 2
         if self.pointed:
-            coord[:n, 3] = np.divide(1, self.low, out=np.zeros(n), where=self.used)
-            coord[:n, 4] = self.high
+            np.divide(1, self.low, out=column["inverse_shift"], where=self.used)
+            column["shift_entry"][:] = self.high
         with np.errstate(over="ignore", under="ignore"):
-            coord[:n, 5] = np.ldexp(1.0, self.exponent)
-            coord[:n, 6] = np.ldexp(1.0, -self.exponent)
+            column["scale"][:] = np.ldexp(1.0, self.exponent)
+            column["inverse_scale"][:] = np.ldexp(1.0, -self.exponent)
             self.coord = coord.astype(self.dtype)

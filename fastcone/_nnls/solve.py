@@ -10,16 +10,16 @@ import numpy as np
 from fastcone._nnls import kernels
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.descent import Descent
-from fastcone._nnls.plan import F32, F64, Options, Plan
+from fastcone._nnls.plan import Options, Plan
 from fastcone._nnls.prepare import Gram
 from fastcone._nnls.sparse import SparseTargets
 from fastcone._nnls.targets import DataTargets, GramTargets
 from fastcone._runtime import threads
-from fastcone._runtime.scaling import largest_penalty, rescale
+from fastcone._runtime.scaling import F32, F64, largest_penalty, rescale
 from fastcone._runtime.threads import Scratch
 from fastcone.result import Solution
 
-ROOM = {np.dtype(np.float32): 60, np.dtype(np.float64): 500}  # powers of two that lose nothing
+ROOM = {np.dtype(np.float32): 60, F64: 500}  # powers of two that lose nothing
 
 
 class Batch:
@@ -90,7 +90,7 @@ class Batch:
         options = self.options
         block.run(
             options.tol,
-            options.epochs(min(self.targets.terms or self.gram.n, self.gram.n)),
+            self.plan.epochs,
             functools.partial(self._late, scratch),
             scratch,
             gram32=self.gram32,

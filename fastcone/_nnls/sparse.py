@@ -20,8 +20,8 @@ import scipy.sparse as sp
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.certificate import DataProof, Maps, Proof
 from fastcone._nnls.prepare import Gram, Packed, ridge
-from fastcone._nnls.targets import F64, Products, Targets
-from fastcone._runtime.scaling import exponent, safe_range
+from fastcone._nnls.targets import Products, Targets
+from fastcone._runtime.scaling import F64, exponent, safe_range
 from fastcone._runtime.threads import Scratch
 
 PROOF_BYTES = 1 << 23  # of a matrix of residuals

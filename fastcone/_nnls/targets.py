@@ -20,11 +20,9 @@ from fastcone._nnls import kernels
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.certificate import DataProof, Proof, dense_maps
 from fastcone._nnls.prepare import Generators, Gram, Packed, ridge
-from fastcone._runtime.scaling import exponent, largest_penalty, rescale, safe_range
+from fastcone._runtime.scaling import F64, exponent, largest_penalty, rescale, safe_range
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite
-
-F64 = np.dtype(np.float64)
 
 
 @dataclass

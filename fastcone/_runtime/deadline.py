@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 import time
 
+from fastcone._runtime.validation import number
+
 
 class Expired(Exception):
     """The time is up, or another thread has failed: what is not finished stays as it is."""
@@ -17,6 +19,13 @@ class Deadline:
     def __init__(self, seconds: float | None = None) -> None:
         self.end = math.inf if seconds is None else time.monotonic() + seconds
         self.cancelled = False
+
+    @classmethod
+    def checked(cls, time_limit: float | None) -> Deadline:
+        """Return the deadline of a caller's `time_limit`, or raise for a bad one."""
+        if time_limit is not None:
+            time_limit = number("time_limit", time_limit, positive=True)
+        return cls(time_limit)
 
     def passed(self) -> bool:
         """Return whether to stop."""

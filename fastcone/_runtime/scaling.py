@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+
 
 def roundoff(dtype: np.dtype) -> float:
     """Return the unit roundoff, half the distance from 1 to the next larger number."""
@@ -24,14 +26,14 @@ def rescale(values: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.nda
     return scaled
 
 
-def exponent(values: np.ndarray) -> np.ndarray:
+def exponent(values: np.ndarray | float) -> np.ndarray:
     """Return the integers e with |value| in [2^(e-1), 2^e), 0 for zeros."""
     return np.frexp(values)[1]
 
 
 def safe_range(dtype: np.dtype) -> tuple[float, float]:
     """Return the squared norms within which no sum of squares over- or underflows."""
-    return (1e-250, 1e250) if dtype == np.float64 else (1e-28, 1e28)
+    return (1e-250, 1e250) if dtype == F64 else (1e-28, 1e28)
 
 
 def largest_penalty(dtype: np.dtype) -> float:

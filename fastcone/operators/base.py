@@ -142,16 +142,17 @@ def as_operator(name: str, value: Any) -> Operator:
         if np.dtype(value.dtype or np.float64).kind == "c":
             raise TypeError(f"{name} must be real, found an operator of dtype {value.dtype}")
         return _Foreign(value)
+    matrix: Any
     if scipy.sparse.issparse(value):
         matrix = scipy.sparse.csr_array(sparse_array(name, value).astype(np.float64))
-        return Operator(matrix, matrix.shape[1:], matrix.shape[:1])
-    if isinstance(value, np.ndarray) and value.ndim == 2:
+    elif isinstance(value, np.ndarray) and value.ndim == 2:
         matrix = real_array(name, value, ndim=(2,), min_size=1).astype(np.float64)
-        return Operator(matrix, matrix.shape[1:], matrix.shape[:1])
-    raise TypeError(
-        f"{name} must be an operator, a 2-D array, a sparse matrix or a LinearOperator, "
-        f"found {type(value).__name__}"
-    )
+    else:
+        raise TypeError(
+            f"{name} must be an operator, a 2-D array, a sparse matrix or a LinearOperator, "
+            f"found {type(value).__name__}"
+        )
+    return Operator(matrix, matrix.shape[1:], matrix.shape[:1])
 
 
 def boolean_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.bool_]:
