@@ -11,6 +11,7 @@ KERNELS = (
     "nnls.report",
     "nnls.pivot",
     "nnls.active_set",
+    "nnls.householder",
     "nnlad.simplex",
     "nnlad.certificate",
     "nmf.entries",

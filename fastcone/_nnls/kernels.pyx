@@ -3,7 +3,7 @@
 
 from fastcone._kernels.common.lanes cimport real
 from fastcone._runtime.dispatch cimport (
-    active_set_table, descent_table, lanes, pivot_table, product_table, report_table,
+    active_set_table, descent_table, householder_table, lanes, pivot_table, product_table, report_table,
     scale_table,
 )
 
@@ -176,6 +176,68 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
                                          dependence_tol, &X[first, 0],
                                          min(budget, most[first] - used), used > 0, &work[0],
                                          &index[0])
+            spent += 1 + (got if got >= 0 else -1 - got)
+            steps[first] = used + got if got >= 0 else got - used
+            if got >= 0 or -1 - steps[first] >= most[first]:
+                first += 1
+    return first
+
+
+cpdef Py_ssize_t householder_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    """Numbers of work space `householder_solve` needs."""
+    return (n + 3) * ((m + 7) // 8 * 8) + 5 * n + 7
+
+
+def householder_reduce(double[:, ::1] T, Py_ssize_t m, double dependence_tol, double[::1] head,
+                       double[::1] scale, Py_ssize_t[::1] swap, Py_ssize_t[::1] order,
+                       Py_ssize_t first, Py_ssize_t last, double[::1] row_size):
+    """Some steps from generators (n, ld), a row each, of m entries, to their triangle, in place.
+
+    Returns `last`, or less: the rank.
+    """
+    cdef Py_ssize_t n = T.shape[0], ld = T.shape[1], rank
+    assert ld == (m + 7) // 8 * 8 and 0 <= first < last <= min(m, n) and row_size.shape[0] == ld
+    assert head.shape[0] == n == scale.shape[0] and swap.shape[0] == n == order.shape[0]
+    with nogil:
+        rank = householder_table.reduce(m, n, ld, &T[0, 0], dependence_tol, &head[0], &scale[0],
+                                        &swap[0], &order[0], first, last, &row_size[0])
+    return rank
+
+
+def householder_apply(Py_ssize_t rank, const double[:, ::1] T, const double[::1] head,
+                      const double[::1] scale, const Py_ssize_t[::1] swap,
+                      const Py_ssize_t[::1] order, double[:, ::1] D):
+    """D <- D Q, rows of ld, for the reflections that `householder_reduce` has left in T."""
+    cdef Py_ssize_t r, ld = T.shape[1]
+    assert D.shape[1] == ld and 0 <= rank <= T.shape[0]
+    with nogil:
+        for r in range(D.shape[0] if rank else 0):
+            householder_table.apply(rank, ld, &T[0, 0], &head[0], &scale[0], &swap[0], &order[0],
+                                    &D[r, 0])
+
+
+def householder_solve(Py_ssize_t m, const double[:, ::1] A, const double[:, ::1] B,
+                      const double[::1] entry_weight, const double[:, ::1] l1,
+                      double dependence_tol, double[:, ::1] X, const Py_ssize_t[::1] most,
+                      Py_ssize_t[::1] steps, Py_ssize_t first, Py_ssize_t budget,
+                      double[::1] work, Py_ssize_t[::1] index):
+    """As `active_set`, for generators (n, ld), a row each, and targets (p, ld), of m entries."""
+    cdef Py_ssize_t n = A.shape[0], p = B.shape[0], used, got, spent = 0
+    assert A.shape[1] == (m + 7) // 8 * 8 == B.shape[1]
+    assert entry_weight.shape[0] == n and l1.shape[0] == p and l1.shape[1] == n
+    assert X.shape[0] == p and X.shape[1] == n and steps.shape[0] == p and most.shape[0] == p
+    assert work.shape[0] >= householder_work(m, n) and index.shape[0] >= 3 * n
+    assert 0 <= first <= p
+    if n == 0 or m == 0:
+        X[:, :] = 0
+        steps[:] = 0
+        return p
+    with nogil:
+        while first < p and spent < budget:
+            used = -1 - steps[first]
+            got = householder_table.solve(m, n, &A[0, 0], &B[first, 0], &entry_weight[0],
+                                          &l1[first, 0], dependence_tol, &X[first, 0],
+                                          min(budget, most[first] - used), &work[0], &index[0])
             spent += 1 + (got if got >= 0 else -1 - got)
             steps[first] = used + got if got >= 0 else got - used
             if got >= 0 or -1 - steps[first] >= most[first]:

@@ -2,8 +2,8 @@
 """The kernels' tables of the level in use."""
 
 from fastcone._kernels.common.tables cimport (
-    ActiveSetTable, CertificateTable, DescentTable, EntriesTable, KLTable, PivotTable, ProductTable,
-    ReportTable, ScaleTable, SimplexTable, SparseTable,
+    ActiveSetTable, CertificateTable, DescentTable, EntriesTable, HouseholderTable, KLTable, PivotTable,
+    ProductTable, ReportTable, ScaleTable, SimplexTable, SparseTable,
 )
 
 cdef const ProductTable* product_table
@@ -12,6 +12,7 @@ cdef const DescentTable* descent_table
 cdef const ReportTable* report_table
 cdef const PivotTable* pivot_table
 cdef const ActiveSetTable* active_set_table
+cdef const HouseholderTable* householder_table
 cdef const SimplexTable* simplex_table
 cdef const CertificateTable* certificate_table
 cdef const EntriesTable* entries_table

@@ -63,7 +63,8 @@ cdef const void* _table(str kernel, str level) except NULL:
 def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
     global product_table, scale_table, descent_table, report_table, pivot_table, active_set_table
-    global simplex_table, certificate_table, entries_table, kl_table, sparse_table, _level
+    global householder_table, simplex_table, certificate_table, entries_table, kl_table, sparse_table
+    global _level
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
     if level not in built_levels():
@@ -75,6 +76,7 @@ def use(level):
     report_table = <const ReportTable*> _table("nnls.report", level)
     pivot_table = <const PivotTable*> _table("nnls.pivot", level)
     active_set_table = <const ActiveSetTable*> _table("nnls.active_set", level)
+    householder_table = <const HouseholderTable*> _table("nnls.householder", level)
     simplex_table = <const SimplexTable*> _table("nnlad.simplex", level)
     certificate_table = <const CertificateTable*> _table("nnlad.certificate", level)
     entries_table = <const EntriesTable*> _table("nmf.entries", level)

@@ -87,6 +87,24 @@ ctypedef struct ActiveSetTable:
     active_set_f64 solve
 
 
+ctypedef Py_ssize_t (*householder_reduce)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, double* T, double dependence_tol, double* head,
+    double* scale, Py_ssize_t* swap, Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,
+    double* row_size) noexcept nogil
+ctypedef void (*householder_apply)(
+    Py_ssize_t k, Py_ssize_t ld, const double* T, const double* head, const double* scale,
+    const Py_ssize_t* swap, const Py_ssize_t* order, double* d) noexcept nogil
+ctypedef Py_ssize_t (*householder_solve)(
+    Py_ssize_t m, Py_ssize_t n, const double* A, const double* b, const double* entry_weight,
+    const double* l1, double dependence_tol, double* x, Py_ssize_t max_steps, double* work,
+    Py_ssize_t* index) noexcept nogil
+
+ctypedef struct HouseholderTable:
+    householder_reduce reduce
+    householder_apply apply
+    householder_solve solve
+
+
 ctypedef Py_ssize_t (*nnlad_f64)(
     Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, Py_ssize_t ldn, const double* A, const double* R,
     const double* G, const double* size, const double* length, const double* perturbation,
