@@ -79,6 +79,7 @@ def plain() -> list[Extension]:
         "fastcone._runtime.dispatch",
         *(f"fastcone.{floor}.kernels" for floor in ("_runtime", "_nnls", "_nnlad", "_nmf")),
         "fastcone._nnls.single",
+        "fastcone._nnls.rung",
         "fastcone.cy",
     )
     return cythonize(

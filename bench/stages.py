@@ -12,11 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from bench import data
 from bench.timing import machine, rounds
+from fastcone import Projector
 from fastcone._nnls import kernels as nnls_kernels
-from fastcone._nnls.active_set import gram_of
-from fastcone._nnls.descent import Descent, first_schedule
-from fastcone._nnls.prepare import Generators
-from fastcone._nnls.targets import F32, F64, DataTargets
+from fastcone._nnls.dense import DenseGenerators
+from fastcone._nnls.descent import first_schedule
 from fastcone._runtime import dispatch
 from fastcone._runtime.threads import Scratch, aligned
 
@@ -27,39 +26,30 @@ def stages(W, U, dtype):
     """Best microseconds per column of each stage, and the flops of it."""
     A, B = W.astype(dtype), np.asfortranarray(U.astype(dtype))
     (m, n), p = A.shape, B.shape[1]
-    generators = Generators(A)
-    gram = gram_of(generators, 0.0)
-    targets = DataTargets(generators, B, np.zeros(p), 0.0, gram)
-    narrow = gram.narrow(F32)
-    gram, ahead = (gram, narrow) if dtype == F64 else (narrow, None)
-    scratch = Scratch()
-    linear = targets.linear(slice(0, p), dtype, scratch)
-    block = Descent(gram, linear, np.zeros_like(linear.C), targets, dtype, p)
-    work = aligned((nnls_kernels.nnls_work(gram.rows, dtype),), dtype)
+    generators, projector, scratch = DenseGenerators(A, 0.0), Projector(A), Scratch()
+    packed = generators.gram.packed(dtype)
+    C = generators.plain.packed(dtype).product(B.T, scratch, "C")[0].copy()
+    X = np.zeros_like(C)
+    work = aligned((nnls_kernels.nnls_work(generators.gram.n_padded, dtype),), dtype)
     used, last, never = np.zeros(p, np.intc), np.zeros(p, dtype), np.full(p, -1, dtype)
 
     def epochs():
-        block.X[...] = 0
+        X[...] = 0
         nnls_kernels.nnls_cd(
-            gram.G, gram.inv, gram.weight, linear.C, block.X, never, first_schedule(p), last,
+            packed.G, packed.inverse, packed.weight, C, X, never, first_schedule(p), last,
             np.full(p, EPOCHS, np.intc), used, work,
         )  # fmt: skip
-
-    def descent():
-        block.X[...], block.epochs[...], block.pace[...] = 0, 0, first_schedule(p)
-        block.run(1e-9 if dtype == F64 else 1e-6, 400, lambda: False, scratch,
-                  ahead=ahead, wide=None, started=False, persist=False)  # fmt: skip
 
     times = rounds(
         {
             "A'B by BLAS, the floor": lambda: A.T @ B,
-            "product": lambda: generators.packed(dtype).product(B.T, scratch, "C"),
+            "product": lambda: generators.plain.packed(dtype).product(B.T, scratch, "C"),
             f"{EPOCHS} epochs": epochs,
-            "descent and proof": descent,
-            "proof": lambda: block.prove(np.arange(p), scratch),
+            "all, tol 1e-9": lambda: projector.solve(B, tol=1e-9, n_threads=1),
+            "all, full accuracy": lambda: projector.solve(B, n_threads=1),
         }
     )
-    flops = dict(zip(times, (2 * m * n, 2 * m * n, EPOCHS * 2 * n**2, None, 2 * n**2), strict=True))
+    flops = dict(zip(times, (2 * m * n, 2 * m * n, EPOCHS * 2 * n**2, None, None), strict=True))
     return {name: (min(t) / p * 1e6, flops[name]) for name, t in times.items()}
 
 

@@ -12,6 +12,7 @@ from fastcone._nmf.api import Checkpoint, nmf
 from fastcone._nmf.online import OnlineNMF
 from fastcone._nnlad.api import solve_nnlad
 from fastcone._nnls.api import nnls, nnls_path, solve_nnls, solve_nnls_gram
+from fastcone._nnls.projector import Projector
 from fastcone._runtime.config import show_config, version_of
 from fastcone.cone import Cone, Projection
 from fastcone.result import ConvergenceError, NMFResult, Solution
@@ -25,6 +26,7 @@ __all__ = [
     "NMFResult",
     "OnlineNMF",
     "Projection",
+    "Projector",
     "Solution",
     "nmf",
     "nnls",

@@ -8,7 +8,7 @@ from fastcone import reference
 from fastcone._nnls import kernels as nnls_kernels
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.descent import first_schedule
-from fastcone._nnls.prepare import Gram, Packed
+from fastcone._nnls.prepare import Gram, Packed, Shift
 from fastcone._runtime.threads import Scratch, aligned
 
 SIZES = [(1, 1, 1), (3, 2, 5), (16, 4, 48), (17, 5, 49), (63, 33, 7), (520, 31, 10), (1030, 70, 3)]
@@ -49,26 +49,26 @@ def quadratic(rng, n, p, dtype):
     if n > 2:
         A[:, 1] = 0
     G = A.T @ A
-    gram = Gram(G, np.arange(n) % 3 - 1, np.dtype(float), 3 * n + 5)
-    gram = gram if dtype == np.float64 else gram.narrow(dtype)
+    gram = Gram(G, np.arange(n) % 3 - 1, 3 * n + 5)
     C = aligned((p, Packed(np.zeros((0, n), dtype)).ld), dtype)
     C[...] = 0
     C[:, :n] = rng.standard_normal((p, 3 * n + 5)) @ A
     return gram, C
 
 
-def work(gram):
-    return aligned((nnls_kernels.nnls_work(gram.rows, gram.dtype),), gram.dtype)
+def work(gram, dtype):
+    return aligned((nnls_kernels.nnls_work(gram.n_padded, np.dtype(dtype)),), dtype)
 
 
 def descend(gram, C, X, stop, max_epochs):
-    used = np.zeros(len(C), dtype=np.intc)
-    stop = np.full(len(C), stop, dtype=gram.dtype)
+    used, packed = np.zeros(len(C), dtype=np.intc), gram.packed(C.dtype)
+    stop = np.full(len(C), stop, dtype=C.dtype)
     last = np.zeros_like(stop)
     most, pace = np.full(len(C), max_epochs, dtype=np.intc), first_schedule(len(C))
     left = nnls_kernels.nnls_cd(
-        gram.G, gram.inv, gram.weight, C, X, stop, pace, last, most, used, work(gram)
-    )
+        packed.G, packed.inverse, packed.weight, C, X, stop, pace, last, most, used,
+        work(gram, C.dtype),
+    )  # fmt: skip
     assert np.array_equal(last <= stop, used > 0)
     return left, used
 
@@ -92,7 +92,7 @@ def slow(n, p, seed=0):
     """Well-scaled problems with a slowest mode: neighbours of a chain nearly cancel."""
     rng = np.random.default_rng(seed)
     A = np.eye(n) + 0.45 * (np.eye(n, k=1) + np.eye(n, k=-1))
-    gram = Gram(A.T @ A, np.zeros(n, dtype=np.intc), np.dtype(float), 3)
+    gram = Gram(A.T @ A, np.zeros(n, dtype=np.intc), 3)
     C = aligned((p, Packed(np.zeros((0, n), float)).ld), float)
     C[...] = 0
     C[:, :n] = rng.random((p, n)) @ A
@@ -118,7 +118,7 @@ def test_leaps_pay_and_never_go_round_in_a_circle(make, level):
     else:
         rng, n = np.random.default_rng(0), 30
         A = rng.random((80, n))  # one strong mode beside many weak ones
-        gram = Gram(A.T @ A, np.zeros(n, dtype=np.intc), np.dtype(float), 80)
+        gram = Gram(A.T @ A, np.zeros(n, dtype=np.intc), 80)
         C = aligned((60, Packed(np.zeros((0, n), float)).ld), float)
         C[...] = 0
         C[:, :n] = rng.random((60, 80)) @ A
@@ -142,9 +142,6 @@ def test_units_are_their_twins(level, dtype, rng):
     largest = float(np.finfo(dtype).max) ** 0.5
     got, size = C.copy(), allow.copy()
     nnls_kernels.units_in(got, k, E, l1, e, rootinv, size, largest, np.empty(n))
-    Y = np.empty((p, n), dtype=dtype)
-    most = np.finfo(dtype).max
-    nnls_kernels.units_out(C, e, E, most, Y, np.empty(n, dtype))
     for r in range(p):
         want, penalty = reference.units_in(C[r, :n].astype(float), k[r], E[r], l1[r], e, largest)
         np.testing.assert_allclose(got[r, :n], want, rtol=4 * np.finfo(dtype).eps)
@@ -152,7 +149,6 @@ def test_units_are_their_twins(level, dtype, rng):
         np.testing.assert_allclose(
             size[r], allow[r] + np.max(penalty * rootinv), rtol=4 * np.finfo(dtype).eps
         )
-        assert np.array_equal(Y[r], reference.units_out(C[r, :n], e, E[r], most).astype(dtype))
 
 
 def test_each_lane_stops_by_its_own_rule(level, dtype, rng):
@@ -183,15 +179,14 @@ def test_unfinished_lanes_are_marked_and_can_go_on(level, dtype, rng):
 def test_report_is_its_twin(level, dtype, rng, n, p):
     gram, C = quadratic(rng, n, p, dtype)
     used = gram.used
-    if not gram.pointed:
-        gram.low = gram.high = np.where(used, 0.5 + rng.random(n), 0.0)
-        gram.pointed = True
-        gram.pack()
+    shift = np.where(used, 0.5 + rng.random(n), 0.0)
+    gram.shift = Shift(shift, shift, 1.0, True)
     X = np.zeros_like(C)
     X[:, :n] = np.maximum(rng.standard_normal((p, n)), 0) * used
     size = (1 + rng.random(p)).astype(dtype)
     out = np.zeros((p, len(nnls_kernels.REPORT)), dtype=dtype)
-    nnls_kernels.nnls_report(gram.G, gram.coord, C, X, size, 1e-3, out, work(gram))
+    packed = gram.packed(np.dtype(dtype))
+    nnls_kernels.nnls_report(packed.G, packed.coord, C, X, size, 1e-3, out, work(gram, dtype))
     for r in range(0, p, 9):
         want = reference.nnls_report(
             gram.matrix[np.ix_(used, used)],
@@ -200,10 +195,9 @@ def test_report_is_its_twin(level, dtype, rng, n, p):
             size=float(size[r]),
             rounding=1e-3,
             lam=gram.lam,
-            shift=gram.low[used],
+            shift=shift[used],
             scale=2.0 ** gram.exponent[used],
         )
-        # gram.high = gram.low here up to rounding; column 6 is the upper one
         np.testing.assert_allclose(out[r], want, rtol=tolerance(dtype, 40 * n), atol=1e-5)
 
 

@@ -2,13 +2,16 @@
 """Non-negative least squares: api.py is what users call; the rest in the order of a call.
 
 arguments    what the caller gave, checked
+projector    generators prepared once, for any number of batches
 prepare      what depends on A alone: scaled, packed, its Gram matrix and spectrum
-targets      the right-hand sides in scaled units; sparse: where A or B is
+dense        A and B as arrays; sparse: where A or B is; targets: what they share, and G alone
 plan         which stages a batch goes through
-solve        all blocks, on the threads, from stage to stage
-descent      coordinate descent on one block until its certificates hold
-pivoting     block principal pivoting where descent is slow
-active_set   the exact solver on shared generators
+solve        all blocks, on the threads: the first rung, then stage after stage
+rung         the compiled first rung: rung_memory, rung_descent and rung_support are its parts
+block        problems on the ladder: what is known of each, and how that is proved
+descent      coordinate descent in pieces
+support      the support solver on G, problem by problem
+active_set   the exact solver on shared generators; householder: for rows of unlike size
 certificate  upper bounds of objective - optimum
 single       one problem, exactly, in the caller's units
 kernels      checked bindings of fastcone/_kernels/nnls

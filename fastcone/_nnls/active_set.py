@@ -22,7 +22,6 @@ import scipy.linalg
 
 from fastcone._nnls import kernels
 from fastcone._nnls.prepare import Generators, Gram, Packed
-from fastcone._runtime.scaling import F64
 from fastcone._runtime.threads import Scratch, aligned
 
 RANK_WORK = 1e8  # flops of a QR factorisation up to which the rank is looked at
@@ -65,18 +64,13 @@ class Exact:
         self.dependence_tol = dependence_tol
 
     @classmethod
-    def of_generators(
-        cls, generators: Generators, l2: float = 0.0, *, reduced: bool, independent: bool
-    ) -> Exact:
-        """Prepare the scaled generators, as they are or reduced to a triangle."""
-        A, m = generators.rows.T, generators.m
-        if l2:
-            A = np.vstack([A, np.diag(np.ldexp(np.sqrt(l2), generators.exponent))])
+    def of_generators(cls, A: np.ndarray, m: int, *, reduced: bool, independent: bool) -> Exact:
+        """Prepare A, as it is or reduced to a triangle; targets reach its first m rows only."""
         if reduced:
             Q, R = np.linalg.qr(A) if independent else triangle(A)
             if len(R) < len(A):
                 return cls(R, Q[:m], dependence_tol=DEPENDENCE_TOL + 4 * np.sqrt(len(A)))
-        return cls(A, np.eye(len(A), m).T if l2 else None)
+        return cls(A, np.eye(len(A), m).T if m < len(A) else None)
 
     @classmethod
     def of_gram(cls, G: np.ndarray) -> Exact:
@@ -103,45 +97,45 @@ class Exact:
             B = self.reduce.product(np.ascontiguousarray(B), Scratch(), "Q'b")[0]
             B = np.ascontiguousarray(B[:, : self.m])
         X = np.zeros((len(B), self.n)) if start is None else start
-        steps = np.full(len(B), -1, dtype=np.intp)
-        most = np.full(len(B), max_steps, dtype=np.intp)
         work = np.empty(kernels.active_set_work(self.m, self.n))
         index = np.empty(2 * self.n + 2, dtype=np.intp)
         columns = aligned((self.n, -(-self.m // 8) * 8), np.float64)
         fetched = np.zeros(self.n, dtype=np.intp)
-        budget = max(1, int(CALL_WORK / (10 * self.m * self.n + 1)))
-        done = 0
-        while done < len(B) and not late():
-            done = kernels.active_set(
-                self.rows,
-                columns,
-                fetched,
-                B,
-                self.norms,
-                self.entry_weight,
-                np.ascontiguousarray(l1),
-                self.dependence_tol,
-                X,
-                most,
-                steps,
-                done,
-                budget,
-                work,
-                index,
-            )
+        call = (self.rows, columns, fetched, B, self.norms, self.entry_weight)
+        l1 = np.ascontiguousarray(l1)
+        steps = run_in_pieces(
+            lambda most, steps, done, budget: kernels.active_set(
+                *call, l1, self.dependence_tol, X, most, steps, done, budget, work, index
+            ),
+            len(B), max_steps, 10 * self.m * self.n, late,
+        )  # fmt: skip
         return X, steps
 
 
-def gram_of(generators: Generators, l2: float) -> Gram:
-    """Return the Gram matrix of scaled generators, with a shift wherever one exists."""
-    gram = Gram(generators.gram(l2), generators.exponent, F64, generators.m)
-    if gram.lam > 1e-6 or gram.pointed:
-        return gram
+def run_in_pieces(
+    call: Callable[[np.ndarray, np.ndarray, int, int], int],
+    count: int,
+    max_steps: int | np.ndarray,
+    step_work: float,
+    late: Callable[[], bool],
+) -> np.ndarray:
+    """Run an exact kernel over `count` problems, some steps at a time; returns the steps used.
+
+    Steps are negative where `max_steps` were too few, or the time was up.
+    """
+    steps = np.full(count, -1, dtype=np.intp)
+    most = np.full(count, max_steps, dtype=np.intp)
+    budget, done = max(1, int(CALL_WORK / (step_work + 1))), 0
+    while done < count and not late():
+        done = call(most, steps, done, budget)
+    return steps
+
+
+def hull_point(generators: Generators, gram: Gram) -> np.ndarray:
+    """Return z of the point A z of least norm in the hull of the unit generators."""
     unit_rows = generators.rows * gram.rootinv[:, None]
     hull = Exact(np.vstack([unit_rows.T, gram.used]))
     target = np.zeros((1, generators.m + 1))
     target[0, -1] = 1
     z, _ = hull.solve(target, np.zeros((1, gram.n)), 30 * gram.n)
-    gram.find_shift(z[0] * gram.rootinv)
-    gram.pack()
-    return gram
+    return z[0] * gram.rootinv

@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sparse non-negative least squares, one problem or millions that share their generators.
+"""Non-negative least squares: the functions that users call.
 
-a) `solve_nnls` cuts the targets into blocks. Per block: the products A'b, coordinate descent
-   with one problem per SIMD lane, in float32 as far as that tells, and a report from which the
-   certificates are formed.
-b) A problem whose certificate does not prove `tol` is descended further in float64; what
-   coordinate descent cannot finish goes to the exact solver.
-c) Everything a problem meets depends on its own numbers and on A alone: no neighbour, no batch
-   and no number of threads changes a bit of its answer.
-d) `nnls` is scipy's contract on the exact solver.
+`solve_nnls` is `Projector(A).solve(B)`: one problem or millions that share their generators, each
+answer with its certificate. `nnls` is scipy's contract on the exact solver.
 """
 
 from __future__ import annotations
@@ -19,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from fastcone._nnls.arguments import checked_data, checked_options, columns, start_from
+from fastcone._nnls.arguments import checked_options, columns, start_from
+from fastcone._nnls.block import Job
 from fastcone._nnls.prepare import Gram
+from fastcone._nnls.projector import Projector, answer
 from fastcone._nnls.single import nnls_arrays
-from fastcone._nnls.solve import Batch
+from fastcone._nnls.solve import solve
 from fastcone._nnls.targets import GramTargets
 from fastcone._runtime import threads
 from fastcone._runtime.scaling import F64
@@ -33,7 +29,7 @@ from fastcone._runtime.validation import (
     real_array,
     weights,
 )
-from fastcone.result import ConvergenceError, Solution
+from fastcone.result import Solution
 
 
 def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, float]:
@@ -67,8 +63,8 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
     Notes
     -----
     Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23, on columns scaled by powers of
-    two, with a step of iterative refinement at the end. Where the optimum is not unique the order
-    of entry is scipy's: largest gradient first.
+    two. Rows may be of any size: see docs/nnls.md. Where the optimum is not unique the order of
+    entry is scipy's: largest gradient first.
 
     Examples
     --------
@@ -111,14 +107,6 @@ def _plain(name: str, value: Any) -> np.ndarray:
     return real_array(name, value, ndim=range(65), dtype=F64, finite=False)
 
 
-def _answer(batch: Batch, n_threads: int | None, single: bool, on_fail: str) -> Solution:
-    with threads.one_blas_thread():
-        solution = batch.solve(threads.thread_count(n_threads))
-    if on_fail == "raise" and not solution.converged.all():
-        raise ConvergenceError(solution)
-    return solution.single() if single else solution
-
-
 def solve_nnls(
     A: Any,
     B: Any,
@@ -126,7 +114,7 @@ def solve_nnls(
     l1: Any = 0.0,
     l2: float = 0.0,
     x0: Any = None,
-    tol: float = 1e-9,
+    tol: float | None = None,
     max_epochs: int | None = None,
     method: str = "auto",
     n_threads: int | None = None,
@@ -153,8 +141,9 @@ def solve_nnls(
         Penalty weight >= 0.
     x0 : array_like, (n, p) or (n,), optional
         Warm start, >= 0.
-    tol : float, default 1e-9
-        Relative duality gap wanted, against the objective at x = 0.
+    tol : float, optional
+        Relative duality gap wanted, against the objective at x = 0. By default the answer is
+        the solution to full accuracy, and a gap of 1e-12 (float32: 1e-9) is to be proved of it.
     max_epochs : int, optional
         Limit of the passes over the coordinates (of the steps, for the exact solver) per problem.
     method : {"auto", "cd", "active_set"}
@@ -174,7 +163,7 @@ def solve_nnls(
     -------
     Solution
         x (n, p) or (n,), >= 0, and per problem: objective, gap (a proved upper bound), violation,
-        epochs, converged (gap <= tol).
+        epochs, converged (the gap wanted is proved).
 
     Raises
     ------
@@ -185,8 +174,8 @@ def solve_nnls(
 
     Notes
     -----
-    Coordinate descent: Franc, Hlavac, Navara, CAIP 2005. Exact solver: Lawson, Hanson, Solving
-    Least Squares Problems, 1974. Certificates: docs/nnls.md.
+    Coordinate descent: Franc, Hlavac, Navara, CAIP 2005. Support and exact solvers: Lawson, Hanson,
+    Solving Least Squares Problems, 1974. Certificates: docs/nnls.md.
 
     Examples
     --------
@@ -195,14 +184,13 @@ def solve_nnls(
     >>> solution = fastcone.solve_nnls(A, np.array([2.0, 1.0, -1.0]))
     >>> solution.x
     array([1.5, 0. ])
-    >>> bool(solution.gap <= 1e-9), solution.converged
+    >>> bool(solution.gap <= 1e-12), solution.converged
     (True, True)
     """
-    options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
-    l2 = nonnegative("l2", l2)
-    targets, dtype, single = checked_data(A, B, l1, l2)
-    x0 = start_from(x0, (targets.gram.n, *(() if single else (targets.p,))), dtype)
-    return _answer(Batch(targets, targets.gram, dtype, options, x0), n_threads, single, on_fail)
+    return Projector(A, l2=l2).solve(
+        B, l1=l1, x0=x0, tol=tol, max_epochs=max_epochs, method=method, n_threads=n_threads,
+        time_limit=time_limit, certify=certify, on_fail=on_fail,
+    )  # fmt: skip
 
 
 def solve_nnls_gram(
@@ -213,7 +201,7 @@ def solve_nnls_gram(
     l1: Any = 0.0,
     l2: float = 0.0,
     x0: Any = None,
-    tol: float = 1e-9,
+    tol: float | None = None,
     max_epochs: int | None = None,
     method: str = "auto",
     n_threads: int | None = None,
@@ -276,9 +264,8 @@ def solve_nnls_gram(
         b_norm2 = np.atleast_1d(b_norm2)
         check_shape("b_norm2", b_norm2, columns(C).shape[1:])
     half = G.astype(F64) / 2
-    with threads.one_blas_thread():
-        gram = Gram.of_matrix(half + half.T, l2)  # all of G that x'Gx sees
-    if gram.least < -64 * n * np.finfo(dtype).eps or np.any(G[~(G.diagonal() > 0)]):
+    gram = Gram.of_matrix(half + half.T, l2)  # all of G that x'Gx sees
+    if _indefinite(gram, dtype) or np.any(G[~(G.diagonal() > 0)]):
         raise ValueError("G has a negative eigenvalue, want G = A'A")
     l1 = weights("l1", l1, columns(C).shape[1])
     free = np.argwhere((columns(C) > l1) & ~(gram.diagonal > 0)[:, None])
@@ -287,8 +274,16 @@ def solve_nnls_gram(
         raise ValueError(f"C exceeds l1 at ({j}, {r}) where G_jj = 0: there is no minimum")
     x0 = start_from(x0, (n, *C.shape[1:]), dtype)
     C = columns(C)
-    targets = GramTargets(C, b_norm2, l1, gram)
-    return _answer(Batch(targets, gram, dtype, options, x0), n_threads, single, on_fail)
+    targets = GramTargets(C, b_norm2, gram)
+    job = Job.of(targets, l1, options, dtype, 0, False, x0 is not None)
+    return answer(solve(job, x0, threads.thread_count(n_threads)), single, on_fail)
+
+
+def _indefinite(gram: Gram, dtype: np.dtype) -> bool:
+    """Return whether a Gram matrix has a negative eigenvalue beyond the roundings of a dtype."""
+    if gram.lam > 0 or not gram.used.any():
+        return False
+    return bool(np.linalg.eigvalsh(gram.unit)[0] < -64 * gram.n * np.finfo(dtype).eps)
 
 
 def nnls_path(
@@ -297,7 +292,7 @@ def nnls_path(
     l1: Any,
     *,
     l2: float = 0.0,
-    tol: float = 1e-9,
+    tol: float | None = None,
     max_epochs: int | None = None,
     method: str = "auto",
     n_threads: int | None = None,
@@ -312,7 +307,7 @@ def nnls_path(
         As in `solve_nnls`; the time limit is for the whole path.
     l1 : array_like, (k,)
         Penalty weights >= 0 in any order. They are solved from the largest to the smallest, each
-        from the answer before, with A prepared and A'B formed once (and kept: n p numbers).
+        from the answer before, with A prepared once.
 
     Returns
     -------
@@ -333,13 +328,13 @@ def nnls_path(
     """
     options = checked_options(tol, max_epochs, method, time_limit, certify, "return")
     steps = real_array("l1", l1, ndim=(1,), dtype=F64, nonnegative=True)
-    targets, dtype, single = checked_data(A, B, 0.0, nonnegative("l2", l2))
+    targets, dtype, single = Projector(A, l2=l2).targets(B)
     solutions: dict[int, Solution] = {}
     x0 = None
     for k in np.argsort(-steps, kind="stable"):
-        targets = targets.with_penalty(np.full(targets.p, steps[k]))
-        batch = Batch(targets, targets.gram, dtype, options, x0)
-        solution = _answer(batch, n_threads, False, "return")
+        penalty = np.full(targets.p, steps[k])
+        job = Projector.job(targets, penalty, options, dtype, x0 is not None)
+        solution = solve(job, x0, threads.thread_count(n_threads))
         x0 = solution.x
-        solutions[int(k)] = solution.single() if single else solution
+        solutions[int(k)] = answer(solution, single, "return")
     return [solutions[k] for k in range(len(steps))]

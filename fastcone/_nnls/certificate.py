@@ -37,6 +37,16 @@ class Proof:
     gap: np.ndarray
     violation: np.ndarray
 
+    def part(self, which: np.ndarray) -> Proof:
+        """Return a copy of some problems' proofs."""
+        return Proof(self.objective[which], self.gap[which], self.violation[which])
+
+    def put(self, which: np.ndarray, other: Proof) -> None:
+        """Take over the proofs of some problems."""
+        self.objective[which] = other.objective
+        self.gap[which] = other.gap
+        self.violation[which] = other.violation
+
 
 def relative(bound: np.ndarray, at_zero: np.ndarray) -> np.ndarray:
     """Return bound / at_zero, inf where that is not a number; 0 / 0 is 0: nothing is lost."""
@@ -64,9 +74,9 @@ def from_report(
     bounds = []
     if gram.lam > 0:
         bounds.append(column["convex"])
-    if gram.pointed:
+    if gram.shift.pointed:
         gain = np.maximum(xg, 0) + column["xdelta"]
-        bounds.append(gain + s * column["ax"] + s**2 * gram.shift2 / 2)
+        bounds.append(gain + s * column["ax"] + s**2 * gram.shift.norm2 / 2)
     if data:
         slack = gram.rounding * (column["norm1"] + size) ** 2
         bounds.append(np.maximum(value, 0) + slack)
@@ -114,13 +124,11 @@ class DataProof:
     m, n : int
         The most products summed into an entry of A'r, and of A x.
     gram : Gram
-        Its `lam`, shift and diagonal.
-    ridge : ndarray, (n,)
-        l2 in the scaled coordinates.
+        Its `lam`, shift, diagonal and ridge.
     """
 
-    def __init__(self, maps: Maps, m: int, n: int, gram: Gram, ridge: np.ndarray) -> None:
-        self.maps, self.m, self.n, self.gram, self.ridge = maps, m, n, gram, ridge
+    def __init__(self, maps: Maps, m: int, n: int, gram: Gram) -> None:
+        self.maps, self.m, self.n, self.gram, self.ridge = maps, m, n, gram, gram.ridge
 
     def gradient(
         self, X: np.ndarray, B: np.ndarray, l1: np.ndarray
@@ -147,12 +155,14 @@ class DataProof:
             inverse = np.divide(1, curve, out=np.zeros(len(curve)), where=curve > 0)
             d = np.minimum(hi * inverse, X)
             bounds.append((d * (hi - curve * d / 2) + lo**2 * inverse / 2).sum(axis=1))
-        if gram.pointed:
-            low = np.where(gram.used, gram.low, 1.0)
+        if gram.shift.pointed:
+            low = np.where(gram.used, gram.shift.low, 1.0)
             s = np.where(gram.used, -lo / low, 0).max(axis=1, initial=0)
             gain = np.einsum("ij,ij->i", X, g + in_g)
-            mass = np.einsum("ij,j->i", X, gram.high)  # not BLAS: its bits depend on the batch
-            bounds.append(np.maximum(gain, 0) + s * mass + s**2 * gram.shift2 / 2)
+            mass = np.einsum(
+                "ij,j->i", X, gram.shift.high
+            )  # not BLAS: its bits depend on the batch
+            bounds.append(np.maximum(gain, 0) + s * mass + s**2 * gram.shift.norm2 / 2)
         with np.errstate(over="ignore", under="ignore"):
             scale = np.ldexp(1.0, gram.exponent)
             worst = np.maximum(np.minimum(X * scale, g / scale), -g / scale)

@@ -17,14 +17,6 @@ def units_in(
     largest: float,
     scale: np.ndarray,
 ) -> None: ...
-def units_out(
-    X: np.ndarray,
-    e: np.ndarray,
-    E: np.ndarray,
-    largest: float,
-    Y: np.ndarray,
-    scale: np.ndarray,
-) -> None: ...
 def nnls_cd(
     G: np.ndarray,
     inv: np.ndarray,
@@ -48,16 +40,28 @@ def nnls_report(
     out: np.ndarray,
     work: np.ndarray,
 ) -> None: ...
-def pivot_work(n: int) -> int: ...
-def pivot(
+def support_work(n: int) -> int: ...
+def support(
     G: np.ndarray,
-    slack: np.ndarray,
     C: np.ndarray,
+    rootinv: np.ndarray,
+    norm: np.ndarray,
+    slack: np.ndarray,
     X: np.ndarray,
-    most: np.ndarray,
+    g: np.ndarray,
+    max_steps: int,
     steps: np.ndarray,
     work: np.ndarray,
-) -> int: ...
+    index: np.ndarray,
+) -> None: ...
+def polish(
+    G: np.ndarray,
+    rootinv: np.ndarray,
+    X: np.ndarray,
+    g: np.ndarray,
+    work: np.ndarray,
+    index: np.ndarray,
+) -> None: ...
 def active_set_work(m: int, n: int) -> int: ...
 def active_set(
     rows: np.ndarray,
@@ -65,6 +69,43 @@ def active_set(
     fetched: np.ndarray,
     B: np.ndarray,
     norm: np.ndarray,
+    entry_weight: np.ndarray,
+    l1: np.ndarray,
+    dependence_tol: float,
+    X: np.ndarray,
+    most: np.ndarray,
+    steps: np.ndarray,
+    first: int,
+    budget: int,
+    work: np.ndarray,
+    index: np.ndarray,
+) -> int: ...
+def householder_work(m: int, n: int) -> int: ...
+def triangle_reduce(
+    T: np.ndarray,
+    m: int,
+    dependence_tol: float,
+    head: np.ndarray,
+    scale: np.ndarray,
+    swap: np.ndarray,
+    order: np.ndarray,
+    first: int,
+    last: int,
+    row_size: np.ndarray,
+) -> int: ...
+def triangle_apply(
+    rank: int,
+    T: np.ndarray,
+    head: np.ndarray,
+    scale: np.ndarray,
+    swap: np.ndarray,
+    order: np.ndarray,
+    D: np.ndarray,
+) -> None: ...
+def householder_solve(
+    m: int,
+    A: np.ndarray,
+    B: np.ndarray,
     entry_weight: np.ndarray,
     l1: np.ndarray,
     dependence_tol: float,

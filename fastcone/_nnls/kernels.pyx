@@ -3,8 +3,8 @@
 
 from fastcone._kernels.common.lanes cimport real
 from fastcone._runtime.dispatch cimport (
-    active_set_table, descent_table, householder_table, lanes, pivot_table, product_table, report_table,
-    scale_table,
+    active_set_table, descent_table, householder_table, lanes,
+    report_table, scale_table, support_table, triangle_table,
 )
 
 from fastcone._kernels.nnls.report_columns cimport (
@@ -28,7 +28,7 @@ REPORT = {                          # its columns by name, one row a problem
 
 def nnls_work(Py_ssize_t n, dtype):
     """Numbers of work space `nnls_cd` and `nnls_report` need."""
-    return max(3 * n + 3, 2 * n + 10) * tile(dtype)
+    return max(4 * n + 3, 2 * n + 10) * tile(dtype)
 
 
 def units_in(real[:, ::1] C, const int[::1] k, const int[::1] E, l1, const int[::1] e,
@@ -54,21 +54,6 @@ def units_in(real[:, ::1] C, const int[::1] k, const int[::1] E, l1, const int[:
                                &allow[0], largest, &scale[0])
 
 
-def units_out(const real[:, ::1] X, const int[::1] e, const int[::1] E, real largest,
-              real[:, ::1] Y, real[::1] scale):
-    """Bring coefficients back to the caller's units, cut to the range of the answer."""
-    cdef Py_ssize_t p = X.shape[0], ld = X.shape[1], n = e.shape[0]
-    assert n <= ld and Y.shape[0] == p and Y.shape[1] == n and E.shape[0] == p
-    assert scale.shape[0] >= n
-    if p == 0 or n == 0:
-        return
-    with nogil:
-        if real is float:
-            scale_table.out_f32(p, n, &X[0, 0], ld, &e[0], &E[0], largest, &Y[0, 0], n, &scale[0])
-        else:
-            scale_table.out_f64(p, n, &X[0, 0], ld, &e[0], &E[0], largest, &Y[0, 0], n, &scale[0])
-
-
 def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, const real[:, ::1] C,
             real[:, ::1] X, const real[::1] stop, double[:, ::1] schedule, real[::1] last,
             const int[::1] most, int[::1] epochs, real[::1] work):
@@ -78,20 +63,20 @@ def nnls_cd(const real[::1] G, const real[::1] inv, const real[::1] weight, cons
     assert stop.shape[0] == p and last.shape[0] == p and epochs.shape[0] == p
     assert weight.shape[0] == n and most.shape[0] == p
     assert schedule.shape[0] == p and schedule.shape[1] == 2
-    assert work.shape[0] >= (3 * n + 3) * lanes(sizeof(real))
+    assert work.shape[0] >= (4 * n + 3) * lanes(sizeof(real))
     if p == 0 or n == 0:
         epochs[:] = 0
         last[:] = 0
         return 0
     with nogil:
         if real is float:
-            left = descent_table.cd_f32(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld,
-                                        &stop[0], &schedule[0, 0], &last[0], &most[0], &epochs[0],
-                                        &work[0])
+            left = descent_table.cd_f32(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], NULL, &X[0, 0],
+                                        ld, &stop[0], &schedule[0, 0], &last[0], &most[0],
+                                        &epochs[0], &work[0])
         else:
-            left = descent_table.cd_f64(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], &X[0, 0], ld,
-                                        &stop[0], &schedule[0, 0], &last[0], &most[0], &epochs[0],
-                                        &work[0])
+            left = descent_table.cd_f64(n, &G[0], &inv[0], &weight[0], p, &C[0, 0], NULL, &X[0, 0],
+                                        ld, &stop[0], &schedule[0, 0], &last[0], &most[0],
+                                        &epochs[0], &work[0])
     return left
 
 
@@ -116,25 +101,38 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
                              rounding, &out[0, 0], &work[0])
 
 
-def pivot_work(Py_ssize_t n):
-    """Numbers of work space `pivot` needs."""
-    return (n * n + 5 * n) * product_table.bytes // sizeof(double)
+def support_work(Py_ssize_t n):
+    """Numbers of work space `support` and `polish` need."""
+    return (2 * n + 5) * ((n + 7) // 8 * 8) + 7
 
 
-def pivot(const double[::1] G, const double[::1] slack, const double[:, ::1] C, double[:, ::1] X,
-          const int[::1] most, int[::1] steps, double[::1] work):
-    """Block principal pivoting from the support of X; returns the number of problems given up."""
-    cdef Py_ssize_t n = slack.shape[0], p = C.shape[0], ld = C.shape[1], given_up
-    assert G.shape[0] == n * n and n % 4 == 0 and n <= ld and X.shape[0] == p and X.shape[1] == ld
-    assert most.shape[0] == p and steps.shape[0] == p
-    assert work.shape[0] >= (n * n + 5 * n) * product_table.bytes // <Py_ssize_t> sizeof(double)
-    if p == 0 or n == 0:
-        steps[:] = 0
-        return 0
+def support(const double[:, ::1] G, const double[:, ::1] C, const double[::1] rootinv,
+            const double[::1] norm, const double[::1] slack, double[:, ::1] X, double[:, ::1] g,
+            Py_ssize_t max_steps, Py_ssize_t[::1] steps, double[::1] work, Py_ssize_t[::1] index):
+    """Solve problem after problem on G (n, ld) from the support of X; rows of ld, padded."""
+    cdef Py_ssize_t n = G.shape[0], ld = G.shape[1], r
+    assert ld % 8 == 0 and ld >= n and C.shape[1] == ld == X.shape[1] and g.shape[1] == ld
+    assert C.shape[0] == X.shape[0] == g.shape[0] == steps.shape[0] == slack.shape[0]
+    assert work.shape[0] >= support_work(n) and index.shape[0] >= 2 * n
+    assert rootinv.shape[0] == n == norm.shape[0]
     with nogil:
-        given_up = pivot_table.f64(n, &G[0], &slack[0], p, &C[0, 0], &X[0, 0], ld, &most[0],
-                                   &steps[0], &work[0])
-    return given_up
+        for r in range(C.shape[0] if n else 0):
+            steps[r] = support_table.solve(n, ld, &G[0, 0], &C[r, 0], &rootinv[0], &norm[0],
+                                           slack[r], &X[r, 0], &g[r, 0], max_steps, &work[0],
+                                           &index[0])
+
+
+def polish(const double[:, ::1] G, const double[::1] rootinv, double[:, ::1] X,
+           double[:, ::1] g, double[::1] work, Py_ssize_t[::1] index):
+    """One step of refinement of each X with its gradient; both follow, arrays as in `support`."""
+    cdef Py_ssize_t n = G.shape[0], ld = G.shape[1], r
+    assert ld % 8 == 0 and ld >= n and X.shape[1] == ld == g.shape[1]
+    assert X.shape[0] == g.shape[0] and rootinv.shape[0] == n
+    assert work.shape[0] >= support_work(n) and index.shape[0] >= 2 * n
+    with nogil:
+        for r in range(X.shape[0] if n else 0):
+            support_table.polish(n, ld, &G[0, 0], &rootinv[0], &X[r, 0], &g[r, 0], &work[0],
+                                 &index[0])
 
 
 cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
@@ -185,12 +183,12 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
 
 cpdef Py_ssize_t householder_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
     """Numbers of work space `householder_solve` needs."""
-    return (n + 3) * ((m + 7) // 8 * 8) + 5 * n + 7
+    return (n + 3) * ((m + 7) // 8 * 8) + 6 * n + 7
 
 
-def householder_reduce(double[:, ::1] T, Py_ssize_t m, double dependence_tol, double[::1] head,
-                       double[::1] scale, Py_ssize_t[::1] swap, Py_ssize_t[::1] order,
-                       Py_ssize_t first, Py_ssize_t last, double[::1] row_size):
+def triangle_reduce(double[:, ::1] T, Py_ssize_t m, double dependence_tol, double[::1] head,
+                    double[::1] scale, Py_ssize_t[::1] swap, Py_ssize_t[::1] order,
+                    Py_ssize_t first, Py_ssize_t last, double[::1] row_size):
     """Some steps from generators (n, ld), a row each, of m entries, to their triangle, in place.
 
     Returns `last`, or less: the rank.
@@ -199,21 +197,21 @@ def householder_reduce(double[:, ::1] T, Py_ssize_t m, double dependence_tol, do
     assert ld == (m + 7) // 8 * 8 and 0 <= first < last <= min(m, n) and row_size.shape[0] == ld
     assert head.shape[0] == n == scale.shape[0] and swap.shape[0] == n == order.shape[0]
     with nogil:
-        rank = householder_table.reduce(m, n, ld, &T[0, 0], dependence_tol, &head[0], &scale[0],
-                                        &swap[0], &order[0], first, last, &row_size[0])
+        rank = triangle_table.reduce(m, n, ld, &T[0, 0], dependence_tol, &head[0], &scale[0],
+                                     &swap[0], &order[0], first, last, &row_size[0])
     return rank
 
 
-def householder_apply(Py_ssize_t rank, const double[:, ::1] T, const double[::1] head,
-                      const double[::1] scale, const Py_ssize_t[::1] swap,
-                      const Py_ssize_t[::1] order, double[:, ::1] D):
-    """D <- D Q, rows of ld, for the reflections that `householder_reduce` has left in T."""
+def triangle_apply(Py_ssize_t rank, const double[:, ::1] T, const double[::1] head,
+                   const double[::1] scale, const Py_ssize_t[::1] swap, const Py_ssize_t[::1] order,
+                   double[:, ::1] D):
+    """D <- D Q, rows of ld, for the reflections that `triangle_reduce` has left in T."""
     cdef Py_ssize_t r, ld = T.shape[1]
     assert D.shape[1] == ld and 0 <= rank <= T.shape[0]
     with nogil:
         for r in range(D.shape[0] if rank else 0):
-            householder_table.apply(rank, ld, &T[0, 0], &head[0], &scale[0], &swap[0], &order[0],
-                                    &D[r, 0])
+            triangle_table.apply(rank, ld, &T[0, 0], &head[0], &scale[0], &swap[0], &order[0],
+                                 &D[r, 0])
 
 
 def householder_solve(Py_ssize_t m, const double[:, ::1] A, const double[:, ::1] B,

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which stages a batch goes through: everything that chooses one, in one place.
 
-The stages, fastest first: coordinate descent in float32, coordinate descent in the working dtype,
-block principal pivoting on G, the exact solver on A reduced to its rank, the exact solver on A.
-Each works on what the ones before have not proved. What chooses depends on A and on the options
-alone, never on a neighbour, on the batch or on the threads.
+The stages, fastest first: the compiled first rung (coordinate descent, one problem a lane),
+coordinate descent in pieces, the support solver on G, the exact solver on A reduced to its rank,
+the exact solver on A. Each works on what the ones before have not proved. What chooses depends on A
+and on the options alone, never on a neighbour, on the batch or on the threads.
+
+Figures behind the constants: docs/nnls.md, "Stages".
 """
 
 from __future__ import annotations
@@ -18,17 +20,19 @@ from fastcone._runtime import kernels as runtime_kernels
 from fastcone._runtime.deadline import Deadline
 from fastcone._runtime.scaling import F32, F64, largest_penalty, roundoff
 
-# Epochs of coordinate descent before "auto" calls the exact solver: about as many as one solve of
-# that costs, within these bounds.
-FEWEST_EPOCHS, EPOCHS_PER_RANK, MOST_EPOCHS = 48, 4, 400
+# The gap that the default asks descent for, and the one that must be proved of what it gives.
+AIM = {F64: 1e-21, F32: 1e-12}
+PROVED = {F64: 1e-12, F32: 1e-9}
+ESTIMATE = 1e-9  # what float32 alone can tell
+RUNG_RANK = 512  # generators up to which a block's epochs are one call of some 20 ms
+RUNG_EPOCHS = 100  # of one descent: well-conditioned problems need 8 to 30
+DESCENT_CONDITION = 30.0  # of G with unit diagonal: beyond, the support solver is faster
+SUPPORT_RANK = 1500  # generators up to which its steps on one problem take milliseconds
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
-FIRST_LOOK = 12  # epochs before a lane's rate of progress is looked at
-MAX_FLOAT32_EPOCHS = 400  # whatever the limit of all
-PIVOT_EPOCHS = 48  # epochs for which pivoting is worth it, and 2 more per generator
-MAX_PIVOTS = 30  # steps of pivoting
-PIVOT_RANK = 256  # generators beyond which a factor of G leaves the cache
-PIVOT_ALL = 160  # generators up to which pivoting pays whatever the support
-PIVOT_SHARE = 0.2  # of the generators: the least support for which it pays beyond
+UNLIKE = 1e3  # ratio of row sizes at which squares lose the small rows' seventh digit
+APART = 1e6  # ratio of norms at which generators may live in rows that a gap does not see
+UNLIKE_LAM = 1e-6  # least eigenvalue above which unlike rows do no harm
+PERSIST = 100_000  # epochs of method="cd"
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms at v4 between looks at the clock
 BLOCK_WORK = 2.4e8  # flops of a block: a few milliseconds
 FULL_TILES = 8  # tiles of a block at least: the last lanes to finish leave the others idle
@@ -38,51 +42,63 @@ FULL_TILES = 8  # tiles of a block at least: the last lanes to finish leave the 
 class Options:
     """What the caller asked for, checked."""
 
-    tol: float
+    tol: float | None
     max_epochs: int | None
     method: str
     certify: bool
     deadline: Deadline
 
-    def epochs(self, rank: int) -> int:
-        """Return the epochs of coordinate descent to spend on a problem."""
-        if self.max_epochs or self.method == "cd":
-            return self.max_epochs or 100_000
-        return min(MOST_EPOCHS, max(FEWEST_EPOCHS, EPOCHS_PER_RANK * rank))
+    def proved(self, dtype: np.dtype) -> float:
+        """Return the gap with which a problem counts as converged."""
+        return self.tol or (PROVED[dtype] if self.certify or dtype == F64 else ESTIMATE)
+
+    def aim(self, dtype: np.dtype) -> float:
+        """Return the gap that descent goes for."""
+        return self.tol or (AIM[dtype] if self.certify or dtype == F64 else ESTIMATE)
 
 
 @dataclass(frozen=True)
 class Plan:
     """The stages of a batch, and how it is cut.
 
-    exact_first: skip descent.  epochs: of descent for a problem, at most.  float32_first: the
-    first of them run in float32.  pivots: pivoting follows where descent is slow.  exact: the
-    exact solver follows where a proof is missing.
+    rung: the way of the compiled first rung, "descent", "support" or "".  epochs: of descent, 0 for
+    none.  support, exact: whether these follow where a proof is missing.
     """
 
-    exact_first: bool
+    rung: str
     epochs: int
-    float32_first: bool
-    pivots: bool
+    support: bool
     exact: bool
     block_size: int
 
     @classmethod
-    def of(cls, gram: Gram, terms: int, options: Options, working: np.dtype, started: bool) -> Plan:
-        """Decide for generators of `terms` rows; `started`: the caller gave coefficients."""
-        auto, rank = options.method == "auto", min(terms or gram.n, gram.n)
+    def of(cls, gram: Gram, terms: int, unlike: bool, options: Options, started: bool) -> Plan:
+        """Decide for generators of `terms` rows, `unlike` as dense.py says.
+
+        started: whether the caller gave coefficients.
+        """
+        auto, cd = options.method == "auto", options.method == "cd"
+        exact_first = unlike or options.method == "active_set" or (
+            auto and not started and _descent_is_slow(gram, min(terms or gram.n, gram.n))
+        )  # fmt: skip
+        well = gram.top <= DESCENT_CONDITION * gram.lam
+        descent = cd or (auto and not exact_first and well)
+        support = auto and not exact_first
+        rung = ""
+        if descent and fits_float32(gram) and gram.n <= RUNG_RANK:
+            rung = "descent"
+        elif support and gram.n <= SUPPORT_RANK:
+            rung = "support"
         return cls(
-            exact_first=options.method == "active_set"
-            or (auto and not started and _descent_is_slow(gram, rank)),
-            epochs=options.epochs(rank),
-            float32_first=working == F64 and _fits_float32(gram),
-            pivots=auto and gram.lam > SINGULAR and gram.n <= PIVOT_RANK,
-            exact=options.method != "cd",
+            rung=rung,
+            epochs=(options.max_epochs or PERSIST if cd else RUNG_EPOCHS) * descent,
+            support=support,
+            exact=not cd,
             block_size=_block_size(gram.n, terms),
         )
 
 
-def _fits_float32(gram: Gram) -> bool:
+def fits_float32(gram: Gram) -> bool:
     """Return whether G is in float32's range and regular there."""
     fits = gram.lam > gram.n * roundoff(F32)
     return bool(fits and gram.diagonal.max(initial=0) < largest_penalty(F32))
@@ -104,5 +120,5 @@ def _block_size(n: int, terms: int) -> int:
     It depends on A alone, as do the cuts of the kernel calls that follow from it.
     """
     work = 2 * n * (terms + 16 * n) + 1
-    full = min(FULL_TILES * runtime_kernels.tile(F32), CALL_WORK / (2 * FIRST_LOOK * n**2 + 1))
+    full = min(FULL_TILES * runtime_kernels.tile(F32), CALL_WORK / (24 * n**2 + 1))
     return int(np.clip(max(BLOCK_WORK / work, full), 1, 4096))

@@ -1,26 +1,34 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Shared generators, scaled by powers of two and packed for the kernels.
+"""What depends on the generators alone: scaled by powers of two, packed, their Gram matrix.
 
 a) Column j of A is multiplied by 2^e_j, so that its largest entry lies in [1/2, 1), and a
-   target b by a power of two, so that ||b|| lies in [1, 2): exact operations, hence the same
+   target b by a power of two, so that ||b|| lies in [1/2, 1): exact operations, hence the same
    bits whatever powers of two the caller's units hold, and no Gram matrix that overflows.
 b) `Packed` is a matrix in the panel layout of the product kernel (`_runtime/layout.py`).
-c) `Gram` is G = A'A + l2 in the layout of the descent kernel, with all that a certificate
-   needs (docs/nnls.md, "Certificate"): a lower bound `lam` of the least eigenvalue of G with
-   unit diagonal, and a shift y0 = A z, A'y0 > 0, where one is found.
+c) `Gram` is G = A'A + l2 with all that a certificate needs (docs/nnls.md, "Certificate"): a lower
+   bound `lam` of the least eigenvalue of G with unit diagonal, and a shift y0 = A z, A'y0 > 0,
+   where one is found. Nothing here changes once it is made; what is expensive is made on first
+   need.
 """
 
 from __future__ import annotations
 
-import copy
 import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from fastcone._nnls.kernels import COORDINATE, COORDINATE_WIDTH
 from fastcone._runtime.layout import blocks, pack, pack_symmetric, product_and_norms
 from fastcone._runtime.scaling import F64, exponent, rescale, roundoff
-from fastcone._runtime.threads import Scratch
+from fastcone._runtime.threads import Scratch, one_blas_thread
+
+POWER_STEPS = 8  # of the power method: eigenvalues to some per cent, as the limits need them
+SHARES = (0.95, 0.8, 0.5, 0.1)  # of an estimated eigenvalue that are tried as a bound
+POINTED = 1e-8  # the least a_j / ||a_j|| of a shift that is used: its bound grows as 1 / a_j
+PIECE = 2e8  # flops of a piece of A'A: some milliseconds between two looks at signals
 
 
 def ridge(l2: float, exponent: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -73,99 +81,174 @@ class Generators:
         """The scaled generators in float64, one generator a row (n, m)."""
         return np.ascontiguousarray(self.scaled.T, dtype=np.float64)
 
-    @functools.cached_property
-    def norms(self) -> np.ndarray:
-        """Euclidean norms of the scaled generators, float64."""
-        return np.sqrt(np.einsum("ij,ij->i", self.rows, self.rows))
+    def unlike(self, given: bool) -> float:
+        """Return the largest row's size over the smallest's, scaled, or in the caller's units."""
+        with np.errstate(over="ignore", under="ignore"):
+            A = np.ldexp(self.scaled, -self.exponent) if given else self.scaled
+        size = np.abs(A).max(axis=1, initial=0)
+        size = size[size > 0]
+        return float(size.max() / size.min()) if size.size else 1.0
 
-    def gram(self, l2: float) -> np.ndarray:
-        """Return G = A'A + l2 in the scaled coordinates, float64."""
-        A = np.ascontiguousarray(self.scaled, dtype=np.float64)
-        G = A.T @ A  # once per A, by one thread of BLAS: no batch can change its bits
-        if l2:
-            G[np.diag_indices(self.n)] += ridge(l2, self.exponent, self.dtype)
+    def gram(self) -> np.ndarray:
+        """Return A'A in the scaled coordinates, float64."""
+        G = np.empty((self.n, self.n))
+        packed, step = self.packed(F64), max(1, int(PIECE / (2 * self.m * self.n + 1)))
+        for i in range(0, self.n, step):
+            product, _ = packed.product(self.rows[i : i + step], Scratch(), "G")
+            G[i : i + step] = product[:, : self.n]
         return G
 
 
+@dataclass(frozen=True)
+class Shift:
+    """Bounds `low` <= a = A'y0 <= `high` and ||y0||^2; `pointed`: whether a > 0."""
+
+    low: np.ndarray
+    high: np.ndarray
+    norm2: float
+    pointed: bool
+
+
+@dataclass(frozen=True)
+class PackedGram:
+    """G and its constants as fastcone/_kernels/nnls/descent.pyx and report.pyx want them."""
+
+    G: np.ndarray
+    inverse: np.ndarray
+    weight: np.ndarray
+    coord: np.ndarray
+
+
 class Gram:
-    """The quadratic 1/2 x'Gx - c'x in one dtype, packed, with the constants of its certificate.
+    """The quadratic 1/2 x'Gx - c'x of scaled generators, with the constants of its certificate.
 
     Parameters
     ----------
     G : ndarray, (n, n), float64
-        Symmetric, of scaled generators.
+        Symmetric.
     exponent : ndarray of int, (n,)
         x = 2^exponent * (scaled x).
     terms : int
         Products summed into an entry of G or c: the rounding errors to allow for.
+    hull : callable, optional
+        Returns the point z of least norm ||A z|| in the hull of the unit generators: its shift is
+        positive if any is. Asked where neither curvature nor the plain sum gives a bound.
+    ridge : ndarray, (n,), optional
+        What l2 has added to the diagonal.
     """
 
-    def __init__(self, G: np.ndarray, exponent: np.ndarray, dtype: np.dtype, terms: int) -> None:
-        self.dtype, self.matrix, self.exponent = dtype, G, exponent
-        self.n, self.terms = len(G), terms
-        self.rows = blocks(self.n)
+    def __init__(
+        self,
+        G: np.ndarray,
+        exponent: np.ndarray,
+        terms: int,
+        hull: Callable[[Gram], np.ndarray] | None = None,
+        ridge: np.ndarray | None = None,
+    ) -> None:
+        self.matrix, self.exponent, self.terms = G, exponent.astype(np.intc, copy=False), terms
+        self.n, self.n_padded = len(G), blocks(len(G))
         self.rounding = 1.01 * (terms + self.n + 8) * roundoff(F64)
         self.diagonal = G.diagonal()
+        self.ridge = np.zeros(self.n) if ridge is None else ridge
+        self.norm = np.sqrt(np.maximum(self.diagonal - self.ridge, 0))
         self.used = self.diagonal > 0
-        root = np.sqrt(self.diagonal)
-        self.rootinv = np.divide(1, root, out=np.zeros(self.n), where=self.used)
-        self._bound_spectrum()
-        self.find_shift(self.rootinv)
-        self.pack()
+        self.root = np.sqrt(self.diagonal)
+        self.rootinv = np.divide(1, self.root, out=np.zeros(self.n), where=self.used)
+        self._hull = hull
+        self._packed: dict[np.dtype, PackedGram] = {}
 
     @classmethod
     def of_matrix(cls, G: np.ndarray, l2: float) -> Gram:
         """Return G + l2, scaled by powers of two to a diagonal within [1/4, 1)."""
         e = -(exponent(G.diagonal()) // 2)
-        scaled = rescale(G, e, e)
-        scaled[np.diag_indices(len(G))] += ridge(l2, e, F64)
-        return cls(scaled, e, F64, 0)
+        scaled, added = rescale(G, e, e), ridge(l2, e, F64)
+        scaled[np.diag_indices(len(G))] += added
+        return cls(scaled, e, 0, ridge=added)
 
-    def narrow(self, dtype: np.dtype) -> Gram:
-        """Return the same quadratic rounded to another dtype."""
-        other = copy.copy(self)
-        other.dtype = dtype
-        other.pack()
-        return other
-
-    def _bound_spectrum(self) -> None:
-        """Set lam <= the least eigenvalue of D^-1/2 G D^-1/2, and `top` ~ the largest."""
+    @functools.cached_property
+    def unit(self) -> np.ndarray:
+        """G with unit diagonal, D^-1/2 G D^-1/2, without the generators that are zero."""
         M = self.matrix * self.rootinv * self.rootinv[:, None]
-        values = np.linalg.eigvalsh(M[np.ix_(self.used, self.used)]) if self.used.any() else [1.0]
-        self.top = float(values[-1])
-        slack = (4 * self.n * self.top + self.n * (self.terms + 8)) * roundoff(F64)
-        self.least = float(values[0])
-        self.lam = max(self.least - slack, 0.0)
+        return M if self.used.all() else M[np.ix_(self.used, self.used)]
 
-    def find_shift(self, z: np.ndarray) -> None:
-        """Set `low` <= a = A'y0 <= `high` and ||y0||^2 for y0 = A z."""
-        slack = self.rounding
+    @functools.cached_property
+    def top(self) -> float:
+        """The largest eigenvalue of G with unit diagonal, by a few steps of the power method."""
+        v = 1.5 + np.cos(np.arange(len(self.unit)))
+        for _ in range(POWER_STEPS):
+            if size := float(np.linalg.norm(v)):
+                v = self.unit @ (v / size)
+        return max(1.0, float(np.linalg.norm(v)))
+
+    @functools.cached_property
+    def lam(self) -> float:
+        """A lower bound of the least eigenvalue of G with unit diagonal; 0 if none is found.
+
+        Inverse iteration estimates it; the bound is that G less a little less than the estimate
+        still has a Cholesky factor.
+        """
+        n = len(self.unit)
+        if n == 0:
+            return 1.0
+        if 0 < self.terms < n and not self.ridge.any():
+            return 0.0
+        slack = (4 * self.n * np.abs(self.unit).sum(axis=0).max()
+                 + self.n * (self.terms + 8)) * roundoff(F64)  # fmt: skip
+        with one_blas_thread():
+            factor, failed = dpotrf(self.unit, lower=1)
+            if failed:
+                return 0.0
+            v, estimate = np.cos(np.arange(n)), 1.0
+            for _ in range(POWER_STEPS):
+                v = dpotrs(factor, v / np.linalg.norm(v), lower=1)[0]
+                estimate = 1 / float(np.linalg.norm(v))
+            for share in SHARES:
+                lessened = self.unit.copy()
+                lessened[np.diag_indices(n)] -= share * estimate
+                if not dpotrf(lessened, lower=1, overwrite_a=1)[1]:
+                    return max(share * estimate - slack, 0.0)
+        return 0.0
+
+    @functools.cached_property
+    def shift(self) -> Shift:
+        """The best shift that is known."""
+        shift = self._shift(self.rootinv)
+        if not shift.pointed and self._hull is not None and self.lam <= 1e-6:
+            return self._shift(self._hull(self))
+        return shift
+
+    def _shift(self, z: np.ndarray) -> Shift:
+        """Return the shift y0 = A z."""
         Gz = self.matrix @ z
-        size = slack * np.sqrt(self.diagonal) * (np.sqrt(self.diagonal) @ z)
-        self.low, self.high = Gz - size, Gz + size
-        self.shift2 = float(z @ Gz + size @ z)
-        self.pointed = bool(np.all(self.low[self.used] > 1e-8 * np.sqrt(self.diagonal[self.used])))
+        slack = self.rounding * self.root * (self.root @ z)
+        low = Gz - slack
+        pointed = bool(np.all(low[self.used] > POINTED * self.root[self.used]))
+        return Shift(low, Gz + slack, float(z @ Gz + slack @ z), pointed)
 
-    def pack(self) -> None:
-        """Lay G and the constants out as fastcone/_kernels/nnls/descent.pyx wants them."""
-        n, rows = self.n, self.rows
-        wide = np.zeros((rows, rows))
-        wide[:n, :n] = self.matrix
-        self.G = pack_symmetric(wide.astype(self.dtype, copy=False))
-        self.inv = np.zeros(rows, dtype=self.dtype)
-        self.inv[:n] = self.rootinv**2
-        self.weight = np.zeros(rows, dtype=self.dtype)
-        self.weight[:n] = self.diagonal
-        coord = np.zeros((rows, COORDINATE_WIDTH))
+    def packed(self, dtype: np.dtype) -> PackedGram:
+        """Return G and its constants in this dtype."""
+        if dtype not in self._packed:
+            self._packed[dtype] = self._pack(dtype)
+        return self._packed[dtype]
+
+    def _pack(self, dtype: np.dtype) -> PackedGram:
+        n, padded = self.n, self.n_padded
+        G = np.zeros((padded, padded))
+        G[:n, :n] = self.matrix
+        constants = np.zeros((2, padded))
+        constants[0, :n], constants[1, :n] = self.rootinv**2, self.diagonal
+        coord = np.zeros((padded, COORDINATE_WIDTH))
         column = {name: coord[:n, k] for name, k in COORDINATE.items()}
-        column["root"][:] = np.sqrt(self.diagonal)
+        column["root"][:] = self.root
         if self.lam > 0:
             column["inverse_curvature"][:] = self.rootinv**2 / self.lam
             column["half_curvature"][:] = self.lam * self.diagonal / 2
-        if self.pointed:
-            np.divide(1, self.low, out=column["inverse_shift"], where=self.used)
-            column["shift_entry"][:] = self.high
+        if self.shift.pointed:
+            np.divide(1, self.shift.low, out=column["inverse_shift"], where=self.used)
+            column["shift_entry"][:] = self.shift.high
         with np.errstate(over="ignore", under="ignore"):
             column["scale"][:] = np.ldexp(1.0, self.exponent)
             column["inverse_scale"][:] = np.ldexp(1.0, -self.exponent)
-            self.coord = coord.astype(self.dtype)
+            inverse, weight = constants.astype(dtype)
+            packed = pack_symmetric(G.astype(dtype, copy=False))
+            return PackedGram(packed, inverse, weight, coord.astype(dtype))

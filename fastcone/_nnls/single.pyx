@@ -10,46 +10,30 @@ b) Few generators of many rows, and rows of unlike size, go to the Householder k
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport NAN, fabs, frexp, isfinite, ldexp, sqrt
+from libc.math cimport NAN, isfinite, ldexp, sqrt
 from libc.string cimport memcpy
 
 from fastcone._kernels.common.dense cimport axpy, dot, padded
 from fastcone._kernels.common.span cimport aligned
 from fastcone._nnls.kernels cimport active_set_work, householder_work
-from fastcone._runtime.dispatch cimport active_set_table, householder_table
+from fastcone._nnls.single_memory cimport (
+    Arrays, cut, differ, in_rows, lay_down, measure, scale_columns, scale_generators, scale_target,
+    set_entry_weights, unlike_when_scaled, usable,
+)
+from fastcone._runtime.dispatch cimport active_set_table, householder_table, triangle_table
 
 import numpy as np
 
 cdef extern from *:
     """
     #define FC_DEPENDENCE_TOL 32.0        /* as in fastcone/_nnls/active_set.py */
-    #define FC_UNLIKE 1e3                 /* as in fastcone/_nnls/plan.py */
     """
     const double DEPENDENCE_TOL "FC_DEPENDENCE_TOL"
-    const double UNLIKE "FC_UNLIKE"
 
 cdef enum:
     CALL_WORK = 100_000_000     # flops between two looks at the signals
-    FAR = 900                   # powers of two between weights: more, and gradients would underflow
     THIN = 12                   # generators up to which A is reduced to a triangle first ...
     TALL = 20                   # ... where it has this many times as many rows (measured)
-
-
-cdef struct Arrays:
-    # A as it is read, and where the parts of `work` and `index` begin
-    const double* A
-    Py_ssize_t row_stride, column_stride
-    bint householder, reduced
-    double* copy            # n x ld: A scaled, or in the order of rows, or of columns
-    double* columns         # n x ld: generators, one a row
-    double* target          # ld: b scaled, padded with zeros
-    double* norm            # n
-    double* entry_weight    # n
-    double* l1              # n: zeros
-    double* rest            # of the kernels
-    Py_ssize_t* e           # n: exponents taken out of the columns
-    Py_ssize_t* fetched     # n
-    Py_ssize_t* order       # of the kernels
 
 
 cdef Py_ssize_t nnls_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
@@ -62,155 +46,12 @@ cdef Py_ssize_t nnls_index(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
     return 7 * n + 2
 
 
-cdef Arrays cut(Py_ssize_t m, Py_ssize_t n, double* work, Py_ssize_t* index) noexcept nogil:
-    """Lay the arrays out in the caller's work space."""
-    cdef Arrays a
-    a.columns = aligned(work)
-    a.target = a.columns + n * padded(m)
-    a.copy = a.target + padded(m)
-    a.norm = a.copy + n * padded(m)
-    a.entry_weight, a.l1, a.rest = a.norm + n, a.norm + 2 * n, a.norm + 3 * n
-    a.e, a.fetched, a.order = index, index + n, index + 2 * n
-    return a
-
-
-cdef inline int exponent(double largest) noexcept nogil:
-    """e with |largest| in [2^(e-1), 2^e), 0 for 0."""
-    cdef int e = 0
-    frexp(largest, &e)
-    return e
-
-
-cdef void set_entry_weights(Py_ssize_t n, const double* norm, const Py_ssize_t* e,
-                            double* entry_weight) noexcept nogil:
-    """entry_weight_j = 2^e_j up to a factor: gradients in the caller's units tell who enters."""
-    cdef Py_ssize_t j, top = 0
-    cdef bint any = False
-    for j in range(n):
-        if norm[j] > 0 and (not any or e[j] > top):
-            any, top = True, e[j]
-    for j in range(n):
-        entry_weight[j] = 1 if e[j] == top else ldexp(
-            1, <int> max(min(e[j] - top, <Py_ssize_t> 0), -<Py_ssize_t> FAR))
-
-
-cdef inline double times(double value, double half_unit) noexcept nogil:
-    """value * half_unit^2: a power of two that a double may be too narrow to hold."""
-    return value * half_unit * half_unit
-
-
-cdef int scale_target(Py_ssize_t m, const double* b, Py_ssize_t stride,
-                      double* target) noexcept nogil:
-    """target = b with its largest entry brought near 1 by a power of four; returns its exponent."""
-    cdef double part[8]
-    cdef double half
-    cdef Py_ssize_t i
-    cdef int e, q
-    for q in range(8):
-        part[q] = 0
-    for i in range(m):
-        target[i] = b[i * stride]
-    for i in range(m // 8):
-        for q in range(8):
-            half = fabs(target[8 * i + q])
-            part[q] = half if half > part[q] else part[q]
-    for i in range(m - m % 8, m):
-        part[0] = max(part[0], fabs(target[i]))
-    for q in range(1, 8):
-        part[0] = max(part[0], part[q])
-    e = (exponent(part[0]) + 1) // 2
-    half = ldexp(1, -e)
-    for i in range(m if e != 0 else 0):
-        target[i] = times(target[i], half)
-    for i in range(m, padded(m)):
-        target[i] = 0
-    return 2 * e
-
-
-cdef void measure(Py_ssize_t m, Py_ssize_t n, Arrays* a, bint* unlike) noexcept nogil:
-    """norm_j = ||a_j||^2; whether rows of A differ in size so much that the small ones are lost."""
-    cdef const double* row
-    cdef double value, size, least = 0, most = 0
-    cdef Py_ssize_t i, j
-    for j in range(n):
-        a.norm[j] = 0
-    for i in range(m):
-        row = a.A + i * a.row_stride
-        size = 0
-        if a.column_stride == 1:
-            for j in range(n):
-                a.norm[j] += row[j] * row[j]
-                size = fabs(row[j]) if fabs(row[j]) > size else size
-        else:
-            for j in range(n):
-                value = row[j * a.column_stride]
-                a.norm[j] += value * value
-                size = fabs(value) if fabs(value) > size else size
-        most = max(most, size)
-        least = size if size > 0 and (least == 0 or size < least) else least
-    unlike[0] = most > UNLIKE * least
-
-
-cdef bint usable(Py_ssize_t n, const double* norm) noexcept nogil:
-    """Whether squared norms are so far from over- and underflow that nothing needs scaling."""
-    cdef Py_ssize_t j
-    cdef bint far = True
-    for j in range(n):
-        far = far and 1e-150 < norm[j] < 1e150
-    return far
-
-
-cdef void scale_generators(Py_ssize_t m, Py_ssize_t n, Arrays* a) noexcept nogil:
-    """copy = A with columns scaled like `scale_target`, and their exponents."""
-    cdef double* rows = a.copy
-    cdef double* largest = a.entry_weight
-    cdef double* half = largest
-    cdef Py_ssize_t i, j
-    for j in range(n):
-        largest[j] = 0
-    for i in range(m):
-        for j in range(n):
-            rows[i * n + j] = a.A[i * a.row_stride + j * a.column_stride]
-            largest[j] = max(largest[j], fabs(rows[i * n + j]))
-    for j in range(n):
-        a.e[j] = (exponent(largest[j]) + 1) // 2 * 2
-        half[j] = ldexp(1, -<int> a.e[j] // 2)
-    for i in range(m):
-        for j in range(n):
-            rows[i * n + j] = times(rows[i * n + j], half[j])
-    a.A, a.row_stride, a.column_stride = rows, n, 1
-
-
-cdef void lay_down(Py_ssize_t m, Py_ssize_t n, Arrays* a) noexcept nogil:
-    """columns = A', padded with zeros, for the Householder kernel."""
-    cdef Py_ssize_t i, j, ld = padded(m)
-    for j in range(n):
-        for i in range(m if a.row_stride == 1 else 0):
-            a.columns[j * ld + i] = a.A[i + j * a.column_stride]
-        for i in range(m, ld):
-            a.columns[j * ld + i] = 0
-    for i in range(m if a.row_stride != 1 else 0):
-        for j in range(n):
-            a.columns[j * ld + i] = a.A[i * a.row_stride + j * a.column_stride]
-
-
-cdef void in_rows(Py_ssize_t m, Py_ssize_t n, Arrays* a) noexcept nogil:
-    """A in the order of rows, for the Gram-Schmidt kernel."""
-    cdef Py_ssize_t i, j
-    if a.column_stride == 1 and a.row_stride == n:
-        return
-    for i in range(m):
-        for j in range(n):
-            a.copy[i * n + j] = a.A[i * a.row_stride + j * a.column_stride]
-    a.A, a.row_stride, a.column_stride = a.copy, n, 1
-
-
 cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t row_stride,
                   Py_ssize_t column_stride, const double* b, Py_ssize_t b_stride, double* x,
                   int* unit) noexcept nogil:
     """Scale the problem, where it must be, and put x to 0; False if A or b is not finite."""
     cdef double total = 0
-    cdef bint unlike = False, thin = n <= THIN and m >= TALL * n, laid = thin
+    cdef bint unlike = False, thin = n <= THIN and m >= TALL * n, laid = thin, apart
     cdef Py_ssize_t i, j
     unit[0] = scale_target(m, b, b_stride, a.target)
     a.A, a.row_stride, a.column_stride = A, row_stride, column_stride
@@ -226,6 +67,9 @@ cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssi
         scale_generators(m, n, a)
         measure(m, n, a, &unlike)
         laid = False
+    apart = differ(n, a.norm)
+    if not thin and not unlike and apart:
+        unlike = unlike_when_scaled(m, n, a)
     a.householder, a.reduced = thin or unlike, (thin or unlike) and m > n
     if not a.householder:
         in_rows(m, n, a)
@@ -235,7 +79,9 @@ cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssi
         a.norm[j] = sqrt(a.norm[j])
         total += a.norm[j]
         a.l1[j] = x[j] = a.fetched[j] = 0
-    set_entry_weights(n, a.norm, a.e, a.entry_weight)
+    if a.householder and apart:
+        scale_columns(m, n, a)
+    set_entry_weights(n, a.norm, a.e, a.fetched, a.entry_weight)
     for i in range(m):
         total += a.target[i] - a.target[i]
     return isfinite(total)
@@ -250,8 +96,8 @@ cdef Py_ssize_t reduce(Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t first,
                        Py_ssize_t last) noexcept nogil:
     """Some steps of the way from A to its triangle; returns how many were made in all."""
     cdef double* head = aligned(a.rest) + 2 * padded(m)
-    return householder_table.reduce(m, n, padded(m), a.columns, DEPENDENCE_TOL, head, head + n,
-                                    a.order, a.order + n, first, last, aligned(a.rest))
+    return triangle_table.reduce(m, n, padded(m), a.columns, DEPENDENCE_TOL, head, head + n,
+                                 a.order, a.order + n, first, last, aligned(a.rest))
 
 
 cdef void take_triangle(Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t rank) noexcept nogil:
@@ -262,7 +108,7 @@ cdef void take_triangle(Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t rank) 
     cdef const Py_ssize_t* order = a.order + n
     cdef Py_ssize_t i, q
     memcpy(d, a.target, padded(m) * sizeof(double))
-    householder_table.apply(rank, padded(m), a.columns, head, head + n, a.order, order, d)
+    triangle_table.apply(rank, padded(m), a.columns, head, head + n, a.order, order, d)
     for i in range(rank, padded(rank)):
         d[i] = 0
     for q in range(n):
@@ -291,9 +137,11 @@ cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, int unit, double* x) n
     cdef double total = 0, product
     cdef double* held = a.norm
     cdef const double* row
+    cdef int power
     cdef Py_ssize_t i, j
     for j in range(n):
-        x[j] = ldexp(x[j], unit - <int> a.e[j]) if x[j] > 0 else 0
+        power = <int> a.e[j] + (<int> a.fetched[j] if a.householder else 0)
+        x[j] = ldexp(x[j], unit - power) if x[j] > 0 else 0
         total += x[j] - x[j]                    # not a number where x_j has overflowed
         held[j] = ldexp(x[j], <int> a.e[j] - unit) if x[j] > 0 else 0   # rounded if subnormal
     if a.householder and a.row_stride != 1:

@@ -1,196 +1,129 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A batch of problems cut into blocks, each taken from the fastest way to the last resort."""
+"""The ladder: blocks of problems, each taken from the fastest way to the last resort.
+
+The first rung is one compiled call over a block (rung.pyx). `climb` is what follows for the
+problems that it leaves: every stage improves the coefficients of what is not proved, and what a
+stage found is kept where its certificate is not worse.
+"""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fastcone._nnls import kernels
-from fastcone._nnls.active_set import Exact
-from fastcone._nnls.descent import Descent
-from fastcone._nnls.plan import Options, Plan
-from fastcone._nnls.prepare import Gram
-from fastcone._nnls.sparse import SparseTargets
-from fastcone._nnls.targets import DataTargets, GramTargets
+from fastcone._nnls.block import Answers, Block, Job, accept, load, prove, store
+from fastcone._nnls.descent import descend
+from fastcone._nnls.support import solve_on_support
+from fastcone._nnls.targets import Solver
 from fastcone._runtime import threads
-from fastcone._runtime.scaling import F32, F64, largest_penalty, rescale
+from fastcone._runtime.scaling import F64
 from fastcone._runtime.threads import Scratch
 from fastcone.result import Solution
 
-ROOM = {np.dtype(np.float32): 60, F64: 500}  # powers of two that lose nothing
 
+def solve(job: Job, x0: np.ndarray | None, n_threads: int) -> Solution:
+    """Work through the blocks and gather the answers; x0 (n, p) or None."""
+    p, size, gram = job.targets.p, job.plan.block_size, job.targets.gram
+    answers = Answers.of(p, gram.n, job.dtype)
+    if x0 is not None:
+        answers.X[:, gram.used] = x0.T[:, gram.used]
+    rung = _rung(job)
 
-class Batch:
-    """All p problems: where their targets come from, and their answers."""
-
-    def __init__(
-        self,
-        targets: DataTargets | GramTargets | SparseTargets,
-        gram: Gram,
-        dtype: np.dtype,
-        options: Options,
-        x0: np.ndarray | None,
-    ) -> None:
-        self.targets, self.gram, self.dtype, self.options = targets, gram, dtype, options
-        p, n = targets.p, gram.n
-        self.working = gram if dtype == F64 or options.certify else gram.narrow(F32)
-        self.plan = Plan.of(gram, targets.terms, options, self.working.dtype, x0 is not None)
-        self.gram32 = gram.narrow(F32) if self.plan.float32_first else None
-        self.X = np.zeros((p, n), dtype=dtype)
-        self.started = x0 is not None
-        if x0 is not None:
-            self.X[:, gram.used] = x0.T[:, gram.used]
-        self.objective, self.gap, self.violation = (np.full(p, np.inf) for _ in range(3))
-        self.epochs = np.zeros(p, dtype=np.intp)
-
-    def _late(self, scratch: Scratch) -> bool:
-        """Return whether to stop: the time is up, or another thread has stopped the job."""
-        return self.options.deadline.passed() or scratch.stopped()
-
-    def solve(self, n_threads: int) -> Solution:
-        """Work through the blocks and gather the answers."""
-        p, size = self.targets.p, self.plan.block_size
-
-        def block(k: int, scratch: Scratch) -> None:
-            if not self._late(scratch):
-                self._block(slice(k * size, min((k + 1) * size, p)), scratch)
-
-        threads.run(-(-p // size), block, n_threads)
-        converged = self.gap <= self.options.tol
-        return Solution(self.X.T, self.objective, self.gap, self.violation, self.epochs, converged)
-
-    def _block(self, which: slice, scratch: Scratch) -> None:
-        """Solve one block of problems, from the fastest way to the last resort."""
-        block = self._start(which, scratch)
-        if not self.plan.exact_first:
-            self._descend(block, scratch)
-        if self.plan.exact:
-            self._solve_exactly(which, block, scratch)
-        else:
-            self._prove_from_data(which, block, self._unproved(block))
-        self._fit_units(which, block, scratch)
-        self._keep(which, block)
-
-    def _start(self, which: slice, scratch: Scratch) -> Descent:
-        """Return a block with the coefficients that the caller starts from."""
-        gram = self.gram if self.plan.exact_first else self.working
-        linear = self.targets.linear(which, gram.dtype, scratch)
-        X = scratch.take(f"X{gram.dtype.itemsize}", linear.C.shape, gram.dtype)
-        X[...] = 0
-        if self.started:
-            held = self.X[which].astype(gram.dtype, copy=False)
-            X[:, : gram.n] = rescale(held, -gram.exponent, -linear.exponent)
-            if self.targets.penalised:  # a clipped penalty forbids what the whole one does
-                X[linear.C + largest_penalty(gram.dtype) / 2 < 0] = 0
-        return Descent(gram, linear, X, self.targets, self.dtype, self.plan.block_size)
-
-    def _descend(self, block: Descent, scratch: Scratch) -> None:
-        options = self.options
-        block.run(
-            options.tol,
-            self.plan.epochs,
-            functools.partial(self._late, scratch),
-            scratch,
-            gram32=self.gram32,
-            pivot_gram=self.gram if self.plan.pivots else None,
-            started=self.started,
-            persist=options.method == "cd",
-        )
-
-    def _unproved(self, block: Descent) -> np.ndarray:
-        return np.flatnonzero(~(block.proof.gap <= self.options.tol))
-
-    def _left(self, block: Descent) -> tuple[np.ndarray, np.ndarray]:
-        """Return the problems without a proof: those with epochs left, and those without."""
-        unproved = self._unproved(block)
-        spent = block.epochs[unproved] >= (self.options.max_epochs or np.inf)
-        return unproved[~spent], unproved[spent]
-
-    def _solve_exactly(self, which: slice, block: Descent, scratch: Scratch) -> None:
-        """Give the problems without a proof to the exact solver, in each form that A has."""
-        left, spent = self._left(block)
-        self._prove_from_data(which, block, spent)
-        if not left.size:
+    def block(k: int, scratch: Scratch) -> None:
+        if job.late(scratch):
             return
-        for form in self.targets.exact_forms:
-            left, _ = self._left(block)
-            if left.size and not self._late(scratch):
-                self._improve(which, block, left, form, scratch)
-                self._prove_from_data(which, block, left)
+        left = np.arange(k * size, min((k + 1) * size, p))
+        if rung is not None:
+            left = left[rung(slice(k * size, left[-1] + 1), answers, scratch)]
+        if left.size and not job.late(scratch):
+            climb(job, left, answers, scratch)
 
-    def _improve(
-        self, which: slice, block: Descent, left: np.ndarray, form: Exact, scratch: Scratch
-    ) -> None:
-        """Solve some problems exactly, and keep what is not worse than before."""
-        proof, n = block.proof, self.gram.n
-        e = block.linear.exponent[left]
-        before = block.held(left)
-        start = block.X[left, :n].astype(F64)
-        if not self.started:  # a large support that descent was lost in tells too little to pay
-            start[np.count_nonzero(start, axis=1) > form.m / 2] = 0
-        X, used = form.solve(
-            self.targets.exact_rows(which.start + left, e),
-            self.targets.penalty(which.start + left, e),
-            self.options.max_epochs - block.epochs[left] if self.options.max_epochs else 30 * n,
-            start,
-            functools.partial(self._late, scratch),
-        )
-        block.X[left, :n] = X
-        block.prove(left, scratch)
-        block.epochs[left] += np.where(used < 0, -1 - used, used)
-        gap, objective = before[:2]
-        worse = proof.gap[left] > gap
-        worse |= (proof.gap[left] == gap) & (proof.objective[left] > objective)  # no bound: inf
-        block.take_back(left, before, worse)
+    threads.run(-(-p // size), block, n_threads)
+    converged = answers.gap <= job.options.proved(job.dtype)
+    return Solution(
+        answers.X.T, answers.objective, answers.gap, answers.violation, answers.epochs, converged
+    )
 
-    def _prove_from_data(self, which: slice, block: Descent, left: np.ndarray) -> None:
-        """Form the certificates that the Gram matrix could not give from A and b themselves."""
-        left = left[~(block.proof.gap[left] <= self.options.tol)]
-        if not self.options.certify or isinstance(self.targets, GramTargets) or not left.size:
-            return
-        X = block.X[left, : self.gram.n].astype(F64)
-        proof = self.targets.prove(which.start + left, block.linear.exponent[left], X)
-        block.proof.objective[left] = proof.objective
-        block.proof.gap[left] = np.minimum(proof.gap, block.proof.gap[left])
-        block.proof.violation[left] = proof.violation
 
-    def _units(self, block: Descent, out: np.ndarray) -> None:
-        """Write a block's coefficients in the caller's units and dtype, cut to its range."""
-        e, E, largest = self.gram.exponent, block.linear.exponent, np.finfo(self.dtype).max
-        if self._farthest(E) > ROOM[self.dtype] or block.X.dtype != self.dtype:
-            X = rescale(block.X[:, : self.gram.n], e, E)
-            with np.errstate(over="ignore"):
-                out[...] = np.minimum(X, largest)
-        else:
-            scale = np.empty(self.gram.n, dtype=self.dtype)
-            kernels.units_out(block.X, e, E, largest, out, scale)
+def _rung(job: Job) -> Callable[[slice, Answers, Scratch], np.ndarray] | None:
+    """Return the first rung as a function of a block: which of its problems are left to do."""
+    if not job.plan.rung:
+        return None
+    way = job.plan.rung
+    rung = job.targets.rung(F64 if way == "support" else job.working, way, job.plan.epochs)
+    if rung is None:
+        return None
+    B = job.targets.B  # type: ignore[attr-defined]
+    wanted = job.options.aim if way == "descent" else job.options.proved
+    aim = wanted(job.dtype)
+    l1, most = job.penalty.l1 if job.penalty.any else None, job.options.max_epochs or 2**31 - 1
 
-    def _farthest(self, E: np.ndarray) -> int:
-        """Return the largest power of two between the scaled coefficients and the caller's."""
-        return int(np.abs(self.gram.exponent).max(initial=0) + np.abs(E).max(initial=0))
+    def run(which: slice, answers: Answers, scratch: Scratch) -> np.ndarray:
+        part = answers.part(which)
+        work = scratch.take("rung", (rung.work_size(len(part.gap)),), np.uint8)
+        weights = None if l1 is None else l1[which]
+        left = rung.run(
+            B[:, which], weights, aim, most, job.started,
+            part.X, part.objective, part.gap, part.violation, part.epochs, work,
+        )  # fmt: skip
+        return np.flatnonzero(~(part.gap <= aim)) if left else np.empty(0, dtype=np.intp)
 
-    def _fit_units(self, which: slice, block: Descent, scratch: Scratch) -> None:
-        """Prove what the caller gets, where coefficients over- or underflow in those units."""
-        e, n = block.linear.exponent, self.gram.n
-        if self._farthest(e) <= ROOM[self.dtype]:
-            return
-        held = np.empty((len(e), n), dtype=self.dtype)
-        self._units(block, held)
-        back = rescale(held.astype(block.gram.dtype), -self.gram.exponent, -e)
-        lost = np.flatnonzero((back != block.X[:, :n]).any(axis=1))
-        if lost.size:
-            block.X[lost, :n] = back[lost]
-            block.prove(lost, scratch)
-            self._prove_from_data(which, block, lost)
+    return run
 
-    def _keep(self, which: slice, block: Descent) -> None:
-        """Store a block's answers in the caller's units."""
-        e = block.linear.exponent
-        self._units(block, self.X[which])
-        with np.errstate(over="ignore", under="ignore"):
-            self.objective[which] = np.ldexp(block.proof.objective, 2 * e)
-            self.violation[which] = np.ldexp(block.proof.violation, e)
-        self.gap[which] = block.proof.gap
-        self.epochs[which] += block.epochs
+
+def climb(job: Job, which: np.ndarray, answers: Answers, scratch: Scratch) -> None:
+    """Take some problems through the stages that follow the first rung, from their `answers`."""
+    block = load(job, which, answers, scratch)
+    tol = job.options.proved(job.dtype)
+    limit = job.options.max_epochs or np.inf
+    for stage, wanted in stages(job):
+        todo = np.flatnonzero(~(block.proof.gap <= wanted) & (block.epochs < limit))
+        if todo.size and not job.late(scratch):
+            accept(job, block, todo, *stage(job, block, todo, scratch), tol, scratch)
+    left = np.flatnonzero(~(block.proof.gap <= tol))
+    if left.size:
+        block.proof.put(left, prove(job, block, left, block.X[left], scratch))
+    store(job, block, answers, scratch)
+
+
+def stages(job: Job) -> Iterator[tuple[Callable[..., tuple[np.ndarray, np.ndarray]], float]]:
+    """Yield what a problem goes through, and the gap below which it need not.
+
+    Descent may be anywhere below the gap that it has proved, so the default asks much of it; the
+    other stages end at the solution, and need only the proof.
+    """
+    aim, tol = job.options.aim(job.dtype), job.options.proved(job.dtype)
+    if job.plan.epochs:
+        yield descend, aim
+    if job.plan.support:
+        yield solve_on_support, tol
+    if job.plan.exact:
+        yield from ((functools.partial(solve_exactly, form), tol) for form in _forms(job))
+
+
+def _forms(job: Job) -> Iterator[Solver]:
+    """Yield the exact solvers; they are made when the first problem asks for one."""
+    yield from job.targets.exact_forms
+
+
+def solve_exactly(
+    form: Solver, job: Job, block: Block, todo: np.ndarray, scratch: Scratch
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coefficients that an exact solver finds for some problems, and its steps."""
+    n, e, which = job.targets.gram.n, block.linear.exponent[todo], block.which[todo]
+    start = block.X[todo, :n].astype(F64)
+    if not job.started:  # a large support that descent was lost in tells too little to pay
+        start[np.count_nonzero(start, axis=1) > form.m / 2] = 0
+    limit = job.options.max_epochs
+    x, used = form.solve(
+        job.targets.exact_rows(which, e),
+        job.penalty.scaled(which, e),
+        limit - block.epochs[todo] if limit else 30 * n,
+        start,
+        functools.partial(job.late, scratch),
+    )
+    X = np.zeros((len(todo), block.X.shape[1]), dtype=job.working)
+    X[:, :n] = x
+    return X, np.where(used < 0, -1 - used, used)

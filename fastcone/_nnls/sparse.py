@@ -12,6 +12,7 @@ certificate needs them, residuals (p, m), some megabytes at a time.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import scipy.sparse as sp
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.certificate import DataProof, Maps, Proof
 from fastcone._nnls.prepare import Gram, Packed, ridge
-from fastcone._nnls.targets import Products, Targets
+from fastcone._nnls.targets import Products, Solver
 from fastcone._runtime.scaling import F64, exponent, safe_range
 from fastcone._runtime.threads import Scratch
 
@@ -47,29 +48,58 @@ def square_sums(rows: Any) -> np.ndarray:
     return np.asarray((rows * rows).sum(axis=1)).ravel()
 
 
-class SparseTargets(Targets):
-    """Targets given as the columns of B, for generators A; either may be sparse, or both."""
+class SparseGenerators:
+    """The generators A (m, n), sparse or dense, for targets of which either may be sparse."""
 
-    def __init__(self, A: Any, B: Any, l1: np.ndarray, l2: float) -> None:
-        scaled, e = scaled_columns(A)
-        super().__init__(l1, e)
-        self.Bt = sp.csr_array(B.T) if sp.issparse(B) else B.T
-        self.A = {dtype: scaled.astype(dtype) for dtype in {F64, scaled.dtype}}
-        (self.m, self.n), self.p = scaled.shape, self.Bt.shape[0]
+    unlike = False
+
+    def __init__(self, A: Any, l2: float) -> None:
+        scaled, self.exponent = scaled_columns(A)
+        self.scaled = {dtype: scaled.astype(dtype) for dtype in {F64, scaled.dtype}}
+        self.m, self.n = scaled.shape
+        self.dtype = scaled.dtype
         self.terms = int(np.diff(scaled.indptr).max(initial=0))
-        self.ridge = ridge(l2, e, scaled.dtype)
-        G = dense(self.A[F64].T @ self.A[F64])
-        G[np.diag_indices(self.n)] += self.ridge
-        self.gram = Gram(G, e, F64, self.terms)
+        added = ridge(l2, self.exponent, scaled.dtype)
+        G = dense(self.scaled[F64].T @ self.scaled[F64])
+        G[np.diag_indices(self.n)] += added
+        self.gram = Gram(G, self.exponent, self.terms, ridge=added)
+
+    @functools.cached_property
+    def exact_forms(self) -> Sequence[Solver]:
+        """The exact solver, of which G gives one form."""
+        return (Exact.of_gram(self.gram.matrix),)
+
+    @functools.cached_property
+    def proof(self) -> DataProof:
+        """Certificates from A and b."""
+        A, size = self.scaled[F64], abs(self.scaled[F64])
+        maps = Maps(*(lambda rows, M=M: rows @ M for M in (A.T, A, size.T, size)))
+        return DataProof(maps, self.terms, self.n, self.gram)
+
+
+class SparseTargets:
+    """Targets given as the columns of B, where A or B is sparse, or both."""
+
+    known, data = True, True
+
+    def __init__(self, generators: SparseGenerators, B: Any) -> None:
+        self.generators, self.gram = generators, generators.gram
+        self.Bt = sp.csr_array(B.T) if sp.issparse(B) else B.T
+        self.p = self.Bt.shape[0]
+
+    @property
+    def exact_forms(self) -> Sequence[Solver]:
+        """The exact solvers for these generators."""
+        return self.generators.exact_forms
 
     def _rows(self, which: Any) -> Any:
         """Return targets as rows in float64, sparse if B is."""
         return self.Bt[which].astype(F64)
 
-    def products(self, which: slice, dtype: np.dtype, scratch: Scratch) -> Products:
+    def products(self, which: np.ndarray, dtype: np.dtype, scratch: Scratch) -> Products:
         """Return A'b and ||b|| of the problems in `which`."""
-        rows = self._rows(which)
-        largest = dense(abs(rows).max(axis=1)).ravel() if self.m else np.zeros(rows.shape[0])
+        rows, n = self._rows(which), self.generators.n
+        largest = dense(abs(rows).max(axis=1)).ravel() if rows.shape[1] else np.zeros(rows.shape[0])
         norm2 = square_sums(rows)
         low, high = safe_range(dtype)
         e = np.where((norm2 > low) & (norm2 < high), 0, exponent(largest))
@@ -77,36 +107,28 @@ class SparseTargets(Targets):
             rows = sp.diags_array(np.ldexp(1.0, -e)) @ rows
             norm2 = square_sums(rows)
         norm = np.sqrt(norm2)
-        ld = Packed(np.zeros((0, self.n), dtype)).ld
+        ld = Packed(np.zeros((0, n), dtype)).ld
         C = scratch.take(f"C{dtype.itemsize}", (len(norm), ld), dtype)
-        C[:, self.n :] = 0
-        C[:, : self.n] = dense(rows.astype(dtype) @ self.A[dtype])
+        C[:, n:] = 0
+        C[:, :n] = dense(rows.astype(dtype) @ self.generators.scaled[dtype])
         return Products(C, norm, exponent(norm), e)
-
-    @functools.cached_property
-    def exact_forms(self) -> tuple[Exact, ...]:
-        """The exact solver, of which G gives one form."""
-        return (Exact.of_gram(self.gram.matrix),)
 
     def exact_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return what the exact solver takes for targets."""
-        return dense(self._rows(which) @ self.A[F64]) * np.ldexp(1.0, -e)[:, None]
+        return dense(self._rows(which) @ self.generators.scaled[F64]) * np.ldexp(1.0, -e)[:, None]
 
-    @functools.cached_property
-    def _data_proof(self) -> DataProof:
-        A, size = self.A[F64], abs(self.A[F64])
-        maps = Maps(*(lambda rows, M=M: rows @ M for M in (A.T, A, size.T, size)))
-        return DataProof(maps, self.terms, self.n, self.gram, self.ridge)
-
-    def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray) -> Proof:
+    def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray, l1: np.ndarray) -> Proof:
         """Return the certificate of scaled coefficients from the original A and B."""
-        step = max(1, PROOF_BYTES // (8 * self.m + 1))
+        step = max(1, PROOF_BYTES // (8 * self.generators.m + 1))
         parts = []
         for i in range(0, len(which), step):
             some = slice(i, i + step)
             B = dense(self._rows(which[some])) * np.ldexp(1.0, -e[some])[:, None]
-            parts.append(self._data_proof(X[some], B, self.penalty(which[some], e[some])))
+            parts.append(self.generators.proof(X[some], B, l1[some]))
         return Proof(
             *(np.concatenate([getattr(part, name) for part in parts])
               for name in ("objective", "gap", "violation"))
         )  # fmt: skip
+
+    def rung(self, dtype: np.dtype, way: str, epochs: int) -> None:
+        """Return None: sparse products are not the rung's."""

@@ -62,9 +62,9 @@ cdef const void* _table(str kernel, str level) except NULL:
 
 def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
-    global product_table, scale_table, descent_table, report_table, pivot_table, active_set_table
-    global householder_table, simplex_table, certificate_table, entries_table, kl_table, sparse_table
-    global _level
+    global product_table, scale_table, descent_table, report_table, support_table, active_set_table
+    global householder_table, triangle_table, simplex_table, certificate_table, entries_table
+    global kl_table, sparse_table, _level
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
     if level not in built_levels():
@@ -74,8 +74,9 @@ def use(level):
     scale_table = <const ScaleTable*> _table("nnls.scale", level)
     descent_table = <const DescentTable*> _table("nnls.descent", level)
     report_table = <const ReportTable*> _table("nnls.report", level)
-    pivot_table = <const PivotTable*> _table("nnls.pivot", level)
+    support_table = <const SupportTable*> _table("nnls.support", level)
     active_set_table = <const ActiveSetTable*> _table("nnls.active_set", level)
+    triangle_table = <const TriangleTable*> _table("nnls.triangle", level)
     householder_table = <const HouseholderTable*> _table("nnls.householder", level)
     simplex_table = <const SimplexTable*> _table("nnlad.simplex", level)
     certificate_table = <const CertificateTable*> _table("nnlad.certificate", level)

@@ -18,10 +18,9 @@ from fastcone.reference.nnlad import nnlad, nnlad_proof
 from fastcone.reference.nnls import (
     active_set,
     nnls_cd,
-    nnls_pivot,
     nnls_report,
+    nnls_support,
     units_in,
-    units_out,
 )
 
 __all__ = [
@@ -35,10 +34,9 @@ __all__ = [
     "nnlad",
     "nnlad_proof",
     "nnls_cd",
-    "nnls_pivot",
     "nnls_report",
+    "nnls_support",
     "product",
     "sparse_kl",
     "units_in",
-    "units_out",
 ]

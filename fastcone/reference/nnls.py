@@ -18,15 +18,6 @@ def units_in(
     return c * 2.0**-k - penalty, penalty
 
 
-def units_out(x: np.ndarray, e: np.ndarray, E: int, largest: float) -> np.ndarray:
-    """Return one problem's coefficients in the caller's units.
-
-    >>> units_out(np.array([1.0, 1.0]), np.array([0, 3]), 1, 10.0)
-    array([ 2., 10.])
-    """
-    return np.minimum(np.ldexp(x, e + E), largest)
-
-
 def nnls_cd(
     G: np.ndarray, c: np.ndarray, x: np.ndarray, stop: float, max_epochs: int
 ) -> tuple[np.ndarray, int]:
@@ -60,30 +51,30 @@ def nnls_cd(
     return x, -max_epochs
 
 
-def nnls_pivot(
-    G: np.ndarray, c: np.ndarray, x: np.ndarray, slack: np.ndarray, max_steps: int
-) -> tuple[np.ndarray, int]:
-    """Return x and the steps used, negative and x unchanged where pivoting gave up.
+def nnls_support(G: np.ndarray, c: np.ndarray, slack: float = 1e-12) -> np.ndarray:
+    """Return argmin 1/2 x'Gx - c'x over x >= 0: one generator after the other enters the support.
 
-    minimise 1/2 x'Gx - c'x over x >= 0, from the support of x: solve on it, exchange what is wrong.
-
-    >>> nnls_pivot(np.eye(2), np.array([1.0, -1.0]), np.ones(2), np.zeros(2), 10)
-    (array([1., 0.]), 2)
+    >>> nnls_support(np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([3.0, 0.0]))
+    array([1.5, 0. ])
     """
-    support, least, patience = x > 0, len(x) + 1, 3
-    for step in range(1, max_steps + 1):
-        z = np.zeros(len(x))
-        z[support] = np.linalg.solve(G[np.ix_(support, support)], c[support])
-        wrong = np.where(support, z < 0, G @ z - c < -slack)
-        count = np.count_nonzero(wrong)
-        patience = 3 if count < least else patience - 1
-        least = min(least, int(count))
-        if not count:
-            return z, step
-        if not patience:
-            return x, -step
-        support = support ^ wrong
-    return x, -max_steps
+    x, norm = np.zeros(len(c)), np.sqrt(np.diag(G))
+    P: list[int] = []
+    while True:
+        score = np.divide(c - G @ x, norm, out=np.zeros(len(c)), where=norm > 0)
+        score[P] = 0
+        if score.max(initial=0) <= slack:
+            return x
+        P.append(int(np.argmax(score)))
+        while True:
+            z = np.linalg.solve(G[np.ix_(P, P)], c[P])
+            if np.all(z > 0):
+                break
+            bound = np.where(z <= 0, x[P] / np.where(z <= 0, x[P] - z, 1), np.inf)
+            x[P] += bound.min() * (z - x[P])
+            x[P[int(np.argmin(bound))]] = 0
+            P = [j for k, j in enumerate(P) if x[j] > 0 or (z[k] > 0 and bound[k] > bound.min())]
+        x = np.zeros(len(c))
+        x[P] = z
 
 
 def nnls_report(

@@ -26,27 +26,20 @@ ctypedef int (*units_in_f64)(Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, double* 
                              const int* pending_exp, const int* target_exp, const double* l1,
                              const int* column_exp, const double* rootinv, double* allow,
                              double largest, double* scale) noexcept nogil
-ctypedef int (*units_out_f32)(Py_ssize_t p, Py_ssize_t n, const float* X, Py_ssize_t ld,
-                              const int* column_exp, const int* target_exp, float largest, float* Y,
-                              Py_ssize_t ldy, float* scale) noexcept nogil
-ctypedef int (*units_out_f64)(Py_ssize_t p, Py_ssize_t n, const double* X, Py_ssize_t ld,
-                              const int* column_exp, const int* target_exp, double largest,
-                              double* Y, Py_ssize_t ldy, double* scale) noexcept nogil
-
 ctypedef struct ScaleTable:
     units_in_f32 in_f32
     units_in_f64 in_f64
-    units_out_f32 out_f32
-    units_out_f64 out_f64
 
 
 ctypedef Py_ssize_t (*nnls_cd_f32)(
     Py_ssize_t n, const float* G, const float* inv, const float* weight, Py_ssize_t p,
-    const float* C, float* X, Py_ssize_t ld, const float* stop, double* schedule, float* last,
+    const float* C, const float* lower, float* X, Py_ssize_t ld, const float* stop,
+    double* schedule, float* last,
     const int* most, int* epochs, float* work) noexcept nogil
 ctypedef Py_ssize_t (*nnls_cd_f64)(
     Py_ssize_t n, const double* G, const double* inv, const double* weight, Py_ssize_t p,
-    const double* C, double* X, Py_ssize_t ld, const double* stop, double* schedule, double* last,
+    const double* C, const double* lower, double* X, Py_ssize_t ld, const double* stop,
+    double* schedule, double* last,
     const int* most, int* epochs, double* work) noexcept nogil
 ctypedef struct DescentTable:
     nnls_cd_f32 cd_f32
@@ -63,17 +56,27 @@ ctypedef int (*nnls_report_f64)(
     const double* X, Py_ssize_t ld, const double* delta_scale, double rounding, double* out,
     double* work) noexcept nogil
 
+ctypedef int (*nnls_gradient_f64)(
+    Py_ssize_t n, const double* G, Py_ssize_t p, const double* C, const double* X, Py_ssize_t ld,
+    double* out, double* work) noexcept nogil
+
 ctypedef struct ReportTable:
     nnls_report_f32 f32
     nnls_report_f64 f64
+    nnls_gradient_f64 gradient_f64
 
 
-ctypedef Py_ssize_t (*pivot_f64)(
-    Py_ssize_t n, const double* G, const double* slack, Py_ssize_t p, const double* C, double* X,
-    Py_ssize_t ld, const int* most, int* steps, double* work) noexcept nogil
+ctypedef Py_ssize_t (*support_solve)(
+    Py_ssize_t n, Py_ssize_t ld, const double* G, const double* c, const double* rootinv,
+    const double* norm, double slack, double* x, double* g, Py_ssize_t max_steps, double* work,
+    Py_ssize_t* index) noexcept nogil
+ctypedef double (*support_polish)(
+    Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv, double* x, double* g,
+    double* work, Py_ssize_t* index) noexcept nogil
 
-ctypedef struct PivotTable:
-    pivot_f64 f64
+ctypedef struct SupportTable:
+    support_solve solve
+    support_polish polish
 
 
 ctypedef Py_ssize_t (*active_set_f64)(
@@ -87,11 +90,11 @@ ctypedef struct ActiveSetTable:
     active_set_f64 solve
 
 
-ctypedef Py_ssize_t (*householder_reduce)(
+ctypedef Py_ssize_t (*triangle_reduce)(
     Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, double* T, double dependence_tol, double* head,
     double* scale, Py_ssize_t* swap, Py_ssize_t* order, Py_ssize_t first, Py_ssize_t last,
     double* row_size) noexcept nogil
-ctypedef void (*householder_apply)(
+ctypedef void (*triangle_apply)(
     Py_ssize_t k, Py_ssize_t ld, const double* T, const double* head, const double* scale,
     const Py_ssize_t* swap, const Py_ssize_t* order, double* d) noexcept nogil
 ctypedef Py_ssize_t (*householder_solve)(
@@ -99,9 +102,11 @@ ctypedef Py_ssize_t (*householder_solve)(
     const double* l1, double dependence_tol, double* x, Py_ssize_t max_steps, double* work,
     Py_ssize_t* index) noexcept nogil
 
+ctypedef struct TriangleTable:
+    triangle_reduce reduce
+    triangle_apply apply
+
 ctypedef struct HouseholderTable:
-    householder_reduce reduce
-    householder_apply apply
     householder_solve solve
 
 

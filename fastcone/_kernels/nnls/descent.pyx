@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Non-negative least squares by cyclic coordinate descent, L problems side by side.
 #
-#     minimise  1/2 x'Gx - c'x   over x >= 0            G = A'A, c = A'b - l1
+#     minimise  1/2 x'Gx - c'x   over x >= lower        G = A'A, c = A'b - l1
 #
-# Step       x_j <- max(0, x_j - g_j / G_jj),   g = Gx - c
+# Step       x_j <- max(lower_j, x_j - g_j / G_jj),   g = Gx - c
 # Stop       per lane, when an epoch moved it by  sum_j G_jj (x_j' - x_j)^2 <= stop,  or after
 #            `most`
 # Aitken     once the support is found the error is the slowest mode's, d' ~ rho d from epoch to
-#            epoch; where two steps are so nearly parallel, x <- max(0, x + rho / (1 - rho) d') sums
-#            that mode's series up. Where the next epoch moves more than the one before did, or the
-#            next extrapolation begins no nearer, the lane waits four times as long: epochs alone
-#            converge
+#            epoch; where two steps are so nearly parallel, x <- max(lower, x + rho / (1 - rho) d')
+#            sums that mode's series up. Where the next epoch moves more than the one before did, or
+#            the next extrapolation begins no nearer, the lane waits four times as long: epochs
+#            alone converge
 # Lanes      a lane that stops hands its answer back and takes the next problem: no lane waits, and
 #            no problem depends on its neighbours
 # Cost       2 n^2 flops per lane and epoch: blocks of 4 coordinates x V vectors of lanes, the
@@ -21,20 +21,22 @@
 #   G        [n / 4][n][4]: rows j..j+3 of the symmetric G side by side, 4 divides n; read only
 #   inv      n: 1 / G_jj, or 0 where the generator is zero (its x_j stays as it started); read only
 #   weight   n: G_jj; read only
-#   C, X     p x ld, problem r in row r.  C read only.  X: start on entry (>= 0), answer on return
+#   C, X     p x ld, problem r in row r.  C read only.  X: start on entry (>= lower), answer on
+#            return
+#   lower    p x ld, or NULL for zeros; read only
 #   stop     p: the limit above; read only. 0: epochs alone, no extrapolation
 #   schedule p x 2: epochs between extrapolations (3 at first) and what the epoch before the last
 #            one moved (infinity at first), both handed on to the next call for the same problem
 #   most     p: limit of the epochs of each problem; read only
 #   last     p: what the last epoch moved, or the one before if that was less, written
 #   epochs   p: epochs used, written; negative where `most` came first
-#   work     (3 n + 3) L, 64-byte aligned, no meaning on entry or return
+#   work     (4 n + 3) L, 64-byte aligned, no meaning on entry or return
 #   returns  the number of problems that did not stop by themselves
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 
 from fastcone._kernels.common.lanes cimport (
-    BYTES, V, lane, lane32, lane64, load, positive, real, spread, store,
+    BYTES, V, lane, lane32, lane64, load, maximum, real, spread, store,
 )
 from fastcone._kernels.common.tables cimport DescentTable
 from fastcone._kernels.nnls.gradient cimport BLOCK, minus_gradient
@@ -61,12 +63,12 @@ cdef struct Lane:
     double last_start       # what the epoch before the last extrapolation moved it
 
 
-cdef void epoch_lanes(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight,
-                      const lane* c, lane* x, lane* step, lane* moved,
-                      Py_ssize_t width) noexcept nogil:
+cdef inline void epoch_lanes(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight,
+                             const lane* c, const lane* lower, lane* x, lane* step,
+                             lane* moved, Py_ssize_t width, int vectors) noexcept nogil:
     """One epoch of every lane; step = x' - x, moved = sum_j G_jj step_j^2.
 
-    Behind moved, V lanes on: the same of this step and the last, sum_j G_jj step_j step_j'.
+    Behind moved, a tile on: the same of this step and the last, sum_j G_jj step_j step_j'.
     """
     cdef lane acc[BLOCK * V]
     cdef lane d[V]
@@ -77,31 +79,35 @@ cdef void epoch_lanes(Py_ssize_t n, const lane* G, const lane* inv, const lane* 
     for block in range(n // BLOCK):
         j0 = block * BLOCK
         rows = <const lane*> (<const char*> G + j0 * n * width)
-        minus_gradient(n, rows, x, c + j0 * V, acc)
+        minus_gradient(n, rows, x, c + j0 * vectors, acc, vectors)
         for j in range(BLOCK):
-            for v in range(V):
-                # x_j <- max(0, x_j - g_j / G_jj)
-                to = positive(x[(j0 + j) * V + v] + acc[j * V + v] * spread(inv, j0 + j))
-                d[v] = to - x[(j0 + j) * V + v]
-                x[(j0 + j) * V + v] = to
+            for v in range(vectors):
+                # x_j <- max(lower_j, x_j - g_j / G_jj)
+                to = maximum(x[(j0 + j) * vectors + v] + acc[j * vectors + v] * spread(
+                    inv, j0 + j), lower[(j0 + j) * vectors + v])
+                d[v] = to - x[(j0 + j) * vectors + v]
+                x[(j0 + j) * vectors + v] = to
                 weighted = d[v] * spread(weight, j0 + j)
                 moved[v] = moved[v] + d[v] * weighted
-                moved[V + v] = moved[V + v] + step[(j0 + j) * V + v] * weighted
-                step[(j0 + j) * V + v] = d[v]
+                moved[vectors + v] = moved[vectors + v] + step[(j0 + j) * vectors + v] * weighted
+                step[(j0 + j) * vectors + v] = d[v]
             for i in range(j + 1, BLOCK):
-                for v in range(V):
+                for v in range(vectors):
                     # g_i <- g_i + G_ij d_j for the rest of the block
-                    acc[i * V + v] = acc[i * V + v] - spread(rows, (j0 + j) * BLOCK + i) * d[v]
+                    acc[i * vectors + v] = (
+                        acc[i * vectors + v] - spread(rows, (j0 + j) * BLOCK + i) * d[v])
 
 
 cdef void extrapolate(Py_ssize_t n, const lane* step_multiple, const lane* step,
-                      lane* x) noexcept nogil:
-    """x <- max(0, x + step_multiple step), step_multiple 0 where a lane does not extrapolate"""
+                      const lane* lower, lane* x, int vectors) noexcept nogil:
+    """x <- max(lower, x + step_multiple step), step_multiple 0 where a lane does not extrapolate"""
     cdef Py_ssize_t j
     cdef int v
     for j in range(n):
-        for v in range(V):
-            x[j * V + v] = positive(x[j * V + v] + step_multiple[v] * step[j * V + v])
+        for v in range(vectors):
+            x[j * vectors + v] = maximum(
+                x[j * vectors + v] + step_multiple[v] * step[j * vectors + v],
+                lower[j * vectors + v])
 
 
 cdef inline double multiple(Lane* at, double moved, double along) noexcept nogil:
@@ -123,31 +129,43 @@ cdef inline double multiple(Lane* at, double moved, double along) noexcept nogil
 
 
 cdef void epoch(Py_ssize_t n, const real* G, const real* inv, const real* weight, const real* c,
-                real* x, real* step, real* moved) noexcept nogil:
-    """`epoch_lanes` in the lanes of the type."""
-    if real is float:
+                const real* lower, real* x, real* step, real* moved, int vectors) noexcept nogil:
+    """`epoch_lanes` in the lanes of the type, compiled for either width of a tile."""
+    if real is float and vectors == 1:
         epoch_lanes(n, <const lane32*> G, <const lane32*> inv, <const lane32*> weight,
-                    <const lane32*> c, <lane32*> x, <lane32*> step, <lane32*> moved, sizeof(real))
+                    <const lane32*> c, <const lane32*> lower, <lane32*> x, <lane32*> step,
+                    <lane32*> moved, sizeof(real), 1)
+    elif real is float:
+        epoch_lanes(n, <const lane32*> G, <const lane32*> inv, <const lane32*> weight,
+                    <const lane32*> c, <const lane32*> lower, <lane32*> x, <lane32*> step,
+                    <lane32*> moved, sizeof(real), V)
+    elif vectors == 1:
+        epoch_lanes(n, <const lane64*> G, <const lane64*> inv, <const lane64*> weight,
+                    <const lane64*> c, <const lane64*> lower, <lane64*> x, <lane64*> step,
+                    <lane64*> moved, sizeof(real), 1)
     else:
         epoch_lanes(n, <const lane64*> G, <const lane64*> inv, <const lane64*> weight,
-                    <const lane64*> c, <lane64*> x, <lane64*> step, <lane64*> moved, sizeof(real))
+                    <const lane64*> c, <const lane64*> lower, <lane64*> x, <lane64*> step,
+                    <lane64*> moved, sizeof(real), V)
 
 
 cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real* weight,
-                        Py_ssize_t p, const real* C, real* X, Py_ssize_t ld, const real* stop,
-                        double* schedule, real* last, const int* most, int* epochs,
-                        real* work) noexcept nogil:
-    cdef Py_ssize_t L = V * BYTES // sizeof(real)
+                        Py_ssize_t p, const real* C, const real* lower, real* X, Py_ssize_t ld,
+                        const real* stop, double* schedule, real* last, const int* most,
+                        int* epochs, real* work) noexcept nogil:
+    cdef int vectors = 1 if p * sizeof(real) <= BYTES else V    # few problems: a narrow tile
+    cdef Py_ssize_t L = vectors * BYTES // sizeof(real)
     cdef Lane lanes[MOST_LANES]
     cdef Lane* at
     cdef Py_ssize_t q, r, waiting = 0, running = 0, unfinished = 0
     cdef real* x = work
     cdef real* c = x + n * L
-    cdef real* step = c + n * L
+    cdef real* bound = c + n * L
+    cdef real* step = bound + n * L
     cdef real* moved = step + n * L
     cdef real* step_multiple = moved + 2 * L
     cdef bint extrapolating
-    memset(work, 0, (3 * n + 3) * L * sizeof(real))
+    memset(work, 0, (4 * n + 3) * L * sizeof(real))
     for q in range(L):
         lanes[q].problem = -1
     while True:
@@ -162,12 +180,14 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
                 epochs[waiting] = 0
                 load(n, L, q, C + waiting * ld, c)
                 load(n, L, q, X + waiting * ld, x)
+                if lower != NULL:
+                    load(n, L, q, lower + waiting * ld, bound)
                 waiting += 1
                 running += 1
         if running == 0:
             return unfinished
         memset(moved, 0, 3 * L * sizeof(real))
-        epoch(n, G, inv, weight, c, x, step, moved)
+        epoch(n, G, inv, weight, c, bound, x, step, moved, vectors)
         extrapolating = False
         for q in range(L):
             at = lanes + q
@@ -190,9 +210,11 @@ cdef Py_ssize_t nnls_cd(Py_ssize_t n, const real* G, const real* inv, const real
                 extrapolating = extrapolating or step_multiple[q] > 0
         if extrapolating:
             if real is float:
-                extrapolate(n, <const lane32*> step_multiple, <const lane32*> step, <lane32*> x)
+                extrapolate(n, <const lane32*> step_multiple, <const lane32*> step,
+                            <const lane32*> bound, <lane32*> x, vectors)
             else:
-                extrapolate(n, <const lane64*> step_multiple, <const lane64*> step, <lane64*> x)
+                extrapolate(n, <const lane64*> step_multiple, <const lane64*> step,
+                            <const lane64*> bound, <lane64*> x, vectors)
 
 
 cdef DescentTable TABLE

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Between the caller's units and those of the scaled problems: powers of two, exact.
+# From the caller's units to those of the scaled problems: powers of two, exact.
 #
 #     units_in    C_rj <- C_rj 2^-pending_exp_r - l1_r 2^(column_exp_j - target_exp_r)
-#     units_out   Y_rj  = min(X_rj 2^(column_exp_j + target_exp_r), largest)
 #
 # Lanes      coordinates j
 #
@@ -17,11 +16,6 @@
 #            rounding allowance, on return
 #   largest  of a scaled penalty; more is cut, such a coordinate stays 0 all the same
 #   scale    n, no meaning on entry or return
-# units_out
-#   X        p x ld; read only                Y: p x n, row stride ldy, written
-#   column_exp, target_exp  as above; |column_exp_j| + |target_exp_r| at most 60 (float32), 500
-#            (float64)
-#   scale    as above
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
@@ -33,13 +27,6 @@ cdef enum:
     FAR = 500           # powers of two from which on no product of two is formed
 
 
-cdef inline void powers(Py_ssize_t n, const int* column_exp, real* scale) noexcept nogil:
-    """scale = 2^e"""
-    cdef Py_ssize_t j
-    for j in range(n):
-        scale[j] = <real> ldexp(1, column_exp[j])
-
-
 cdef int units_in(Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, real* C, const int* pending_exp,
                   const int* target_exp, const double* l1, const int* column_exp,
                   const double* rootinv, real* allow, double largest, double* scale) noexcept nogil:
@@ -48,7 +35,8 @@ cdef int units_in(Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, real* C, const int*
     cdef real unit
     cdef Py_ssize_t r, j
     cdef bint near = True
-    powers[double](n, column_exp, scale)
+    for j in range(n):
+        scale[j] = ldexp(1, column_exp[j])
     for j in range(n):
         near = near and -FAR < column_exp[j] < FAR
     for r in range(p):
@@ -74,22 +62,7 @@ cdef int units_in(Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, real* C, const int*
     return 0
 
 
-cdef int units_out(Py_ssize_t p, Py_ssize_t n, const real* X, Py_ssize_t ld, const int* column_exp,
-                   const int* target_exp, real largest, real* Y, Py_ssize_t ldy,
-                   real* scale) noexcept nogil:
-    cdef real unit
-    cdef Py_ssize_t r, j
-    powers[real](n, column_exp, scale)
-    for r in range(p):
-        unit = <real> ldexp(1, target_exp[r])
-        for j in range(n):
-            Y[r * ldy + j] = min(X[r * ld + j] * scale[j] * unit, largest)
-    return 0
-
-
 cdef ScaleTable TABLE
 TABLE.in_f32 = units_in[float]
 TABLE.in_f64 = units_in[double]
-TABLE.out_f32 = units_out[float]
-TABLE.out_f64 = units_out[double]
 table = PyCapsule_New(&TABLE, "nnls.scale", NULL)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Householder reflections of columns whose rows may be of any size.
+
+A column is ld numbers, ld = m rounded up to a multiple of 8, padded with zeros and aligned.
+"""
+
+from libc.math cimport fabs, sqrt
+from libc.string cimport memset
+
+from fastcone._kernels.common.dense cimport axpy, dot, padded
+from fastcone._kernels.nnls.qr_update cimport UNIT
+
+
+cdef inline double tail(Py_ssize_t k, Py_ssize_t ld, const double* a,
+                        const double* b) noexcept nogil:
+    """sum over i >= k of a_i b_i"""
+    cdef Py_ssize_t i, whole = padded(k)
+    cdef double total = 0
+    for i in range(k, whole):
+        total += a[i] * b[i]
+    return total + dot(ld - whole, a + whole, b + whole)
+
+
+cdef inline Py_ssize_t largest_row(Py_ssize_t k, Py_ssize_t m, const double* a) noexcept nogil:
+    """The row from k on where |a| is largest."""
+    cdef double part[8]
+    cdef double most = 0, size
+    cdef Py_ssize_t i, group, groups = (m - k) // 8
+    cdef int q
+    for q in range(8):
+        part[q] = 0
+    for group in range(groups):
+        for q in range(8):
+            size = fabs(a[k + 8 * group + q])
+            part[q] = size if size > part[q] else part[q]
+    for q in range(8):
+        most = max(most, part[q])
+    for i in range(k + 8 * groups, m):
+        most = max(most, fabs(a[i]))
+    for i in range(k, m):
+        if fabs(a[i]) == most:
+            return i
+    return k
+
+
+cdef inline void exchange(double* a, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    """Two entries change places."""
+    a[i], a[j] = a[j], a[i]
+
+
+cdef inline double reflection(Py_ssize_t k, Py_ssize_t ld, double* a, double* pivot,
+                              double* scale) noexcept nogil:
+    """Of v with (1 - scale v v') a = (a_0, .., a_k-1, pivot, 0, ..): v_k; what follows is a's."""
+    cdef double length = sqrt(tail(k, ld, a, a)), head
+    pivot[0] = -length if a[k] > 0 else length
+    head = a[k] - pivot[0]
+    scale[0] = -1 / (pivot[0] * head)
+    return head
+
+
+cdef inline void reflect(Py_ssize_t k, Py_ssize_t ld, const double* v, double head, double scale,
+                         double* a) noexcept nogil:
+    """a <- (1 - scale v v') a; v_k is `head`"""
+    cdef double s = scale * (head * a[k] + tail(k + 1, ld, v, a))
+    cdef Py_ssize_t i, whole = padded(k + 1)
+    a[k] -= s * head
+    for i in range(k + 1, whole):
+        a[i] -= s * v[i]
+    axpy(ld - whole, -s, v + whole, a + whole)
+
+
+cdef inline void measure_rows(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, const double* A,
+                              double* row_size) noexcept nogil:
+    """row_size_i = max_j |A_ij|"""
+    cdef Py_ssize_t i, j
+    memset(row_size, 0, ld * sizeof(double))
+    for j in range(n):
+        for i in range(m):
+            row_size[i] = fabs(A[j * ld + i]) if fabs(A[j * ld + i]) > row_size[i] else row_size[i]
+
+
+cdef inline double noise(Py_ssize_t k, Py_ssize_t ld, const double* row_size,
+                         double tolerance) noexcept nogil:
+    """The squared length of what may be rounding in rows k.. of a transformed generator."""
+    return (tolerance * (k + 1) * UNIT) ** 2 * tail(k, ld, row_size, row_size)

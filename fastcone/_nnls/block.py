@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Problems on the ladder: what they share, what is known of each, and how that is proved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastcone._nnls import kernels
+from fastcone._nnls.certificate import Proof, from_report
+from fastcone._nnls.plan import Options, Plan
+from fastcone._nnls.targets import LinearTerms, Penalty, Targets
+from fastcone._runtime.scaling import F32, F64, largest_penalty, rescale
+from fastcone._runtime.threads import Scratch
+
+ROOM = {F32: 60, F64: 500}  # powers of two between units that lose no digit
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all blocks share: the problems, and how they are to be solved.
+
+    dtype: of the answers.  working: of descent and its reports.
+    """
+
+    targets: Targets
+    penalty: Penalty
+    options: Options
+    plan: Plan
+    dtype: np.dtype
+    working: np.dtype
+    started: bool
+
+    @classmethod
+    def of(
+        cls, targets: Targets, l1: np.ndarray, options: Options, dtype: np.dtype, terms: int,
+        unlike: bool, started: bool,
+    ) -> Job:  # fmt: skip
+        """Plan for these problems."""
+        working = dtype if not options.certify else F64
+        plan = Plan.of(targets.gram, terms, unlike, options, started)
+        penalty = Penalty(l1, targets.gram)
+        return cls(targets, penalty, options, plan, dtype, working, started)
+
+    def late(self, scratch: Scratch) -> bool:
+        """Return whether to stop: the time is up, or another thread has stopped the job."""
+        return self.options.deadline.passed() or scratch.stopped()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The arrays of p problems that the caller gets, or a block of them."""
+
+    X: np.ndarray
+    objective: np.ndarray
+    gap: np.ndarray
+    violation: np.ndarray
+    epochs: np.ndarray
+
+    @classmethod
+    def of(cls, p: int, n: int, dtype: np.dtype) -> Answers:
+        """Return zeros with nothing known of them."""
+        objective, gap, violation = np.full((3, p), np.inf)
+        X, epochs = np.zeros((p, n), dtype), np.zeros(p, dtype=np.intp)
+        return cls(X, objective, gap, violation, epochs)
+
+    def part(self, which: Any) -> Answers:
+        """Return a block; a slice gives views."""
+        return Answers(
+            self.X[which],
+            self.objective[which],
+            self.gap[which],
+            self.violation[which],
+            self.epochs[which],
+        )
+
+
+@dataclass
+class Block:
+    """Problems on the ladder, scaled: their linear terms, and the best that is known of each."""
+
+    which: np.ndarray
+    linear: LinearTerms
+    X: np.ndarray
+    proof: Proof
+    epochs: np.ndarray
+
+
+def load(job: Job, which: np.ndarray, answers: Answers, scratch: Scratch) -> Block:
+    """Return some problems with the coefficients and certificates that they have so far."""
+    gram = job.targets.gram
+    linear = job.penalty.subtract(which, job.targets.products(which, job.working, scratch))
+    X = scratch.take(f"X{job.working.itemsize}", linear.C.shape, job.working)
+    X[...] = 0
+    known = answers.part(which)
+    X[:, : gram.n] = rescale(
+        known.X.astype(job.working, copy=False), -gram.exponent, -linear.exponent
+    )
+    if job.penalty.any:  # a clipped penalty forbids what the whole one does
+        X[linear.C + largest_penalty(job.working) / 2 < 0] = 0
+    e = linear.exponent
+    with np.errstate(over="ignore", under="ignore"):
+        proof = Proof(np.ldexp(known.objective, -2 * e), known.gap, np.ldexp(known.violation, -e))
+    block = Block(which, linear, X, proof, known.epochs)
+    if job.started:
+        _prove_start(job, block, scratch)
+    return block
+
+
+def _prove_start(job: Job, block: Block, scratch: Scratch) -> None:
+    """Prove the caller's start; one that is worse than 0, or not even finite, becomes 0."""
+    every = np.arange(len(block.X))
+    with np.errstate(over="ignore", invalid="ignore"):
+        block.proof = report(job, block, every, block.X, scratch)
+    at_zero = block.linear.b_norm.astype(F64) ** 2 / 2 if job.targets.known else 0.0
+    bad = np.flatnonzero(~(block.proof.objective <= at_zero * (1 + 1e-6)))
+    if bad.size:
+        block.X[bad] = 0
+        block.proof.put(bad, report(job, block, bad, block.X[bad], scratch))
+
+
+def report(
+    job: Job, block: Block, which: np.ndarray, X: np.ndarray, scratch: Scratch
+) -> Proof:  # fmt: skip
+    """Return certificates of coefficients X of some problems from the Gram matrix."""
+    gram, dtype = job.targets.gram, job.working
+    packed = gram.packed(dtype)
+    C = block.linear.C if len(which) == len(block.X) else block.linear.C[which]
+    out = scratch.take("report", (len(which), len(kernels.REPORT)), dtype)
+    work = scratch.take("work", (kernels.nnls_work(gram.n_padded, dtype),), dtype)
+    rounding = gram.rounding if dtype == F64 else 0.0
+    kernels.nnls_report(
+        packed.G, packed.coord, C, X, block.linear.delta_scale[which], rounding, out, work
+    )
+    size = block.linear.b_norm[which].astype(F64)
+    return from_report(out, gram, size, known=job.targets.known, data=job.targets.data)
+
+
+def prove(job: Job, block: Block, which: np.ndarray, X: np.ndarray, scratch: Scratch) -> Proof:
+    """Return certificates from the Gram matrix, or from A and b where that does not prove `tol`."""
+    proof = report(job, block, which, X, scratch)
+    left = np.flatnonzero(~(proof.gap <= job.options.proved(job.dtype)))
+    if job.options.certify and job.targets.data and left.size:
+        some, e = block.which[which[left]], block.linear.exponent[which[left]]
+        wide = np.ascontiguousarray(X[left, : job.targets.gram.n], dtype=F64)
+        found = job.targets.prove(some, e, wide, job.penalty.scaled(some, e))
+        found.gap = np.minimum(found.gap, proof.gap[left])
+        proof.put(left, found)
+    return proof
+
+
+def accept(
+    job: Job, block: Block, which: np.ndarray, X: np.ndarray, used: np.ndarray, tol: float,
+    scratch: Scratch,
+) -> None:  # fmt: skip
+    """Keep what a stage found of some problems where it proves `tol` or is not worse."""
+    if job.dtype != X.dtype:
+        X = X.astype(job.dtype).astype(X.dtype)
+    found = prove(job, block, which, X, scratch)
+    block.epochs[which] += used
+    old = block.proof
+    better = (found.gap <= tol) | (found.gap < old.gap[which])
+    better |= (found.gap == old.gap[which]) & (found.objective <= old.objective[which])
+    block.X[which[better]] = X[better]
+    block.proof.put(which[better], found.part(better))
+
+
+def store(job: Job, block: Block, answers: Answers, scratch: Scratch) -> None:
+    """Write a block's answers in the caller's units and dtype, cut to its range."""
+    gram, e = job.targets.gram, block.linear.exponent
+    with np.errstate(over="ignore"):
+        largest = np.finfo(job.dtype).max
+        held = np.minimum(rescale(block.X[:, : gram.n].astype(F64), gram.exponent, e), largest)
+        held = held.astype(job.dtype)
+    if np.abs(gram.exponent).max(initial=0) + np.abs(e).max(initial=0) > ROOM[job.dtype]:
+        back = rescale(held.astype(job.working), -gram.exponent, -e)
+        lost = np.flatnonzero((back != block.X[:, : gram.n]).any(axis=1))
+        if lost.size:  # what the caller gets is what is proved
+            block.X[lost, : gram.n] = back[lost]
+            block.proof.put(lost, prove(job, block, lost, block.X[lost], scratch))
+    answers.X[block.which] = held
+    with np.errstate(over="ignore", under="ignore"):
+        answers.objective[block.which] = np.ldexp(block.proof.objective, 2 * e)
+        answers.violation[block.which] = np.ldexp(block.proof.violation, e)
+    answers.gap[block.which] = block.proof.gap
+    answers.epochs[block.which] = block.epochs

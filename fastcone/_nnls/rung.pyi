@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-3-Clause
+import numpy as np
+
+from fastcone._nnls.prepare import Gram
+
+class Rung:
+    def __init__(
+        self,
+        gram: Gram,
+        panels: np.ndarray,
+        dtype: np.dtype,
+        float32_first: bool,
+        epochs: int,
+        transposed: np.ndarray | None,
+    ) -> None: ...
+    def work_size(self, p: int) -> int: ...
+    def run(
+        self,
+        B: np.ndarray,
+        l1: np.ndarray | None,
+        tol: float,
+        max_epochs: int,
+        started: bool,
+        X: np.ndarray,
+        objective: np.ndarray,
+        gap: np.ndarray,
+        violation: np.ndarray,
+        epochs: np.ndarray,
+        work: np.ndarray,
+    ) -> int: ...

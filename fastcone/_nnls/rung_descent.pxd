@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The first rung's descent: one problem a lane, in float32 twice, proved in float64."""
+
+from libc.math cimport INFINITY, fabs, ldexp
+from libc.string cimport memcpy, memset
+
+from fastcone._kernels.common.lanes cimport real
+from fastcone._kernels.nnls.report_columns cimport (
+    AX, CONVEX, CX, NORM1, REPORT_COLUMNS, SHIFT, VIOLATION, XDELTA, XG,
+)
+from fastcone._nnls.rung_memory cimport LARGEST32, UNIT, UNIT32, Block, Prepared, exponent
+from fastcone._runtime.dispatch cimport descent_table, report_table
+
+cdef extern from *:
+    """
+    #define FC_CLOSE 1e10       /* the objective, in gaps: below, rounding of x is seen in it */
+    """
+    const double CLOSE "FC_CLOSE"
+
+cdef enum:
+    ROUNDS = 4          # descents and reports a problem gets before other rungs take over
+
+
+cdef inline double first_limit(const Prepared* q, double tol) noexcept nogil:
+    """The epoch's movement, relative to ||b||^2, for which strong convexity would give `tol`."""
+    cdef double curvature = q.lam if q.lam > 1e-6 else 1e-3
+    return tol * curvature / max(0.25, 0.18 * (q.top - 1) ** 2)
+
+
+cdef inline double float32_floor(const Prepared* q) noexcept nogil:
+    """The movement, relative to ||b||^2, below which float32 tells nothing."""
+    return (8 * UNIT32) ** 2 * q.n
+
+
+cdef inline Py_ssize_t descend(const Prepared* q, Py_ssize_t p, const real* C, const real* lower,
+                               real* X, Py_ssize_t ld, const real* stop, double* schedule,
+                               real* last, const int* most, int* used, void* work) noexcept nogil:
+    if real is float:
+        return descent_table.cd_f32(q.padded, q.G32, q.inverse32, q.weight32, p, C,
+                                    lower, X, ld, stop, schedule, last, most, used, <float*> work)
+    else:
+        return descent_table.cd_f64(q.padded, q.G64, q.inverse64, q.weight64, p, C,
+                                    lower, X, ld, stop, schedule, last, most, used, <double*> work)
+
+
+cdef inline void make_report(const Prepared* q, Py_ssize_t p, const real* C, const real* X,
+                             Py_ssize_t ld, const real* delta_scale, real* report,
+                             void* work) noexcept nogil:
+    if real is float:
+        report_table.f32(q.padded, q.G32, q.coord32, p, C, X, ld, delta_scale, 0,
+                         report, <float*> work)
+    else:
+        report_table.f64(q.padded, q.G64, q.coord64, p, C, X, ld, delta_scale,
+                         q.delta, report, <double*> work)
+
+
+cdef inline double gap_of(const Prepared* q, const real* report, double size,
+                          double* objective) noexcept nogil:
+    """The least of the bounds that a report gives, as `certificate.from_report` forms them."""
+    cdef double xg = report[<int> XG], s = report[<int> SHIFT], value, bound = INFINITY, total
+    value = (xg - report[<int> CX] + size * size) / 2
+    objective[0] = max(value, 0.0)
+    if q.lam > 0:
+        bound = min(bound, <double> report[<int> CONVEX])
+    if q.pointed:
+        bound = min(bound, max(xg, 0.0) + report[<int> XDELTA] + s * report[<int> AX]
+                    + s * s * q.shift2 / 2)
+    total = report[<int> NORM1] + size
+    bound = min(bound, max(value, 0.0) + q.rounding * total * total)
+    bound = max(bound, 0.0) * (1 + 1e-12)
+    total = value + report[<int> CONVEX] + report[<int> XDELTA] + s + report[<int> AX] + total
+    if total - total != 0:                      # something is not a number
+        return INFINITY
+    return 0 if bound == 0 else bound / (size * size / 2)
+
+
+cdef inline void set_limits(Block* k, double limit, real* stop) noexcept nogil:
+    """The movements of an epoch at which problems stop: `limit` in their units, ||b||^2."""
+    cdef real* norm = <real*> k.norm
+    cdef real* delta_scale = <real*> k.delta_scale
+    cdef double size
+    cdef Py_ssize_t r
+    for r in range(k.p):
+        size = max(<double> norm[r], <double> delta_scale[r] / 8)
+        k.size2[r] = size * size
+        stop[r] = <real> (limit * k.size2[r])
+
+
+cdef inline void restart(Block* k) noexcept nogil:
+    """The state of the extrapolation before the first epoch."""
+    cdef Py_ssize_t r
+    for r in range(k.p):
+        k.schedule[2 * r], k.schedule[2 * r + 1] = 3, INFINITY
+
+
+cdef inline void in_float32(const Prepared* q, Block* k, double tol, int max_epochs,
+                            Py_ssize_t* count) noexcept nogil:
+    """Epochs in float32 on `todo`; what its limit of epochs did not finish is left out of it."""
+    cdef const double* C
+    cdef double* X
+    cdef float* stop = <float*> k.stop
+    cdef double* delta_scale = <double*> k.delta_scale
+    cdef double* norm = <double*> k.norm
+    cdef double limit = max(first_limit(q, tol), float32_floor(q)), size
+    cdef Py_ssize_t i, j, r, kept = 0
+    for i in range(count[0]):
+        r = k.todo[i]
+        C, X = <const double*> k.C + r * k.ld, <double*> k.X + r * k.ld
+        for j in range(k.ld):
+            k.C32[i * k.ld + j] = <float> max(C[j], -LARGEST32)
+            k.X32[i * k.ld + j] = <float> min(X[j], LARGEST32)
+        size = max(norm[r], delta_scale[r] / 8)
+        stop[i] = <float> (limit * size * size)
+        k.most[i] = max_epochs
+    restart(k)
+    descend[float](q, count[0], k.C32, NULL, k.X32, k.ld, stop, k.schedule, <float*> k.last,
+                   k.most, k.used, k.work)
+    for i in range(count[0]):
+        r = k.todo[i]
+        X = <double*> k.X + r * k.ld
+        for j in range(k.ld):
+            X[j] = k.X32[i * k.ld + j]
+        k.epochs[r] += abs(k.used[i])
+        if k.used[i] >= 0:
+            k.todo[kept] = r
+            kept += 1
+    count[0] = kept
+
+
+cdef inline void refine(const Prepared* q, Block* k, Py_ssize_t count, const double* C,
+                        double* X) noexcept nogil:
+    """x <- x + d: descent in float32 for the correction, from the gradient in float64.
+
+    minimise  1/2 d'Gd + g'd  over d >= -x,  g = Gx - c, scaled by 2^s to a size near 1
+    """
+    cdef const double* g
+    cdef double* x
+    cdef float* c32
+    cdef float* lower
+    cdef float* stop = <float*> k.last          # `last` itself is not looked at
+    cdef const double* limit = <const double*> k.some_delta
+    cdef double largest, up
+    cdef Py_ssize_t i, j
+    report_table.gradient_f64(q.padded, q.G64, count, C, X, k.ld, k.g, <double*> k.work)
+    for i in range(count):
+        g, x = k.g + i * k.ld, X + i * k.ld
+        c32, lower = k.C32 + i * k.ld, k.lower32 + i * k.ld
+        largest = 0
+        for j in range(q.padded):
+            if fabs(g[j]) > largest and (x[j] > 0 or g[j] < 0):
+                largest = fabs(g[j])
+        k.shift[i] = exponent(largest)
+        up = ldexp(1, -k.shift[i])
+        for j in range(q.padded):
+            c32[j] = <float> max(-g[j] * up, -LARGEST32)
+            lower[j] = <float> max(-x[j] * up, -LARGEST32)
+        stop[i] = <float> max(limit[i] * up * up, float32_floor(q))
+    memset(k.X32, 0, count * k.ld * sizeof(float))
+    restart(k)
+    descend[float](q, count, k.C32, k.lower32, k.X32, k.ld, stop, k.schedule, stop, k.most, k.used,
+                   k.work)
+    for i in range(count):
+        up = ldexp(1, k.shift[i])
+        x = X + i * k.ld
+        for j in range(q.padded):
+            if k.X32[i * k.ld + j] == k.lower32[i * k.ld + j]:
+                x[j] = 0
+            else:
+                x[j] = max(x[j] + k.X32[i * k.ld + j] * up, 0.0)
+
+
+cdef inline void prove_start(const Prepared* q, Block* k, double tol, Py_ssize_t* count,
+                             real kind) noexcept nogil:
+    """Leave what the start proves out of `todo`; a start that is worse than 0 becomes 0."""
+    cdef real* norm = <real*> k.norm
+    cdef real* X = <real*> k.X
+    cdef real* report = <real*> k.report
+    cdef Py_ssize_t r, kept = 0
+    make_report(q, k.p, <const real*> k.C, X, k.ld, <const real*> k.delta_scale, report, k.work)
+    for r in range(k.p):
+        k.gap[r] = gap_of(q, report + r * REPORT_COLUMNS, norm[r], &k.objective[r])
+        k.violation[r] = report[r * REPORT_COLUMNS + <int> VIOLATION]
+        if not k.objective[r] <= norm[r] * norm[r] / 2:
+            memset(X + r * k.ld, 0, k.ld * sizeof(real))
+        if not k.gap[r] <= tol:
+            k.todo[kept] = r
+            kept += 1
+    count[0] = kept
+
+
+cdef inline void climb(const Prepared* q, Block* k, double tol, int max_epochs, Py_ssize_t count,
+                       bint report_first, bint narrow, bint full, real kind) noexcept nogil:
+    """Descents and reports on the `count` problems of `todo`.
+
+    After each report the limit of a problem that is not proved is lowered as its gap tells.
+    """
+    cdef real* C = <real*> k.C
+    cdef real* X = <real*> k.X
+    cdef real* norm = <real*> k.norm
+    cdef real* stop = <real*> k.stop
+    cdef real* report = <real*> k.report
+    cdef real* some_C = <real*> k.some_C
+    cdef real* some_X = <real*> k.some_X
+    cdef real* some_delta = <real*> k.some_delta
+    cdef real* delta_scale = <real*> k.delta_scale
+    cdef double unit = UNIT32 if real is float else UNIT
+    cdef double floor = (8 * unit) ** 2 * q.n, ratio
+    cdef Py_ssize_t i, j, r, left, turn, bytes = k.ld * sizeof(real)
+    cdef bint every, slow
+    if count == 0:
+        return
+    set_limits(k, first_limit(q, tol), stop)
+    restart(k)
+    for r in range(k.p):
+        k.extra[r] = not full
+    for turn in range(ROUNDS + 1):
+        every = count == k.p
+        for i in range(count):
+            r = k.todo[i]
+            if not every:
+                memcpy(some_C + i * k.ld, C + r * k.ld, bytes)
+                memcpy(some_X + i * k.ld, X + r * k.ld, bytes)
+            k.most[i] = max(min(max_epochs - <int> k.epochs[r], <int> q.epochs), 0)
+            some_delta[i] = stop[r]
+        if turn > 0 or not report_first:
+            if real is double and q.float32_first:
+                refine(q, k, count, C if every else some_C, X if every else some_X)
+            else:
+                descend[real](q, count, C if every else some_C, NULL, X if every else some_X, k.ld,
+                              some_delta, k.schedule, <real*> k.last, k.most, k.used, k.work)
+            for i in range(count):
+                r = k.todo[i]
+                k.epochs[r] += abs(k.used[i])
+                if not every:
+                    memcpy(X + r * k.ld, some_X + i * k.ld, bytes)
+        for i in range(count):
+            some_delta[i] = delta_scale[k.todo[i]]
+            for j in range(q.n if narrow else 0):       # what the caller gets is what is proved
+                X[k.todo[i] * k.ld + j] = <float> X[k.todo[i] * k.ld + j]
+                some_X[i * k.ld + j] = X[k.todo[i] * k.ld + j]
+        make_report(q, count, C if every else some_C, X if every else some_X, k.ld, some_delta,
+                    report, k.work)
+        left = 0
+        for i in range(count):
+            r = k.todo[i]
+            k.gap[r] = gap_of(q, report + i * REPORT_COLUMNS, norm[r], &k.objective[r])
+            k.violation[r] = report[i * REPORT_COLUMNS + VIOLATION]
+            if k.gap[r] <= tol:
+                # beside a far smaller optimum the gap tells little: one more correction
+                if k.extra[r] or k.objective[r] >= CLOSE * tol * norm[r] * norm[r] / 2:
+                    continue
+                k.extra[r] = True
+                stop[r] = <real> (floor * k.size2[r] / 2)
+                k.todo[left] = r
+                k.schedule[2 * left], k.schedule[2 * left + 1] = 3, INFINITY
+                left += 1
+                continue
+            slow = (turn > 0 or not report_first) and k.used[i] < 0
+            if not slow and stop[r] > floor * k.size2[r] and k.epochs[r] < max_epochs:
+                ratio = tol / k.gap[r]
+                ratio = (ratio if q.lam > 1e-6 else ratio * ratio) / 4
+                stop[r] = <real> max(stop[r] * min(max(ratio, 1e-6), 0.1),
+                                     floor * k.size2[r] / 2)
+                k.todo[left] = r
+                k.schedule[2 * left], k.schedule[2 * left + 1] = (
+                    k.schedule[2 * i], k.schedule[2 * i + 1])
+                left += 1
+        count = left
+        if count == 0:
+            return

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The first rung's other way: the support solver on G, a refinement with A, the certificate."""
+
+from libc.math cimport ldexp, sqrt
+from libc.string cimport memset
+
+from fastcone._kernels.nnls.report_columns cimport (
+    AX, CONVEX, COORDINATE_COLUMNS, CX, HALF_CURVATURE, INVERSE_CURVATURE, INVERSE_SCALE,
+    INVERSE_SHIFT, NORM1, REPORT_COLUMNS, ROOT, SCALE, SHIFT, SHIFT_ENTRY, VIOLATION, XDELTA, XG,
+)
+from fastcone._nnls.rung_descent cimport gap_of
+from fastcone._nnls.rung_memory cimport UNIT, Block, Prepared, multiply
+from fastcone._runtime.dispatch cimport report_table, scale_table, support_table
+
+cdef extern from *:
+    """
+    #define FC_SMALL 1e-6       /* of x: a refinement whose own rounding is no matter */
+    """
+    const double SMALL "FC_SMALL"
+
+
+cdef inline void solve_on_support(const Prepared* q, Block* k, const double* l1,
+                                  int max_steps) noexcept nogil:
+    """X and the gradients g: support by support on G, then refined with A and b themselves.
+
+    some_delta: ||b - A x|| where that was a small step from it, else -1.
+    """
+    cdef double* C = <double*> k.C
+    cdef double* X = <double*> k.X
+    cdef double* penalty = <double*> k.some_C
+    cdef double* unit = <double*> k.some_delta
+    cdef const double* b = <const double*> k.source
+    cdef double* delta_scale = <double*> k.delta_scale
+    cdef double down, change, residual
+    cdef Py_ssize_t r, i, j, steps
+    for r in range(k.p):
+        steps = support_table.solve(q.n, q.ld, q.rows_of_G, C + r * k.ld, q.rootinv, q.norm,
+                                    q.rounding * delta_scale[r], X + r * k.ld, k.g + r * k.ld,
+                                    min(max_steps, 30 * q.n), k.exact, k.index)
+        k.epochs[r] = steps if steps >= 0 else -1 - steps
+    # g = l1 + ridge x - A'(b - A x)
+    multiply[double](q.n, q.ldt, q.transposed, k.p, X, k.ld, k.fit, unit)
+    for r in range(k.p):
+        down = ldexp(1, -k.exponent[r])
+        for i in range(q.m):
+            k.fit[r * q.ldt + i] = b[r * k.ldb + i] * down - k.fit[r * q.ldt + i]
+    multiply[double](q.m, k.ld, q.panels64, k.p, k.fit, q.ldt, k.g, unit)
+    memset(penalty, 0, k.p * k.ld * sizeof(double))
+    if l1 != NULL:
+        memset(k.pending, 0, k.p * sizeof(int))
+        scale_table.in_f64(k.p, q.n, k.ld, penalty, k.pending, k.exponent, l1, q.column_exp,
+                           q.rootinv, unit, 1e150, k.scale)
+    for r in range(k.p):
+        for j in range(q.n):
+            i = r * k.ld + j
+            k.g[i] = q.ridge[j] * X[i] - penalty[i] - k.g[i]
+        change = support_table.polish(q.n, q.ld, q.rows_of_G, q.rootinv, X + r * k.ld,
+                                      k.g + r * k.ld, k.exact, k.index)
+        residual = 0
+        for i in range(q.m):
+            residual += k.fit[r * q.ldt + i] * k.fit[r * q.ldt + i]
+        unit[r] = sqrt(residual) if 0 <= change < SMALL else -1
+
+
+cdef inline void report_of(const Prepared* q, const double* c, const double* x, const double* g,
+                           double delta_scale, double residual, double* report) noexcept nogil:
+    """The columns of report.pyx from a gradient that is known.
+
+    Formed from A, r = b - A x is off by (k + 3) u (||b|| + sum_j ||a_j|| x_j), k = |P|, and A'r by
+    (m + 3) u ||r|| more; a small change's share is far less.
+    """
+    cdef const double* bound
+    cdef double delta, allow, hi, lo, d
+    cdef Py_ssize_t j, k = 0
+    memset(report, 0, REPORT_COLUMNS * sizeof(double))
+    for j in range(q.n):
+        report[<int> NORM1] += q.coord64[j * COORDINATE_COLUMNS + <int> ROOT] * x[j]
+        k += x[j] > 0
+    delta = q.rounding * (report[<int> NORM1] + delta_scale)
+    if residual >= 0:
+        delta = 1.01 * UNIT * ((k + 10) * (report[<int> NORM1] + delta_scale)
+                               + (q.m + 8) * residual) + SMALL * delta
+    for j in range(q.n):
+        bound = q.coord64 + j * COORDINATE_COLUMNS
+        allow = delta * bound[<int> ROOT]
+        hi, lo = max(g[j] + allow, 0.0), min(g[j] - allow, 0.0)
+        report[<int> XG] += x[j] * g[j]
+        report[<int> CX] += c[j] * x[j]
+        report[<int> XDELTA] += x[j] * allow
+        report[<int> VIOLATION] = max(report[<int> VIOLATION], max(
+            min(x[j] * bound[<int> SCALE], g[j] * bound[<int> INVERSE_SCALE]),
+            -g[j] * bound[<int> INVERSE_SCALE]))
+        d = min(hi * bound[<int> INVERSE_CURVATURE], x[j])
+        report[<int> CONVEX] += d * (hi - bound[<int> HALF_CURVATURE] * d)
+        d = lo * bound[<int> INVERSE_CURVATURE]
+        report[<int> CONVEX] += d * (lo - bound[<int> HALF_CURVATURE] * d)
+        report[<int> SHIFT] = max(report[<int> SHIFT], -lo * bound[<int> INVERSE_SHIFT])
+        report[<int> AX] += x[j] * bound[<int> SHIFT_ENTRY]
+
+
+cdef inline void by_support(const Prepared* q, Block* k, const double* l1, int max_steps,
+                            bint narrow) noexcept nogil:
+    """The support solver and the certificates of all problems."""
+    cdef double* X = <double*> k.X
+    cdef double* report = <double*> k.report
+    cdef Py_ssize_t r, j
+    solve_on_support(q, k, l1, max_steps)
+    if narrow:                                  # what the caller gets is what is proved
+        for r in range(k.p):
+            for j in range(q.n):
+                X[r * k.ld + j] = <float> X[r * k.ld + j]
+        report_table.gradient_f64(q.padded, q.G64, k.p, <double*> k.C, X, k.ld, k.g,
+                                  <double*> k.work)
+    for r in range(k.p):
+        report_of(q, <double*> k.C + r * k.ld, X + r * k.ld, k.g + r * k.ld,
+                  (<double*> k.delta_scale)[r], -1 if narrow else (<double*> k.some_delta)[r],
+                  report)
+        k.gap[r] = gap_of[double](q, report, (<double*> k.norm)[r], &k.objective[r])
+        k.violation[r] = report[<int> VIOLATION]

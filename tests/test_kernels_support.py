@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The solvers of one problem after another, on G and on rows of any size, at every SIMD level."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+from exact import nnls as exact_nnls
+from exact import objective as exact_objective
+
+import fastcone
+from fastcone import reference, solve_nnls
+from fastcone._nnls import kernels as nnls_kernels
+from fastcone._nnls.householder import RowStable
+from fastcone._runtime.threads import aligned
+
+
+def padded(rows, ld):
+    out = aligned((len(rows), ld), float)
+    out[...] = 0
+    out[:, : rows.shape[1]] = rows
+    return out
+
+
+def on_support(A, B, start=None, max_steps=1000, slack=1e-13):
+    """x (n, p), gradients and steps of the support kernel."""
+    (_, n), p = A.shape, B.shape[1]
+    ld = -(-n // 8) * 8
+    G, C = padded(A.T @ A, ld), padded(B.T @ A, ld)
+    X, g = padded(np.zeros((p, n)) if start is None else start.T, ld), padded(np.zeros((p, n)), ld)
+    norm = np.linalg.norm(A, axis=0)
+    inverse = np.divide(1, norm, out=np.zeros(n), where=norm > 0)
+    work = np.full(nnls_kernels.support_work(n), np.nan)  # nothing is to be expected of it
+    steps, index = np.empty(p, dtype=np.intp), np.empty(2 * n, dtype=np.intp)
+    slacks = slack * np.linalg.norm(B, axis=0)
+    nnls_kernels.support(G, C, inverse, norm, slacks, X, g, max_steps, steps, work, index)
+    return X[:, :n].T, g[:, :n].T, steps
+
+
+def spectra(rng, m, n, p):
+    t = np.linspace(0, 1, m)[:, None]
+    A = np.exp(-0.5 * ((t - rng.random(n)) / (0.05 + 0.2 * rng.random(n))) ** 2)
+    A += 0.01 * rng.random((m, n))
+    X = rng.random((n, p)) * (rng.random((n, p)) < 0.3)
+    return A, A @ X + 0.01 * rng.standard_normal((m, p))
+
+
+@pytest.mark.parametrize("m, n, p", [(1, 1, 3), (9, 4, 5), (40, 7, 20), (60, 33, 20), (150, 90, 5)])
+def test_the_support_solver_is_its_twin(level, rng, m, n, p):
+    for A, B in (spectra(rng, m, n, p), (rng.standard_normal((m, n)), rng.standard_normal((m, p)))):
+        X, g, steps = on_support(A, B)
+        assert np.all(steps >= 0) and np.all(X >= 0)
+        np.testing.assert_allclose(g, A.T @ (A @ X - B), atol=1e-9 * np.abs(A.T @ B).max())
+        for r in range(p):
+            want = reference.nnls_support(A.T @ A, A.T @ B[:, r])
+            ours, best = (np.sum((A @ x - B[:, r]) ** 2) for x in (X[:, r], want))
+            assert ours <= best + 1e-12 * (B[:, r] @ B[:, r])
+
+
+def test_a_right_start_takes_no_step(level, rng):
+    A, B = spectra(rng, 100, 30, 20)
+    cold, _, many = on_support(A, B)
+    warm, _, none = on_support(A, B, cold, slack=1e-12)
+    assert np.all(many > 0) and not none.any()
+    np.testing.assert_allclose(warm, cold, rtol=1e-7)
+    wrong, _, _ = on_support(A, B, rng.random((30, 20)))
+    np.testing.assert_allclose(wrong, cold, rtol=1e-7, atol=1e-10)
+
+
+def test_a_limit_of_steps_leaves_a_feasible_answer(level, rng):
+    A, B = spectra(rng, 100, 30, 20)
+    for most in (1, 2, 5):
+        X, _, steps = on_support(A, B, max_steps=most)
+        assert np.all(X >= 0) and np.all(np.where(steps < 0, -1 - steps, steps) <= most)
+        assert np.all(np.sum((A @ X - B) ** 2, axis=0) <= np.sum(B**2, axis=0))
+
+
+def test_dependent_generators_stay_outside(level):
+    A = np.ones((4, 3))
+    A[:, 2] = 0
+    X, _, steps = on_support(A, np.array([[1.0], [2.0], [3.0], [4.0]]))
+    assert steps[0] >= 0 and np.count_nonzero(X) == 1 and X.sum() == pytest.approx(2.5)
+
+
+def test_a_polished_answer_is_exact_to_rounding(level, rng):
+    A, b = spectra(rng, 200, 40, 1)
+    n, ld = 40, 40
+    X, _, _ = on_support(A, b)
+    off = padded((X * (1 + 1e-5 * rng.standard_normal(X.shape))).T, ld)
+    g = padded(((A.T @ (A @ off[:, :n].T - b)).T), ld)
+    norm = np.linalg.norm(A, axis=0)
+    work, index = np.empty(nnls_kernels.support_work(n)), np.empty(2 * n, dtype=np.intp)
+    nnls_kernels.polish(padded(A.T @ A, ld), 1 / norm, off, g, work, index)
+    want, _ = scipy.optimize.nnls(A, b[:, 0])
+    np.testing.assert_allclose(off[0, :n], want, rtol=1e-8)
+
+
+def heavy(rng, kind, m, n):
+    """Rows of unlike size: one to three heavy rows, rows scaled apart, Lauchli."""
+    A, x = rng.integers(1, 9, (m, n)).astype(float), rng.integers(0, 3, n).astype(float)
+    b = A @ x + rng.integers(-2, 3, m)
+    if kind == "apart":
+        scale = 10.0 ** rng.integers(-10, 11, m)
+        return A * scale[:, None], b * scale
+    if kind == "lauchli":
+        A = np.vstack([np.ones(n), 10.0 ** -rng.integers(1, 16) * np.eye(n)])
+        return A, A @ x
+    weight = 10.0 ** rng.integers(1, 17)
+    rows = rng.choice([0, 1], (rng.integers(1, 4), n)) if kind == "several" else np.ones((1, n))
+    return np.vstack([A, weight * rows]), np.r_[b, weight * (rows @ x)]
+
+
+@pytest.mark.parametrize("kind", ["one", "several", "apart", "lauchli"])
+def test_rows_of_any_size_are_solved_exactly(level, kind):
+    """The optimum is that of exact rationals; an objective as small as its own rounding is one."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        A, b = heavy(rng, kind, int(rng.integers(3, 9)), int(rng.integers(1, 5)))
+        best = exact_nnls(A.tolist(), b.tolist())
+        batch = solve_nnls(A, b).x
+        e = np.frexp(np.abs(A).max(axis=0))[1]
+        form, _ = RowStable(np.ldexp(A, -e)).solve(b[None], np.zeros((1, A.shape[1])), 1000)
+        for x in (fastcone.nnls(A, b)[0], batch, np.ldexp(form[0], -e)):
+            assert np.all(x >= 0)
+            excess = float(exact_objective(A.tolist(), b.tolist(), x.tolist()) - best)
+            of_x = 8 * A.shape[1] * np.abs(A) @ x * np.finfo(float).eps  # of A x, row by row
+            assert excess <= 1e-9 * float(best) + float(of_x @ of_x), (seed, kind)
