@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution:
     """Coefficients of p problems and, for each, how far from the optimum it can be at most.
 
@@ -26,7 +26,7 @@ class Solution:
     epochs : ndarray of int (p,) or int
         Passes over the coordinates, or steps of the exact solver.
     converged : ndarray of bool (p,) or bool
-        gap <= tol.
+        The gap wanted is proved.
     """
 
     x: np.ndarray
@@ -36,10 +36,15 @@ class Solution:
     epochs: Any
     converged: Any
 
+    def __repr__(self) -> str:
+        n, p = self.x.shape if self.x.ndim == 2 else (len(self.x), 1)
+        done, gap = np.count_nonzero(self.converged), np.max(self.gap, initial=0)
+        return f"Solution({p} problems of {n} generators, {done} converged, largest gap {gap:.2g})"
+
     def single(self) -> Solution:
         """Return the answer of a single problem with scalars in place of arrays."""
-        values = {f.name: getattr(self, f.name)[..., 0] for f in fields(self)}
-        return Solution(x=values.pop("x"), **{name: v.item() for name, v in values.items()})
+        numbers = (self.objective, self.gap, self.violation, self.epochs, self.converged)
+        return Solution(self.x[:, 0], *(values.item() for values in numbers))
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,9 @@ def test_report_is_its_twin(level, dtype, rng, n, p):
     size = (1 + rng.random(p)).astype(dtype)
     out = np.zeros((p, len(nnls_kernels.REPORT)), dtype=dtype)
     packed = gram.packed(np.dtype(dtype))
-    nnls_kernels.nnls_report(packed.G, packed.coord, C, X, size, 1e-3, out, work(gram, dtype))
+    nnls_kernels.nnls_report(
+        packed.G, gram.coord(np.dtype(dtype)), C, X, size, 1e-3, out, work(gram, dtype)
+    )
     for r in range(0, p, 9):
         want = reference.nnls_report(
             gram.matrix[np.ix_(used, used)],

@@ -12,6 +12,8 @@ block        problems on the ladder: what is known of each, and how that is prov
 descent      coordinate descent in pieces
 support      the support solver on G, problem by problem
 active_set   the exact solver on shared generators; householder: for rows of unlike size
+bounded      upper bounds and sums
+columns      many sparse generators; hurried: no time to prepare dense ones
 certificate  upper bounds of objective - optimum
 single       one problem, exactly, in the caller's units
 kernels      checked bindings of fastcone/_kernels/nnls

@@ -12,21 +12,31 @@ import sys
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csc_array, issparse
 
-from fastcone._nnls.arguments import checked_options, columns, start_from
+from fastcone._nnls.arguments import (
+    checked_options,
+    checked_targets,
+    columns,
+    penalties,
+    start_from,
+)
 from fastcone._nnls.block import Job
+from fastcone._nnls.hurried import descend, no_time_to_prepare
+from fastcone._nnls.plan import Plan
 from fastcone._nnls.prepare import Gram
 from fastcone._nnls.projector import Projector, answer
 from fastcone._nnls.single import nnls_arrays
 from fastcone._nnls.solve import solve
 from fastcone._nnls.targets import GramTargets
-from fastcone._runtime import threads
+from fastcone._runtime.deadline import Deadline
 from fastcone._runtime.scaling import F64
 from fastcone._runtime.validation import (
     check_finite,
     check_shape,
     nonnegative,
     real_array,
+    sparse_array,
     weights,
 )
 from fastcone.result import Solution
@@ -113,6 +123,8 @@ def solve_nnls(
     *,
     l1: Any = 0.0,
     l2: float = 0.0,
+    upper: Any = None,
+    sum_to: Any = None,
     x0: Any = None,
     tol: float | None = None,
     max_epochs: int | None = None,
@@ -139,6 +151,11 @@ def solve_nnls(
         Penalty weight >= 0, one for all targets or one for each; not scaled by any size.
     l2 : float, default 0
         Penalty weight >= 0.
+    upper : array_like, scalar, (n,) or (n, p), optional
+        Upper bounds of the coefficients, >= 0; infinity for none. Dense data only.
+    sum_to : float or array_like (p,), optional
+        What the coefficients of a problem add up to, >= 0. Dense data only. The gap is then still
+        relative to the objective at x = 0.
     x0 : array_like, (n, p) or (n,), optional
         Warm start, >= 0.
     tol : float, optional
@@ -187,9 +204,20 @@ def solve_nnls(
     >>> bool(solution.gap <= 1e-12), solution.converged
     (True, True)
     """
-    return Projector(A, l2=l2).solve(
-        B, l1=l1, x0=x0, tol=tol, max_epochs=max_epochs, method=method, n_threads=n_threads,
-        time_limit=time_limit, certify=certify, on_fail=on_fail,
+    options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
+    A, B, l2 = _pair(A, B, l2)
+    m, n = A.shape
+    bounded = upper is not None or sum_to is not None
+    if not (issparse(A) or bounded) and no_time_to_prepare(m, n, options.deadline.left()):
+        check_finite("B", B)
+        wide, many = columns(B), penalties(l1, columns(B).shape[1])
+        start = start_from(x0, (n, *B.shape[1:]), np.dtype(F64))
+        start = np.zeros((n, wide.shape[1])) if start is None else start
+        return answer(descend(A, wide, many, l2, start, options), B.ndim == 1, on_fail)
+    return Projector.checked(A, l2).solve(
+        B, l1=l1, upper=upper, sum_to=sum_to, x0=x0, tol=tol, max_epochs=max_epochs,
+        method=method, n_threads=n_threads, time_limit=options.deadline.left(), certify=certify,
+        on_fail=on_fail,
     )  # fmt: skip
 
 
@@ -275,8 +303,23 @@ def solve_nnls_gram(
     x0 = start_from(x0, (n, *C.shape[1:]), dtype)
     C = columns(C)
     targets = GramTargets(C, b_norm2, gram)
-    job = Job.of(targets, l1, options, dtype, 0, False, x0 is not None)
-    return answer(solve(job, x0, threads.thread_count(n_threads)), single, on_fail)
+    job = Job.of(
+        targets,
+        l1,
+        options,
+        dtype,
+        Plan.of(gram, 0, False, options, x0 is not None),
+        x0 is not None,
+    )
+    return answer(solve(job, x0, n_threads), single, on_fail)
+
+
+def _pair(A: Any, B: Any, l2: float) -> tuple[Any, Any, float]:
+    """Check A, B and l2; A in the dtype of the answers, sparse if either is."""
+    A = sparse_array("A", A) if issparse(A) else real_array("A", A, ndim=(2,))
+    B = checked_targets(B, A.shape[0], issparse(A))
+    A = A.astype(np.result_type(A.dtype, B.dtype), copy=False)
+    return (csc_array(A) if issparse(B) else A), B, nonnegative("l2", l2)
 
 
 def _indefinite(gram: Gram, dtype: np.dtype) -> bool:
@@ -326,15 +369,15 @@ def nnls_path(
     >>> [solution.x.tolist() for solution in path]
     [[3.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
     """
-    options = checked_options(tol, max_epochs, method, time_limit, certify, "return")
+    deadline = Deadline.checked(time_limit)
     steps = real_array("l1", l1, ndim=(1,), dtype=F64, nonnegative=True)
-    targets, dtype, single = Projector(A, l2=l2).targets(B)
+    A, B, l2 = _pair(A, B, l2)
+    projector, x0 = Projector.checked(A, l2), None
     solutions: dict[int, Solution] = {}
-    x0 = None
     for k in np.argsort(-steps, kind="stable"):
-        penalty = np.full(targets.p, steps[k])
-        job = Projector.job(targets, penalty, options, dtype, x0 is not None)
-        solution = solve(job, x0, threads.thread_count(n_threads))
-        x0 = solution.x
-        solutions[int(k)] = answer(solution, single, "return")
+        found = projector.solve(
+            B, l1=float(steps[k]), x0=x0, tol=tol, max_epochs=max_epochs, method=method,
+            n_threads=n_threads, time_limit=deadline.left(), certify=certify,
+        )  # fmt: skip
+        solutions[int(k)], x0 = found, found.x
     return [solutions[k] for k in range(len(steps))]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from fastcone._nnls.plan import Options
 from fastcone._runtime.deadline import Deadline
@@ -15,9 +16,13 @@ from fastcone._runtime.validation import (
     integer,
     number,
     real_array,
+    sparse_array,
+    weights,
 )
 
 METHODS = ("auto", "cd", "active_set")
+DEFAULTS = (None, None, "auto", None, True, "return")
+DEFAULT = Options(None, None, "auto", True, Deadline())
 
 
 def checked_options(
@@ -29,6 +34,8 @@ def checked_options(
     on_fail: str,
 ) -> Options:
     """Check the options that both solvers share."""
+    if (tol, max_epochs, method, time_limit, certify, on_fail) == DEFAULTS:
+        return DEFAULT
     choice("on_fail", on_fail, ("return", "raise"))
     return Options(
         tol=None if tol is None else number("tol", tol, positive=True),
@@ -56,3 +63,24 @@ def start_from(x0: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray |
     x0 = real_array("x0", x0, ndim=(len(shape),), dtype=dtype, nonnegative=True)
     check_shape("x0", x0, shape)
     return columns(x0)
+
+
+def checked_targets(B: Any, m: int, sparse: bool) -> Any:
+    """Check targets for generators of m rows; entries of dense ones are looked at as they are read.
+
+    `sparse`: the generators are, and then that is not so.
+    """
+    dense = not issparse(B)
+    B = real_array("B", B, ndim=(1, 2), finite=sparse) if dense else sparse_array("B", B)
+    if B.shape[0] != m:
+        hint = ": transpose, targets are columns" if B.shape[-1] == m else ""
+        raise ValueError(f"B has {B.shape[0]} rows, want {m} as A has{hint}")
+    return B
+
+
+def penalties(l1: Any, count: int) -> np.ndarray | None:
+    """Return l1 for each of `count` problems, None where all are 0."""
+    if type(l1) is float and l1 == 0:
+        return None
+    l1 = weights("l1", l1, count)
+    return l1 if l1.any() else None

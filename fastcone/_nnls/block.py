@@ -18,7 +18,7 @@ from fastcone._runtime.threads import Scratch
 ROOM = {F32: 60, F64: 500}  # powers of two between units that lose no digit
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """What all blocks share: the problems, and how they are to be solved.
 
@@ -35,46 +35,44 @@ class Job:
 
     @classmethod
     def of(
-        cls, targets: Targets, l1: np.ndarray, options: Options, dtype: np.dtype, terms: int,
-        unlike: bool, started: bool,
-    ) -> Job:  # fmt: skip
-        """Plan for these problems."""
-        working = dtype if not options.certify else F64
-        plan = Plan.of(targets.gram, terms, unlike, options, started)
-        penalty = Penalty(l1, targets.gram)
-        return cls(targets, penalty, options, plan, dtype, working, started)
+        cls,
+        targets: Targets,
+        l1: np.ndarray | None,
+        options: Options,
+        dtype: np.dtype,
+        plan: Plan,
+        started: bool,
+    ) -> Job:
+        """Return a batch; `started`: the caller gave coefficients."""
+        working = F64 if options.certify else dtype
+        return cls(targets, Penalty(l1, targets.gram), options, plan, dtype, working, started)
 
     def late(self, scratch: Scratch) -> bool:
         """Return whether to stop: the time is up, or another thread has stopped the job."""
         return self.options.deadline.passed() or scratch.stopped()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Answers:
-    """The arrays of p problems that the caller gets, or a block of them."""
+    """The arrays of p problems that the caller gets, or a block of them.
+
+    X: (p, n).  known: (3, p) objective, gap and violation.  epochs: (p,).
+    """
 
     X: np.ndarray
-    objective: np.ndarray
-    gap: np.ndarray
-    violation: np.ndarray
+    known: np.ndarray
     epochs: np.ndarray
 
     @classmethod
     def of(cls, p: int, n: int, dtype: np.dtype) -> Answers:
         """Return zeros with nothing known of them."""
-        objective, gap, violation = np.full((3, p), np.inf)
-        X, epochs = np.zeros((p, n), dtype), np.zeros(p, dtype=np.intp)
-        return cls(X, objective, gap, violation, epochs)
+        known = np.empty((3, p))
+        known.fill(np.inf)
+        return cls(np.zeros((p, n), dtype), known, np.zeros(p, dtype=np.intp))
 
     def part(self, which: Any) -> Answers:
         """Return a block; a slice gives views."""
-        return Answers(
-            self.X[which],
-            self.objective[which],
-            self.gap[which],
-            self.violation[which],
-            self.epochs[which],
-        )
+        return Answers(self.X[which], self.known[:, which], self.epochs[which])
 
 
 @dataclass
@@ -98,11 +96,12 @@ def load(job: Job, which: np.ndarray, answers: Answers, scratch: Scratch) -> Blo
     X[:, : gram.n] = rescale(
         known.X.astype(job.working, copy=False), -gram.exponent, -linear.exponent
     )
-    if job.penalty.any:  # a clipped penalty forbids what the whole one does
+    if job.penalty.l1 is not None:  # a clipped penalty forbids what the whole one does
         X[linear.C + largest_penalty(job.working) / 2 < 0] = 0
     e = linear.exponent
     with np.errstate(over="ignore", under="ignore"):
-        proof = Proof(np.ldexp(known.objective, -2 * e), known.gap, np.ldexp(known.violation, -e))
+        objective, gap, violation = known.known
+        proof = Proof(np.ldexp(objective, -2 * e), gap, np.ldexp(violation, -e))
     block = Block(which, linear, X, proof, known.epochs)
     if job.started:
         _prove_start(job, block, scratch)
@@ -132,7 +131,7 @@ def report(
     work = scratch.take("work", (kernels.nnls_work(gram.n_padded, dtype),), dtype)
     rounding = gram.rounding if dtype == F64 else 0.0
     kernels.nnls_report(
-        packed.G, packed.coord, C, X, block.linear.delta_scale[which], rounding, out, work
+        packed.G, gram.coord(dtype), C, X, block.linear.delta_scale[which], rounding, out, work
     )
     size = block.linear.b_norm[which].astype(F64)
     return from_report(out, gram, size, known=job.targets.known, data=job.targets.data)
@@ -182,7 +181,7 @@ def store(job: Job, block: Block, answers: Answers, scratch: Scratch) -> None:
             block.proof.put(lost, prove(job, block, lost, block.X[lost], scratch))
     answers.X[block.which] = held
     with np.errstate(over="ignore", under="ignore"):
-        answers.objective[block.which] = np.ldexp(block.proof.objective, 2 * e)
-        answers.violation[block.which] = np.ldexp(block.proof.violation, e)
-    answers.gap[block.which] = block.proof.gap
+        objective = np.ldexp(block.proof.objective, 2 * e)
+        violation = np.ldexp(block.proof.violation, e)
+    answers.known[:, block.which] = objective, block.proof.gap, violation
     answers.epochs[block.which] = block.epochs

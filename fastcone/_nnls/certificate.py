@@ -20,11 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from fastcone._nnls.kernels import REPORT
-from fastcone._nnls.prepare import Gram, Packed
+from fastcone._nnls.prepare import Gram, Packed, Shift
 from fastcone._runtime.scaling import F64, roundoff
 from fastcone._runtime.threads import Scratch
 
@@ -114,6 +115,23 @@ def dense_maps(A: np.ndarray) -> Maps:
     return Maps(through(A.T), through(A), through(size.T), through(size))
 
 
+class Bounds(Protocol):
+    """What a certificate needs of the generators beside products with them; see `Gram`."""
+
+    exponent: np.ndarray
+    diagonal: np.ndarray
+    used: np.ndarray
+    ridge: np.ndarray
+
+    @property
+    def lam(self) -> float:
+        """A lower bound of the least eigenvalue of G with unit diagonal."""
+
+    @property
+    def shift(self) -> Shift:
+        """The best shift that is known."""
+
+
 class DataProof:
     """Certificates formed from the generators and targets themselves, in float64.
 
@@ -123,11 +141,11 @@ class DataProof:
         Of the scaled generators.
     m, n : int
         The most products summed into an entry of A'r, and of A x.
-    gram : Gram
-        Its `lam`, shift, diagonal and ridge.
+    gram : Bounds
+        Of the scaled generators.
     """
 
-    def __init__(self, maps: Maps, m: int, n: int, gram: Gram) -> None:
+    def __init__(self, maps: Maps, m: int, n: int, gram: Bounds) -> None:
         self.maps, self.m, self.n, self.gram, self.ridge = maps, m, n, gram, gram.ridge
 
     def gradient(

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from fastcone._nnls.active_set import Exact, hull_point
 from fastcone._nnls.certificate import DataProof, Proof, dense_maps
 from fastcone._nnls.householder import RowStable
-from fastcone._nnls.plan import APART, UNLIKE, UNLIKE_LAM, fits_float32
+from fastcone._nnls.plan import APART, UNLIKE, UNLIKE_LAM, Plan, fits_float32
 from fastcone._nnls.prepare import Generators, Gram, Packed, ridge
 from fastcone._nnls.rung import Rung
 from fastcone._nnls.targets import Products, Solver
@@ -27,10 +28,16 @@ class DenseGenerators:
         self.plain, self.l2, self.dtype = Generators(A), l2, A.dtype
         self.m, self.n = A.shape
         self.terms = self.m
+        self.plans: dict[Any, Plan] = {}
+        self.bounded: dict[tuple[bytes, bool], tuple[RowStable, float]] = {}
         self._rungs: dict[tuple[np.dtype, str, int], Rung] = {}
         G, added = self.plain.gram(), ridge(l2, self.plain.exponent, A.dtype)
         G[np.diag_indices(self.n)] += added
         self.gram = Gram(G, self.plain.exponent, self.m, lambda g: hull_point(self.plain, g), added)
+
+    def given(self) -> np.ndarray:
+        """Return A in the caller's units."""
+        return np.ldexp(self.plain.scaled, -self.plain.exponent)
 
     @functools.cached_property
     def unlike(self) -> bool:

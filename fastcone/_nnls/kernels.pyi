@@ -40,6 +40,17 @@ def nnls_report(
     out: np.ndarray,
     work: np.ndarray,
 ) -> None: ...
+def columns_epoch(
+    start: np.ndarray,
+    index: np.ndarray,
+    value: np.ndarray,
+    curvature: np.ndarray,
+    l1: np.ndarray,
+    l2: np.ndarray,
+    which: np.ndarray,
+    x: np.ndarray,
+    r: np.ndarray,
+) -> float: ...
 def support_work(n: int) -> int: ...
 def support(
     G: np.ndarray,

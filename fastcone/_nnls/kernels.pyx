@@ -3,7 +3,7 @@
 
 from fastcone._kernels.common.lanes cimport real
 from fastcone._runtime.dispatch cimport (
-    active_set_table, descent_table, householder_table, lanes,
+    active_set_table, columns_table, descent_table, householder_table, lanes,
     report_table, scale_table, support_table, triangle_table,
 )
 
@@ -99,6 +99,22 @@ def nnls_report(const real[::1] G, const real[:, ::1] coord, const real[:, ::1] 
         else:
             report_table.f64(n, &G[0], &coord[0, 0], p, &C[0, 0], &X[0, 0], ld, &delta_scale[0],
                              rounding, &out[0, 0], &work[0])
+
+
+def columns_epoch(const Py_ssize_t[::1] start, const int[::1] index, const double[::1] value,
+                  const double[::1] curvature, const double[::1] l1, const double[::1] l2,
+                  const Py_ssize_t[::1] which, double[::1] x, double[::1] r):
+    """Go through some generators once, x and r = b - A x follow; returns how far x moved."""
+    cdef Py_ssize_t n = x.shape[0]
+    cdef double moved = 0
+    assert start.shape[0] == n + 1 and index.shape[0] == value.shape[0] >= start[n]
+    assert curvature.shape[0] == n == l1.shape[0] and l2.shape[0] == n
+    if which.shape[0] == 0 or value.shape[0] == 0:
+        return 0.0
+    with nogil:
+        moved = columns_table.epoch(&start[0], &index[0], &value[0], &curvature[0], &l1[0], &l2[0],
+                                    which.shape[0], &which[0], &x[0], &r[0])
+    return moved
 
 
 def support_work(Py_ssize_t n):

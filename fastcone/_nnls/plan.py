@@ -28,13 +28,14 @@ RUNG_RANK = 512  # generators up to which a block's epochs are one call of some 
 RUNG_EPOCHS = 100  # of one descent: well-conditioned problems need 8 to 30
 DESCENT_CONDITION = 30.0  # of G with unit diagonal: beyond, the support solver is faster
 SUPPORT_RANK = 1500  # generators up to which its steps on one problem take milliseconds
+GRAM_RANK = 1500  # sparse generators beyond which no product of two of them is formed
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
 UNLIKE = 1e3  # ratio of row sizes at which squares lose the small rows' seventh digit
 APART = 1e6  # ratio of norms at which generators may live in rows that a gap does not see
 UNLIKE_LAM = 1e-6  # least eigenvalue above which unlike rows do no harm
 PERSIST = 100_000  # epochs of method="cd"
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms at v4 between looks at the clock
-BLOCK_WORK = 2.4e8  # flops of a block: a few milliseconds
+BLOCK_WORK = 1.2e8  # flops of a block: a few milliseconds
 FULL_TILES = 8  # tiles of a block at least: the last lanes to finish leave the others idle
 
 
@@ -121,4 +122,4 @@ def _block_size(n: int, terms: int) -> int:
     """
     work = 2 * n * (terms + 16 * n) + 1
     full = min(FULL_TILES * runtime_kernels.tile(F32), CALL_WORK / (24 * n**2 + 1))
-    return int(np.clip(max(BLOCK_WORK / work, full), 1, 4096))
+    return int(min(max(BLOCK_WORK / work, full, 1), 4096))

@@ -26,6 +26,7 @@ from fastcone._runtime.scaling import F64, exponent, rescale, roundoff
 from fastcone._runtime.threads import Scratch, one_blas_thread
 
 POWER_STEPS = 8  # of the power method: eigenvalues to some per cent, as the limits need them
+FEW = 16  # generators up to which all eigenvalues cost less than a few products
 SHARES = (0.95, 0.8, 0.5, 0.1)  # of an estimated eigenvalue that are tried as a bound
 POINTED = 1e-8  # the least a_j / ||a_j|| of a shift that is used: its bound grows as 1 / a_j
 PIECE = 2e8  # flops of a piece of A'A: some milliseconds between two looks at signals
@@ -111,12 +112,11 @@ class Shift:
 
 @dataclass(frozen=True)
 class PackedGram:
-    """G and its constants as fastcone/_kernels/nnls/descent.pyx and report.pyx want them."""
+    """G and its constants as fastcone/_kernels/nnls/descent.pyx wants them."""
 
     G: np.ndarray
     inverse: np.ndarray
     weight: np.ndarray
-    coord: np.ndarray
 
 
 class Gram:
@@ -156,6 +156,7 @@ class Gram:
         self.rootinv = np.divide(1, self.root, out=np.zeros(self.n), where=self.used)
         self._hull = hull
         self._packed: dict[np.dtype, PackedGram] = {}
+        self._coord: dict[np.dtype, np.ndarray] = {}
 
     @classmethod
     def of_matrix(cls, G: np.ndarray, l2: float) -> Gram:
@@ -172,42 +173,49 @@ class Gram:
         return M if self.used.all() else M[np.ix_(self.used, self.used)]
 
     @functools.cached_property
-    def top(self) -> float:
-        """The largest eigenvalue of G with unit diagonal, by a few steps of the power method."""
-        v = 1.5 + np.cos(np.arange(len(self.unit)))
-        for _ in range(POWER_STEPS):
-            if size := float(np.linalg.norm(v)):
-                v = self.unit @ (v / size)
-        return max(1.0, float(np.linalg.norm(v)))
-
-    @functools.cached_property
-    def lam(self) -> float:
-        """A lower bound of the least eigenvalue of G with unit diagonal; 0 if none is found.
-
-        Inverse iteration estimates it; the bound is that G less a little less than the estimate
-        still has a Cholesky factor.
-        """
+    def _spectrum(self) -> tuple[float, float]:
+        """A bound of the least eigenvalue before its allowance, and about the largest."""
         n = len(self.unit)
         if n == 0:
-            return 1.0
+            return 1.0, 1.0
+        if n <= FEW:
+            values = np.linalg.eigvalsh(self.unit)
+            return float(values[0]), float(values[-1])
+        v = 1.5 + np.cos(np.arange(n))
+        for _ in range(POWER_STEPS):
+            v = self.unit @ (v / float(np.linalg.norm(v)))
+        return self._least(n), max(1.0, float(np.linalg.norm(v)))
+
+    def _least(self, n: int) -> float:
+        """Return a share of what inverse iteration finds, such that a Cholesky factor proves it."""
         if 0 < self.terms < n and not self.ridge.any():
             return 0.0
-        slack = (4 * self.n * np.abs(self.unit).sum(axis=0).max()
-                 + self.n * (self.terms + 8)) * roundoff(F64)  # fmt: skip
         with one_blas_thread():
             factor, failed = dpotrf(self.unit, lower=1)
             if failed:
                 return 0.0
-            v, estimate = np.cos(np.arange(n)), 1.0
+            v = np.cos(np.arange(n))
             for _ in range(POWER_STEPS):
                 v = dpotrs(factor, v / np.linalg.norm(v), lower=1)[0]
-                estimate = 1 / float(np.linalg.norm(v))
+            estimate = 1 / float(np.linalg.norm(v))
             for share in SHARES:
                 lessened = self.unit.copy()
                 lessened[np.diag_indices(n)] -= share * estimate
                 if not dpotrf(lessened, lower=1, overwrite_a=1)[1]:
-                    return max(share * estimate - slack, 0.0)
+                    return share * estimate
         return 0.0
+
+    @property
+    def top(self) -> float:
+        """About the largest eigenvalue of G with unit diagonal."""
+        return self._spectrum[1]
+
+    @functools.cached_property
+    def lam(self) -> float:
+        """A lower bound of the least eigenvalue of G with unit diagonal; 0 if none is found."""
+        least, largest = self._spectrum[0], float(np.abs(self.unit).sum(axis=0).max(initial=0))
+        slack = (4 * self.n * largest + self.n * (self.terms + 8)) * roundoff(F64)
+        return max(least - slack, 0.0)
 
     @functools.cached_property
     def shift(self) -> Shift:
@@ -228,27 +236,32 @@ class Gram:
     def packed(self, dtype: np.dtype) -> PackedGram:
         """Return G and its constants in this dtype."""
         if dtype not in self._packed:
-            self._packed[dtype] = self._pack(dtype)
+            n, padded = self.n, self.n_padded
+            G = np.zeros((padded, padded))
+            G[:n, :n] = self.matrix
+            constants = np.zeros((2, padded))
+            constants[0, :n], constants[1, :n] = self.rootinv**2, self.diagonal
+            with np.errstate(over="ignore", under="ignore"):
+                inverse, weight = constants.astype(dtype)
+                packed = pack_symmetric(G.astype(dtype, copy=False))
+            self._packed[dtype] = PackedGram(packed, inverse, weight)
         return self._packed[dtype]
 
-    def _pack(self, dtype: np.dtype) -> PackedGram:
-        n, padded = self.n, self.n_padded
-        G = np.zeros((padded, padded))
-        G[:n, :n] = self.matrix
-        constants = np.zeros((2, padded))
-        constants[0, :n], constants[1, :n] = self.rootinv**2, self.diagonal
-        coord = np.zeros((padded, COORDINATE_WIDTH))
-        column = {name: coord[:n, k] for name, k in COORDINATE.items()}
-        column["root"][:] = self.root
-        if self.lam > 0:
-            column["inverse_curvature"][:] = self.rootinv**2 / self.lam
-            column["half_curvature"][:] = self.lam * self.diagonal / 2
-        if self.shift.pointed:
-            np.divide(1, self.shift.low, out=column["inverse_shift"], where=self.used)
-            column["shift_entry"][:] = self.shift.high
-        with np.errstate(over="ignore", under="ignore"):
-            column["scale"][:] = np.ldexp(1.0, self.exponent)
-            column["inverse_scale"][:] = np.ldexp(1.0, -self.exponent)
-            inverse, weight = constants.astype(dtype)
-            packed = pack_symmetric(G.astype(dtype, copy=False))
-            return PackedGram(packed, inverse, weight, coord.astype(dtype))
+    def coord(self, dtype: np.dtype) -> np.ndarray:
+        """Return the columns of a report's coordinates, (n padded, COORDINATE_WIDTH)."""
+        if dtype not in self._coord:
+            coord = np.zeros((self.n_padded, COORDINATE_WIDTH))
+            column = coord.T[:, : self.n]
+            column[COORDINATE["root"]] = self.root
+            if self.lam > 0:
+                column[COORDINATE["inverse_curvature"]] = self.rootinv**2 / self.lam
+                column[COORDINATE["half_curvature"]] = self.lam * self.diagonal / 2
+            if self.shift.pointed:
+                inverse = column[COORDINATE["inverse_shift"]]
+                np.divide(1, self.shift.low, out=inverse, where=self.used)
+                column[COORDINATE["shift_entry"]] = self.shift.high
+            with np.errstate(over="ignore", under="ignore"):
+                column[COORDINATE["scale"]] = np.ldexp(1.0, self.exponent)
+                column[COORDINATE["inverse_scale"]] = np.ldexp(1.0, -self.exponent)
+                self._coord[dtype] = coord.astype(dtype, copy=False)
+        return self._coord[dtype]

@@ -8,14 +8,21 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from fastcone._nnls.arguments import checked_options, columns, start_from
+from fastcone._nnls import bounded
+from fastcone._nnls.arguments import (
+    checked_options,
+    checked_targets,
+    columns,
+    penalties,
+    start_from,
+)
 from fastcone._nnls.block import Job
+from fastcone._nnls.columns import ColumnGenerators, ColumnTargets
 from fastcone._nnls.dense import DenseGenerators, DenseTargets
-from fastcone._nnls.plan import Options
+from fastcone._nnls.plan import GRAM_RANK, Options, Plan
 from fastcone._nnls.solve import solve
 from fastcone._nnls.sparse import SparseGenerators, SparseTargets
-from fastcone._runtime import threads
-from fastcone._runtime.validation import nonnegative, real_array, sparse_array, weights
+from fastcone._runtime.validation import nonnegative, real_array, sparse_array
 from fastcone.result import ConvergenceError, Solution
 
 
@@ -57,34 +64,50 @@ class Projector:
     """
 
     def __init__(self, A: Any, *, l2: float = 0.0) -> None:
-        self._l2 = nonnegative("l2", l2)
-        self._A = sparse_array("A", A) if issparse(A) else real_array("A", A, ndim=(2,))
-        self.shape = self._A.shape
-        self._prepared: dict[tuple[bool, np.dtype], Any] = {}
+        A = sparse_array("A", A) if issparse(A) else real_array("A", A, ndim=(2,))
+        self._take(A, nonnegative("l2", l2))
+
+    @classmethod
+    def checked(cls, A: Any, l2: float) -> Projector:
+        """Return a projector of generators that have been checked."""
+        projector = cls.__new__(cls)
+        projector._take(A, l2)
+        return projector
+
+    def _take(self, A: Any, l2: float) -> None:
+        self._sparse, self._l2, self.dtype, self.shape = issparse(A), l2, A.dtype, A.shape
+        self._made: dict[tuple[bool, np.dtype], Any] = {}
+        self._made[self._sparse, A.dtype] = self._make(self._sparse, A)
+
+    def _make(self, sparse: bool, A: Any) -> Any:
+        if sparse and A.shape[1] > GRAM_RANK:
+            return ColumnGenerators(A, self._l2)
+        return SparseGenerators(A, self._l2) if sparse else DenseGenerators(A, self._l2)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        made = self._made[self._sparse, self.dtype]
+        return Projector.checked, (made.given(), self._l2)
 
     def __repr__(self) -> str:
         m, n = self.shape
-        return f"Projector(m={m}, n={n}, dtype={self._A.dtype}, l2={self._l2:g})"
+        return f"Projector(m={m}, n={n}, dtype={self.dtype}, l2={self._l2:g})"
 
     def _generators(self, sparse: bool, dtype: np.dtype) -> Any:
-        """Return the generators in a dtype, prepared on first need."""
-        key = sparse, dtype
-        if key not in self._prepared:
-            A = self._A.astype(dtype, copy=False)
-            made = SparseGenerators(A, self._l2) if sparse else DenseGenerators(A, self._l2)
-            self._prepared[key] = made
-        return self._prepared[key]
+        """Return the generators for targets of this kind and dtype, prepared on first need."""
+        made = self._made.get((sparse, dtype))
+        if made is None:
+            A = self._made[self._sparse, self.dtype].given().astype(dtype, copy=False)
+            made = self._made[sparse, dtype] = self._make(sparse, A)
+        return made
 
     def targets(self, B: Any) -> tuple[Any, np.dtype, bool]:
         """Check B; return the targets, the dtype of the answers, and whether B is one vector."""
-        sparse = issparse(B) or issparse(self._A)
-        both = {"ndim": (1, 2), "finite": sparse}
-        B = sparse_array("B", B) if issparse(B) else real_array("B", B, **both)
-        if B.shape[0] != self.shape[0]:
-            hint = ": transpose, targets are columns" if B.shape[-1] == self.shape[0] else ""
-            raise ValueError(f"B has {B.shape[0]} rows, want {self.shape[0]} as A has{hint}")
-        dtype = np.result_type(self._A.dtype, B.dtype)
+        B = checked_targets(B, self.shape[0], self._sparse)
+        sparse = self._sparse or issparse(B)
+        dtype = B.dtype if B.dtype == self.dtype else np.result_type(self.dtype, B.dtype)
         generators, single = self._generators(sparse, dtype), B.ndim == 1
+        if isinstance(generators, ColumnGenerators):
+            return ColumnTargets(generators, columns(B)), dtype, single
         made = SparseTargets if sparse else DenseTargets
         return made(generators, columns(B)), dtype, single
 
@@ -93,6 +116,8 @@ class Projector:
         B: Any,
         *,
         l1: Any = 0.0,
+        upper: Any = None,
+        sum_to: Any = None,
         x0: Any = None,
         tol: float | None = None,
         max_epochs: int | None = None,
@@ -105,13 +130,28 @@ class Projector:
         """Solve for the targets B; the arguments and the answer are those of `solve_nnls`."""
         options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
         targets, dtype, single = self.targets(B)
-        l1 = weights("l1", l1, targets.p)
-        x0 = start_from(x0, (self.shape[1], *(() if single else (targets.p,))), dtype)
+        l1 = penalties(l1, targets.p)
+        if x0 is not None:
+            x0 = start_from(x0, (self.shape[1], *(() if single else (targets.p,))), dtype)
+        if upper is not None or sum_to is not None:
+            if not isinstance(targets, DenseTargets):
+                raise ValueError("upper and sum_to are for dense A and B, found sparse ones")
+            constraints = bounded.Constraints.checked(upper, sum_to, self.shape[1], targets.p)
+            job = self.job(targets, l1, options, dtype, False)
+            return answer(bounded.solve(job, constraints, n_threads), single, on_fail)
+        if isinstance(targets, ColumnTargets):
+            found = targets.solve(l1, x0, options, dtype, n_threads)
+            return answer(found, single, on_fail)
         job = self.job(targets, l1, options, dtype, x0 is not None)
-        return answer(solve(job, x0, threads.thread_count(n_threads)), single, on_fail)
+        return answer(solve(job, x0, n_threads), single, on_fail)
 
     @staticmethod
-    def job(targets: Any, l1: np.ndarray, options: Options, dtype: np.dtype, started: bool) -> Job:
-        """Return the plan of a batch."""
-        made = targets.generators
-        return Job.of(targets, l1, options, dtype, made.terms, made.unlike, started)
+    def job(
+        targets: Any, l1: np.ndarray | None, options: Options, dtype: np.dtype, started: bool
+    ) -> Job:
+        """Return a batch with its plan."""
+        made, key = targets.generators, (options.method, options.max_epochs, started)
+        plan = made.plans.get(key)
+        if plan is None:
+            plan = made.plans[key] = Plan.of(made.gram, made.terms, made.unlike, options, started)
+        return Job.of(targets, l1, options, dtype, plan, started)

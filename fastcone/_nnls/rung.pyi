@@ -22,9 +22,7 @@ class Rung:
         max_epochs: int,
         started: bool,
         X: np.ndarray,
-        objective: np.ndarray,
-        gap: np.ndarray,
-        violation: np.ndarray,
+        known: np.ndarray,
         epochs: np.ndarray,
-        work: np.ndarray,
+        work: np.ndarray | None,
     ) -> int: ...

@@ -17,10 +17,13 @@ b) A target whose squared norm leaves the safe range is scaled by a power of two
 c) Every decision depends on a problem's own numbers and on A: no neighbour, no batch and no thread
    changes a bit of its answer.
 """
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.math cimport INFINITY, ldexp
 from libc.string cimport memcpy, memset
 
 import numpy as np
+
+cimport numpy as np
 
 from fastcone._runtime.threads import aligned
 
@@ -138,16 +141,17 @@ cdef class Rung:
         q.rootinv, q.norm = self.wide(gram.rootinv), self.wide(gram.norm)
         q.ridge = self.wide(gram.ridge)
         if q.double_precision:
-            packed = gram.packed(dtype)
-            q.panels64, q.G64 = self.wide(panels), self.wide(packed.G)
-            q.inverse64, q.weight64 = self.wide(packed.inverse), self.wide(packed.weight)
-            q.coord64 = self.wide(packed.coord)
+            q.panels64, q.coord64 = self.wide(panels), self.wide(gram.coord(dtype))
         else:
-            q.panels32 = self.narrow(panels)
+            q.panels32, q.coord32 = self.narrow(panels), self.narrow(gram.coord(dtype))
+        if q.double_precision and not q.by_support:
+            packed = gram.packed(dtype)
+            q.G64, q.inverse64 = self.wide(packed.G), self.wide(packed.inverse)
+            q.weight64 = self.wide(packed.weight)
         if float32_first or not q.double_precision:
             packed = gram.packed(np.dtype(np.float32))
             q.G32, q.inverse32 = self.narrow(packed.G), self.narrow(packed.inverse)
-            q.weight32, q.coord32 = self.narrow(packed.weight), self.narrow(packed.coord)
+            q.weight32 = self.narrow(packed.weight)
         if q.by_support:
             rows = aligned((q.n, q.ld), float)
             rows[:, q.n:] = 0
@@ -157,9 +161,9 @@ cdef class Rung:
 
     cdef const void* keep(self, array):
         """The address of an array's numbers, which live as long as this object."""
-        array = np.ascontiguousarray(array)
-        self.arrays.append(array)
-        return <const void*> <size_t> array.ctypes.data
+        cdef np.ndarray held = np.ascontiguousarray(array)
+        self.arrays.append(held)
+        return np.PyArray_DATA(held)
 
     cdef const double* wide(self, array):
         assert array.dtype == np.float64
@@ -176,12 +180,13 @@ cdef class Rung:
         return lay_out(&self.q, &k, NULL)
 
     def run(self, const source[:, :] B, l1, double tol, int max_epochs, bint started,
-            answer[:, ::1] X, double[::1] objective, double[::1] gap, double[::1] violation,
-            Py_ssize_t[::1] epochs, unsigned char[::1] work):
-        """Solve the problems of B (m, p); X (p, n) and the rest, a row or entry each, are written.
+            answer[:, ::1] X, double[:, :] known, Py_ssize_t[:] epochs, work):
+        """Solve the problems of B (m, p); X (p, n), known (3, p) and epochs (p,) are written.
 
         started: whether X holds coefficients to start from.
-        work: `work_size(p)` bytes, no meaning on entry or return.
+        known: objective, gap and violation of each problem.
+        work: an array of `work_size(p)` bytes, no meaning on entry or return; None for a block so
+        small that memory of its own costs less.
         Returns how many are not proved to `tol`: their X is a start for others. All are where a
         target is not finite or powers of two between the units lose digits; then gap is inf.
         """
@@ -192,10 +197,13 @@ cdef class Rung:
         cdef Py_ssize_t across = B.strides[1] // <Py_ssize_t> sizeof(source)
         cdef const double[::1] penalties
         cdef const double* penalty = NULL
+        cdef unsigned char[::1] space
+        cdef char* memory
         assert B.shape[0] == q.m and X.shape[0] == size and X.shape[1] == q.n
-        assert objective.shape[0] == size == gap.shape[0]
-        assert violation.shape[0] == size == epochs.shape[0]
-        gap[:] = INFINITY
+        assert known.shape[0] == 3 and known.shape[1] == size == epochs.shape[0]
+        assert size == 0 or (known.strides[1] == sizeof(double)
+                             and epochs.strides[0] == sizeof(Py_ssize_t))
+        known[1, :] = INFINITY
         if size == 0 or q.n == 0 or q.m == 0:
             return size
         if l1 is not None:
@@ -204,14 +212,23 @@ cdef class Rung:
             penalty = &penalties[0]
         k.p, k.ld = size, q.ld
         k.objective, k.gap, k.violation, k.epochs = (
-            &objective[0], &gap[0], &violation[0], &epochs[0])
-        assert work.shape[0] >= lay_out(q, &k, NULL)
+            &known[0, 0], &known[1, 0], &known[2, 0], &epochs[0])
+        if work is None:
+            memory = <char*> PyMem_RawMalloc(lay_out(q, &k, NULL))
+            if memory == NULL:
+                raise MemoryError
+        else:
+            space = work
+            assert space.shape[0] >= lay_out(q, &k, NULL)
+            memory = <char*> &space[0]
         with nogil:
-            lay_out(q, &k, <char*> &work[0])
+            lay_out(q, &k, memory)
             if q.double_precision:
                 left = whole[double, source, answer](q, &k, q.panels64, &B[0, 0], along, across,
                                                      penalty, tol, max_epochs, started, &X[0, 0])
             else:
                 left = whole[float, source, answer](q, &k, q.panels32, &B[0, 0], along, across,
                                                     penalty, tol, max_epochs, started, &X[0, 0])
+        if work is None:
+            PyMem_RawFree(memory)
         return left

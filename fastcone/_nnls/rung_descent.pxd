@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The first rung's descent: one problem a lane, in float32 twice, proved in float64."""
 
-from libc.math cimport INFINITY, fabs, ldexp
+from libc.math cimport INFINITY, ldexp
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.common.lanes cimport real
 from fastcone._kernels.nnls.report_columns cimport (
     AX, CONVEX, CX, NORM1, REPORT_COLUMNS, SHIFT, VIOLATION, XDELTA, XG,
 )
-from fastcone._nnls.rung_memory cimport LARGEST32, UNIT, UNIT32, Block, Prepared, exponent
-from fastcone._runtime.dispatch cimport descent_table, report_table
+from fastcone._nnls.rung_memory cimport UNIT, UNIT32, Block, Prepared
+from fastcone._runtime.dispatch cimport correction_table, descent_table, report_table
 
 cdef extern from *:
     """
@@ -96,8 +96,8 @@ cdef inline void restart(Block* k) noexcept nogil:
 cdef inline void in_float32(const Prepared* q, Block* k, double tol, int max_epochs,
                             Py_ssize_t* count) noexcept nogil:
     """Epochs in float32 on `todo`; what its limit of epochs did not finish is left out of it."""
-    cdef const double* C
-    cdef double* X
+    cdef const double* C = <const double*> k.C
+    cdef double* X = <double*> k.X
     cdef float* stop = <float*> k.stop
     cdef double* delta_scale = <double*> k.delta_scale
     cdef double* norm = <double*> k.norm
@@ -105,10 +105,8 @@ cdef inline void in_float32(const Prepared* q, Block* k, double tol, int max_epo
     cdef Py_ssize_t i, j, r, kept = 0
     for i in range(count[0]):
         r = k.todo[i]
-        C, X = <const double*> k.C + r * k.ld, <double*> k.X + r * k.ld
-        for j in range(k.ld):
-            k.C32[i * k.ld + j] = <float> max(C[j], -LARGEST32)
-            k.X32[i * k.ld + j] = <float> min(X[j], LARGEST32)
+        correction_table.narrow(k.ld, C + r * k.ld, k.C32 + i * k.ld)
+        correction_table.narrow(k.ld, X + r * k.ld, k.X32 + i * k.ld)
         size = max(norm[r], delta_scale[r] / 8)
         stop[i] = <float> (limit * size * size)
         k.most[i] = max_epochs
@@ -117,9 +115,8 @@ cdef inline void in_float32(const Prepared* q, Block* k, double tol, int max_epo
                    k.most, k.used, k.work)
     for i in range(count[0]):
         r = k.todo[i]
-        X = <double*> k.X + r * k.ld
         for j in range(k.ld):
-            X[j] = k.X32[i * k.ld + j]
+            X[r * k.ld + j] = k.X32[i * k.ld + j]
         k.epochs[r] += abs(k.used[i])
         if k.used[i] >= 0:
             k.todo[kept] = r
@@ -131,42 +128,21 @@ cdef inline void refine(const Prepared* q, Block* k, Py_ssize_t count, const dou
                         double* X) noexcept nogil:
     """x <- x + d: descent in float32 for the correction, from the gradient in float64.
 
-    minimise  1/2 d'Gd + g'd  over d >= -x,  g = Gx - c, scaled by 2^s to a size near 1
+    minimise  1/2 d'Gd + g'd  over d >= -x,  g = Gx - c, scaled by 2^-s to a size near 1
     """
-    cdef const double* g
-    cdef double* x
-    cdef float* c32
-    cdef float* lower
     cdef float* stop = <float*> k.last          # `last` itself is not looked at
     cdef const double* limit = <const double*> k.some_delta
-    cdef double largest, up
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i
+    memset(k.g, 0, count * k.ld * sizeof(double) if q.padded < k.ld else 0)
     report_table.gradient_f64(q.padded, q.G64, count, C, X, k.ld, k.g, <double*> k.work)
+    correction_table.begin(count, q.padded, k.ld, k.g, X, k.C32, k.lower32, k.shift)
     for i in range(count):
-        g, x = k.g + i * k.ld, X + i * k.ld
-        c32, lower = k.C32 + i * k.ld, k.lower32 + i * k.ld
-        largest = 0
-        for j in range(q.padded):
-            if fabs(g[j]) > largest and (x[j] > 0 or g[j] < 0):
-                largest = fabs(g[j])
-        k.shift[i] = exponent(largest)
-        up = ldexp(1, -k.shift[i])
-        for j in range(q.padded):
-            c32[j] = <float> max(-g[j] * up, -LARGEST32)
-            lower[j] = <float> max(-x[j] * up, -LARGEST32)
-        stop[i] = <float> max(limit[i] * up * up, float32_floor(q))
+        stop[i] = <float> max(ldexp(limit[i], -2 * k.shift[i]), float32_floor(q))
     memset(k.X32, 0, count * k.ld * sizeof(float))
     restart(k)
     descend[float](q, count, k.C32, k.lower32, k.X32, k.ld, stop, k.schedule, stop, k.most, k.used,
                    k.work)
-    for i in range(count):
-        up = ldexp(1, k.shift[i])
-        x = X + i * k.ld
-        for j in range(q.padded):
-            if k.X32[i * k.ld + j] == k.lower32[i * k.ld + j]:
-                x[j] = 0
-            else:
-                x[j] = max(x[j] + k.X32[i * k.ld + j] * up, 0.0)
+    correction_table.finish(count, q.padded, k.ld, k.X32, k.lower32, k.shift, X)
 
 
 cdef inline void prove_start(const Prepared* q, Block* k, double tol, Py_ssize_t* count,

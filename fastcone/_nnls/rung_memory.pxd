@@ -19,7 +19,6 @@ cdef extern from *:
     const double LARGEST32 "FC_LARGEST32"
 
 cdef enum:
-    PACK = 16           # targets packed side by side: two cache lines of float64
     SLAB = 64           # targets packed before their product: as the product kernel takes them
 
 ctypedef fused source:
@@ -140,13 +139,19 @@ cdef inline int exponent(double value) noexcept nogil:
 
 cdef inline void pack(Py_ssize_t m, Py_ssize_t p, const source* B, Py_ssize_t along,
                       Py_ssize_t across, real* rows) noexcept nogil:
-    """rows = B', p rows of m numbers: PACK targets of 8 entries at a time."""
-    cdef Py_ssize_t i, q, group, part
-    for group in range((p + PACK - 1) // PACK):
-        for part in range((m + 7) // 8):
-            for q in range(group * PACK, min((group + 1) * PACK, p)):
-                for i in range(part * 8, min((part + 1) * 8, m)):
-                    rows[q * m + i] = <real> B[i * along + q * across]
+    """rows = B', p rows of m numbers: whole cache lines of p targets are read and written."""
+    cdef const source* b
+    cdef real* to
+    cdef Py_ssize_t i, q, part
+    for part in range(m // 8):
+        for q in range(p):
+            b = B + 8 * part * along + q * across
+            to = rows + q * m + 8 * part
+            for i in range(8):
+                to[i] = <real> b[i * along]
+    for i in range(m - m % 8, m):
+        for q in range(p):
+            rows[q * m + i] = <real> B[i * along + q * across]
 
 
 cdef inline void multiply(Py_ssize_t m, Py_ssize_t ld, const real* panels, Py_ssize_t p,

@@ -4,13 +4,14 @@
 from libc.math cimport ldexp, sqrt
 from libc.string cimport memset
 
+from fastcone._kernels.common.dense cimport axpy
 from fastcone._kernels.nnls.report_columns cimport (
     AX, CONVEX, COORDINATE_COLUMNS, CX, HALF_CURVATURE, INVERSE_CURVATURE, INVERSE_SCALE,
     INVERSE_SHIFT, NORM1, REPORT_COLUMNS, ROOT, SCALE, SHIFT, SHIFT_ENTRY, VIOLATION, XDELTA, XG,
 )
 from fastcone._nnls.rung_descent cimport gap_of
 from fastcone._nnls.rung_memory cimport UNIT, Block, Prepared, multiply
-from fastcone._runtime.dispatch cimport report_table, scale_table, support_table
+from fastcone._runtime.dispatch cimport scale_table, support_table
 
 cdef extern from *:
     """
@@ -98,6 +99,18 @@ cdef inline void report_of(const Prepared* q, const double* c, const double* x, 
         report[<int> AX] += x[j] * bound[<int> SHIFT_ENTRY]
 
 
+cdef inline void gradients(const Prepared* q, Block* k, const double* X) noexcept nogil:
+    """g = G x - c of all problems, from the rows of G."""
+    cdef const double* C = <const double*> k.C
+    cdef Py_ssize_t r, i, j
+    for r in range(k.p):
+        for j in range(q.ld):
+            k.g[r * k.ld + j] = -C[r * k.ld + j]
+        for i in range(q.n):
+            if X[r * k.ld + i] != 0:
+                axpy(q.ld, X[r * k.ld + i], q.rows_of_G + i * q.ld, k.g + r * k.ld)
+
+
 cdef inline void by_support(const Prepared* q, Block* k, const double* l1, int max_steps,
                             bint narrow) noexcept nogil:
     """The support solver and the certificates of all problems."""
@@ -109,8 +122,7 @@ cdef inline void by_support(const Prepared* q, Block* k, const double* l1, int m
         for r in range(k.p):
             for j in range(q.n):
                 X[r * k.ld + j] = <float> X[r * k.ld + j]
-        report_table.gradient_f64(q.padded, q.G64, k.p, <double*> k.C, X, k.ld, k.g,
-                                  <double*> k.work)
+        gradients(q, k, X)
     for r in range(k.p):
         report_of(q, <double*> k.C + r * k.ld, X + r * k.ld, k.g + r * k.ld,
                   (<double*> k.delta_scale)[r], -1 if narrow else (<double*> k.some_delta)[r],

@@ -22,55 +22,63 @@ from fastcone._runtime.scaling import F64
 from fastcone._runtime.threads import Scratch
 from fastcone.result import Solution
 
+NONE = np.empty(0, dtype=np.intp)
+FEW = 64  # problems of a block whose work space is not worth keeping
 
-def solve(job: Job, x0: np.ndarray | None, n_threads: int) -> Solution:
+
+def solve(job: Job, x0: np.ndarray | None, n_threads: int | None) -> Solution:
     """Work through the blocks and gather the answers; x0 (n, p) or None."""
     p, size, gram = job.targets.p, job.plan.block_size, job.targets.gram
     answers = Answers.of(p, gram.n, job.dtype)
     if x0 is not None:
         answers.X[:, gram.used] = x0.T[:, gram.used]
-    rung = _rung(job)
 
     def block(k: int, scratch: Scratch) -> None:
-        if job.late(scratch):
-            return
-        left = np.arange(k * size, min((k + 1) * size, p))
-        if rung is not None:
-            left = left[rung(slice(k * size, left[-1] + 1), answers, scratch)]
-        if left.size and not job.late(scratch):
-            climb(job, left, answers, scratch)
+        if not job.late(scratch):
+            solve_block(job, k * size, min((k + 1) * size, p), answers, scratch)
 
-    threads.run(-(-p // size), block, n_threads)
-    converged = answers.gap <= job.options.proved(job.dtype)
-    return Solution(
-        answers.X.T, answers.objective, answers.gap, answers.violation, answers.epochs, converged
-    )
+    count = threads.thread_count(n_threads)
+    if p <= size:
+        block(0, Scratch())
+    else:
+        threads.run(-(-p // size), block, count)
+    objective, gap, violation = answers.known
+    converged = gap <= job.options.proved(job.dtype)
+    return Solution(answers.X.T, objective, gap, violation, answers.epochs, converged)
 
 
-def _rung(job: Job) -> Callable[[slice, Answers, Scratch], np.ndarray] | None:
-    """Return the first rung as a function of a block: which of its problems are left to do."""
-    if not job.plan.rung:
-        return None
-    way = job.plan.rung
-    rung = job.targets.rung(F64 if way == "support" else job.working, way, job.plan.epochs)
+def solve_block(job: Job, first: int, last: int, answers: Answers, scratch: Scratch) -> None:
+    """Solve the problems first..last-1, from the fastest way to the last resort."""
+    left = first_rung(job, first, last, answers, scratch)
+    if left.size and not job.late(scratch):
+        climb(job, left, answers, scratch)
+
+
+def first_rung(
+    job: Job, first: int, last: int, answers: Answers, scratch: Scratch
+) -> np.ndarray:  # fmt: skip
+    """Take a block through the compiled rung; returns which of its problems are left to do."""
+    way, options = job.plan.rung, job.options
+    working = F64 if way == "support" else job.working
+    rung = job.targets.rung(working, way, job.plan.epochs) if way else None
     if rung is None:
-        return None
-    B = job.targets.B  # type: ignore[attr-defined]
-    wanted = job.options.aim if way == "descent" else job.options.proved
-    aim = wanted(job.dtype)
-    l1, most = job.penalty.l1 if job.penalty.any else None, job.options.max_epochs or 2**31 - 1
-
-    def run(which: slice, answers: Answers, scratch: Scratch) -> np.ndarray:
-        part = answers.part(which)
-        work = scratch.take("rung", (rung.work_size(len(part.gap)),), np.uint8)
-        weights = None if l1 is None else l1[which]
-        left = rung.run(
-            B[:, which], weights, aim, most, job.started,
-            part.X, part.objective, part.gap, part.violation, part.epochs, work,
-        )  # fmt: skip
-        return np.flatnonzero(~(part.gap <= aim)) if left else np.empty(0, dtype=np.intp)
-
-    return run
+        return np.arange(first, last)
+    wanted = options.aim(job.dtype) if way == "descent" else options.proved(job.dtype)
+    which = slice(first, last)
+    part = answers if last - first == len(answers.X) else answers.part(which)
+    small = last - first < FEW
+    left = rung.run(
+        job.targets.B[:, which],  # type: ignore[attr-defined]
+        job.penalty.of(which),
+        wanted,
+        options.max_epochs or 2**31 - 1,
+        job.started,
+        part.X,
+        part.known,
+        part.epochs,
+        None if small else scratch.take("rung", (rung.work_size(last - first),), np.uint8),
+    )
+    return NONE if left == 0 else first + np.flatnonzero(~(part.known[1] <= wanted))
 
 
 def climb(job: Job, which: np.ndarray, answers: Answers, scratch: Scratch) -> None:

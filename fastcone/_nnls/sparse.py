@@ -20,6 +20,7 @@ import scipy.sparse as sp
 
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.certificate import DataProof, Maps, Proof
+from fastcone._nnls.plan import Plan
 from fastcone._nnls.prepare import Gram, Packed, ridge
 from fastcone._nnls.targets import Products, Solver
 from fastcone._runtime.scaling import F64, exponent, safe_range
@@ -54,6 +55,7 @@ class SparseGenerators:
     unlike = False
 
     def __init__(self, A: Any, l2: float) -> None:
+        self.plans: dict[Any, Plan] = {}
         scaled, self.exponent = scaled_columns(A)
         self.scaled = {dtype: scaled.astype(dtype) for dtype in {F64, scaled.dtype}}
         self.m, self.n = scaled.shape
@@ -63,6 +65,12 @@ class SparseGenerators:
         G = dense(self.scaled[F64].T @ self.scaled[F64])
         G[np.diag_indices(self.n)] += added
         self.gram = Gram(G, self.exponent, self.terms, ridge=added)
+
+    def given(self) -> Any:
+        """Return A in the caller's units."""
+        A = self.scaled[self.dtype].copy()
+        A.data = np.ldexp(A.data, np.repeat(-self.exponent, np.diff(A.indptr)))
+        return A
 
     @functools.cached_property
     def exact_forms(self) -> Sequence[Solver]:

@@ -92,14 +92,18 @@ class Targets(Protocol):
 
 
 class Penalty:
-    """l1 of each problem, in the caller's units and in the scaled ones."""
+    """l1 of each problem, or None, in the caller's units and in the scaled ones."""
 
-    def __init__(self, l1: np.ndarray, gram: Gram) -> None:
-        self.l1, self.gram, self.any = l1, gram, bool(l1.any())
+    def __init__(self, l1: np.ndarray | None, gram: Gram) -> None:
+        self.l1, self.gram = l1, gram
+
+    def of(self, which: Any) -> np.ndarray | None:
+        """Return l1 of some problems in the caller's units; None where all are 0."""
+        return None if self.l1 is None else self.l1[which]
 
     def scaled(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return l1 in scaled units, (p, n), for the problems in `which`, of exponents e."""
-        if not self.any:
+        if self.l1 is None:
             return np.zeros((len(e), self.gram.n))
         with np.errstate(over="ignore", under="ignore"):
             scaled = np.ldexp(self.l1[which][:, None], self.gram.exponent - e[:, None])
@@ -109,7 +113,7 @@ class Penalty:
         """Bring products to the scaled units and subtract the penalty, in place."""
         size = np.ldexp(made.norm, -made.k).astype(made.C.dtype, copy=False)
         delta_scale, e = size.copy(), made.e + made.k
-        l1 = self.l1[which] if self.any else None
+        l1 = self.of(which)
         kernels.units_in(
             made.C, made.k, e, l1, self.gram.exponent, self.gram.rootinv, delta_scale,
             largest_penalty(made.C.dtype), np.empty(self.gram.n),

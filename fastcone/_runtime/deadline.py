@@ -31,6 +31,10 @@ class Deadline:
         """Return whether to stop."""
         return self.cancelled or time.monotonic() > self.end
 
+    def left(self) -> float | None:
+        """Return the seconds left as a `time_limit` for what is called next, None for no limit."""
+        return None if self.end == math.inf else max(self.end - time.monotonic(), 1e-9)
+
     def check(self) -> float:
         """Return the seconds left; raise `Expired` if there are none."""
         if self.passed():

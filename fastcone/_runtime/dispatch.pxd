@@ -2,16 +2,18 @@
 """The kernels' tables of the level in use."""
 
 from fastcone._kernels.common.tables cimport (
-    ActiveSetTable, CertificateTable, DescentTable, EntriesTable, HouseholderTable, KLTable,
-    ProductTable, ReportTable, ScaleTable, SimplexTable, SparseTable, SupportTable,
-    TriangleTable,
+    ActiveSetTable, CertificateTable, ColumnsTable, CorrectionTable, DescentTable, EntriesTable,
+    HouseholderTable, KLTable, ProductTable, ReportTable, ScaleTable, SimplexTable, SparseTable,
+    SupportTable, TriangleTable,
 )
 
 cdef const ProductTable* product_table
 cdef const ScaleTable* scale_table
 cdef const DescentTable* descent_table
 cdef const ReportTable* report_table
+cdef const CorrectionTable* correction_table
 cdef const SupportTable* support_table
+cdef const ColumnsTable* columns_table
 cdef const ActiveSetTable* active_set_table
 cdef const TriangleTable* triangle_table
 cdef const HouseholderTable* householder_table

@@ -64,7 +64,7 @@ def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
     global product_table, scale_table, descent_table, report_table, support_table, active_set_table
     global householder_table, triangle_table, simplex_table, certificate_table, entries_table
-    global kl_table, sparse_table, _level
+    global kl_table, sparse_table, correction_table, columns_table, _level
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
     if level not in built_levels():
@@ -74,6 +74,8 @@ def use(level):
     scale_table = <const ScaleTable*> _table("nnls.scale", level)
     descent_table = <const DescentTable*> _table("nnls.descent", level)
     report_table = <const ReportTable*> _table("nnls.report", level)
+    columns_table = <const ColumnsTable*> _table("nnls.columns", level)
+    correction_table = <const CorrectionTable*> _table("nnls.correction", level)
     support_table = <const SupportTable*> _table("nnls.support", level)
     active_set_table = <const ActiveSetTable*> _table("nnls.active_set", level)
     triangle_table = <const TriangleTable*> _table("nnls.triangle", level)

@@ -40,6 +40,16 @@ def real_array(
         Wrong number of dimensions, fewer than `min_size` entries, NaN, infinity or, with
         `nonnegative`, a negative entry; the position of the first bad entry is told.
     """
+    if (
+        type(value) is np.ndarray
+        and value.dtype in REALS
+        and value.dtype.isnative
+        and dtype in (None, value.dtype)
+        and value.ndim in ndim
+        and value.flags.aligned
+        and not (finite or nonnegative or order or min_size)
+    ):
+        return value
     if issparse(value):
         raise TypeError(f"{name} is a sparse {type(value).__name__}, want a dense array")
     if isinstance(value, np.ma.MaskedArray):

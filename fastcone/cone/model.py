@@ -10,8 +10,7 @@ task of `fastcone.tasks` is one or two such projections.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,6 @@ from scipy.sparse import issparse
 
 from fastcone._nmf.api import nmf
 from fastcone._nnlad.api import solve_nnlad
-from fastcone._nnls.api import solve_nnls
 from fastcone._runtime.modelfile import read_model, write_model
 from fastcone._runtime.rows import Array, Loss, filled, groups, narrowed, row_norms
 from fastcone._runtime.validation import (
@@ -29,47 +27,17 @@ from fastcone._runtime.validation import (
     nonnegative,
     real_array,
 )
-from fastcone.operators.base import Operator, as_operator, boolean_array
+from fastcone.cone.arguments import (
+    Options,
+    Projection,
+    check_known,
+    check_operator,
+    checked_samples,
+)
+from fastcone.cone.view import View, Views
+from fastcone.operators.base import Operator, boolean_array
 
 __all__ = ["Cone", "Projection"]
-
-
-# The gap asked for. A signal is as near to the exact projection as its square root, relative to the
-# sample, and the last digits cost a fraction of the first: see `Projection.gap`.
-_TOL = {"float64": 1e-18, "float32": 1e-9}
-
-
-class Options(TypedDict, total=False):
-    """The keywords of `Cone.project`."""
-
-    forward: Operator | None
-    mask: npt.ArrayLike | None
-    loss: Loss
-    l1: float
-
-
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """What `Cone.project` returns; for one sample ``v`` the first axis is missing.
-
-    Attributes
-    ----------
-    signal : ndarray, shape (N, m)
-        The restored signals ``W h``, rows as in the data.
-    coef : ndarray, shape (N, d)
-        The coefficients ``h >= 0``.
-    distance : ndarray, shape (N,)
-        ``||A W h - v||`` in the norm of the loss, over the known entries.
-    gap : ndarray, shape (N,)
-        Proven bound on how far the objective is from its optimum, relative to the objective at
-        ``h = 0``, as in `fastcone.Solution`. In the 2-norm the exact projection, seen through the
-        forward operator, then lies within ``sqrt(gap) ||v||`` of the one returned.
-    """
-
-    signal: Array
-    coef: Array
-    distance: Array
-    gap: Array
 
 
 class Cone:
@@ -103,6 +71,13 @@ class Cone:
     def __init__(self, W: npt.ArrayLike) -> None:
         self._W = np.array(real_array("W", W, ndim=(2,), nonnegative=True, min_size=1), order="C")
         self._W.setflags(write=False)
+        self._views = Views()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_W": self._W}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._W, self._views = state["_W"], Views()
 
     @property
     def W(self) -> Array:
@@ -231,32 +206,61 @@ class Cone:
         """
         choice("loss", loss, ("l2", "l1"))
         l1 = nonnegative("l1", l1)
-        A = self._W
+        m, rank = self._W.shape
         if forward is not None:
-            A = check_operator("forward", forward, A.shape[0]).apply_to(A)
-        rows, known, single = _samples(V, mask, A.shape[0])
-        W, A = (narrowed(matrix, rows.dtype) for matrix in (self._W, A))
-        n_samples, rank = rows.shape[0], W.shape[1]
+            forward = check_operator("forward", forward, m)
+        rows, known, single = checked_samples(V, mask, m if forward is None else forward.size_out)
+        dtype, n_samples = rows.dtype, rows.shape[0]
+        whole = self._views.of(self._W, dtype, forward, None)
+        W = whole.A if forward is None else narrowed(self._W, dtype)
         coef = np.zeros((n_samples, rank), rows.dtype)
         gap = np.zeros(n_samples)
         for group, seen in groups(known, n_samples):
             part = rows[group] if seen is None else rows[group][:, seen]
             if not part.size:
                 continue
-            generators, targets = A if seen is None else A[seen], part.T
+            view = whole if seen is None else self._views.of(self._W, dtype, forward, seen)
             if loss == "l2":
-                solution = solve_nnls(generators, targets, l1=l1, tol=_TOL[rows.dtype.name])
+                solution = view.projector.solve(part.T, l1=l1)
             else:
-                solution = solve_nnlad(generators, targets, l1=l1)
+                solution = solve_nnlad(view.A, part.T, l1=l1)
             coef[group], gap[group] = solution.x.T, solution.gap
         signal = coef @ W.T
-        residual = (signal if forward is None else coef @ A.T) - rows
+        residual = (signal if forward is None else coef @ whole.A.T) - rows
         if known is not None:
             residual[~np.broadcast_to(known, residual.shape)] = 0
         distance = row_norms(residual, loss)
         if single:
             return Projection(signal[0], coef[0], distance[0], gap[0])
         return Projection(signal, coef, distance, gap)
+
+    def through(
+        self, forward: Operator | None = None, mask: npt.ArrayLike | None = None
+    ) -> View:  # fmt: skip
+        """Return the cone seen through an operator and a mask, prepared once for many batches.
+
+        Parameters
+        ----------
+        forward : Operator, LinearOperator or matrix, optional
+            How a signal becomes data; a matrix is copied.
+        mask : array_like of bool, shape (m',), optional
+            True where data will be known.
+
+        Examples
+        --------
+        >>> from fastcone import Cone
+        >>> view = Cone([[1.0], [2.0], [2.0]]).through(mask=[True, False, True])
+        >>> view.project([3.0, 0.0, 6.0]).signal
+        array([3., 6., 6.])
+        """
+        m = self._W.shape[0]
+        if forward is not None:
+            forward = check_operator("forward", forward, m)
+        known = None
+        if mask is not None:
+            size = m if forward is None else forward.size_out
+            known = check_known("mask", mask, (size,)).copy()
+        return View(self, forward, known)
 
     def distance(self, V: npt.ArrayLike, **options: Unpack[Options]) -> Array:
         """Return the distance of each sample to the cone; the arguments are those of `project`.
@@ -358,33 +362,3 @@ class Cone:
             return cls(arrays["W"])
         except ValueError as error:
             raise ValueError(f"path {path!r} holds no cone: {error}") from error
-
-
-def check_operator(name: str, value: Any, size: int) -> Operator:
-    """Return `value` as an operator on signals of `size` entries."""
-    value = as_operator(name, value)
-    if value.size_in != size:
-        raise ValueError(f"{name} must take signals of {size} entries, found {value!r}")
-    return value
-
-
-def check_known(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Return `value` if it is a boolean array of this shape, or of its last axis alone."""
-    known = boolean_array(name, value)
-    if known.shape not in (shape, shape[-1:]):
-        raise ValueError(f"{name} must have shape {shape[-1:]} or {shape}, found {known.shape}")
-    return known
-
-
-def _samples(
-    V: npt.ArrayLike, mask: npt.ArrayLike | None, size: int
-) -> tuple[Array, npt.NDArray[np.bool_] | None, bool]:
-    # Samples as rows with zeros for the unknown entries, the mask, and whether V was one sample.
-    rows = real_array("V", V, ndim=(1, 2), finite=mask is None)
-    if rows.shape[-1] != size:
-        raise ValueError(f"V must have {size} entries per row, found shape {rows.shape}")
-    known = None
-    if mask is not None:
-        known = check_known("mask", mask, rows.shape)
-        rows = filled("V", rows, known)
-    return np.atleast_2d(rows), known, rows.ndim == 1

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from fastcone._runtime.rows import Loss, row_norms
 from fastcone._runtime.validation import real_array
-from fastcone.cone.model import Cone, Options, Projection, check_operator
+from fastcone.cone.arguments import Options, Projection, check_operator
+from fastcone.cone.model import Cone
 from fastcone.operators import Operator
 
 Array = npt.NDArray[Any]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcone.cone.model import Cone, Loss
+from fastcone._runtime.rows import Loss
+from fastcone.cone.model import Cone
 from fastcone.tasks._restore import Array, label_array, projections, relative_to
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from fastcone.cone.model import Loss
+from fastcone._runtime.rows import Loss
 from fastcone.tasks._restore import Cones, Restoration, restore
 
 

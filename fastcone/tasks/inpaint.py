@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcone._runtime.validation import real_array
-from fastcone.cone.model import check_known
+from fastcone.cone.arguments import check_known
 from fastcone.tasks._restore import Cones, Restoration, restore
 
 

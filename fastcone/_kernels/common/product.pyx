@@ -14,14 +14,40 @@
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 
-from fastcone._kernels.common.lanes cimport BYTES, ROWS, lane, lane32, lane64, real
+from fastcone._kernels.common.lanes cimport BYTES, ROWS, lane, lane32, lane64, real, spread
 from fastcone._kernels.common.panels cimport PANEL, rank_chunk
 from fastcone._kernels.common.sums cimport dot
 from fastcone._kernels.common.tables cimport ProductTable
 
 cdef enum:
     CHUNK = 512         # rows of A per pass: one panel chunk and ROWS chunks of B stay in cache
+    SINGLE = 4          # panels that share each load of a single problem
     SLAB = 64           # problems per pass over A: their targets come from memory once
+
+
+cdef void product_single(Py_ssize_t m, Py_ssize_t panels, const lane* A, const lane* b,
+                         lane* c) noexcept nogil:
+    """c += b'A for one problem, SINGLE panels at a time; the terms in the same order."""
+    cdef lane acc[SINGLE * PANEL]
+    cdef const lane* a[SINGLE]
+    cdef lane t
+    cdef Py_ssize_t group, i
+    cdef int q
+    for group in range((panels + SINGLE - 1) // SINGLE):
+        for q in range(SINGLE):                 # the last group repeats a panel to stay full
+            i = min(group * SINGLE + q, panels - 1)
+            a[q] = A + i * m * PANEL
+            acc[2 * q] = c[i * PANEL]
+            acc[2 * q + 1] = c[i * PANEL + 1]
+        for i in range(m):
+            t = spread(b, i)
+            for q in range(SINGLE):
+                acc[2 * q] = acc[2 * q] + a[q][i * PANEL] * t
+                acc[2 * q + 1] = acc[2 * q + 1] + a[q][i * PANEL + 1] * t
+        for q in range(SINGLE):
+            i = min(group * SINGLE + q, panels - 1)
+            c[i * PANEL] = acc[2 * q]
+            c[i * PANEL + 1] = acc[2 * q + 1]
 
 
 cdef void product_lanes(Py_ssize_t m, Py_ssize_t panels, const lane* A, Py_ssize_t p,
@@ -31,6 +57,9 @@ cdef void product_lanes(Py_ssize_t m, Py_ssize_t panels, const lane* A, Py_ssize
     cdef lane* c[ROWS]
     cdef Py_ssize_t chunk, group, i, j, row
     cdef int r
+    if p == 1:
+        product_single(m, panels, A, B, C)
+        return
     for chunk in range((m + CHUNK - 1) // CHUNK):
         i = chunk * CHUNK
         for group in range((p + ROWS - 1) // ROWS):

@@ -66,6 +66,29 @@ ctypedef struct ReportTable:
     nnls_gradient_f64 gradient_f64
 
 
+ctypedef int (*correction_begin)(
+    Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, const double* g, const double* x, float* c32,
+    float* lower32, int* shift) noexcept nogil
+ctypedef int (*correction_finish)(
+    Py_ssize_t p, Py_ssize_t n, Py_ssize_t ld, const float* d, const float* lower32,
+    const int* shift, double* x) noexcept nogil
+ctypedef int (*correction_narrow)(Py_ssize_t count, const double* x, float* y) noexcept nogil
+
+ctypedef struct CorrectionTable:
+    correction_begin begin
+    correction_finish finish
+    correction_narrow narrow
+
+
+ctypedef double (*columns_epoch)(
+    const Py_ssize_t* start, const int* index, const double* value, const double* curvature,
+    const double* l1, const double* l2, Py_ssize_t count, const Py_ssize_t* which, double* x,
+    double* r) noexcept nogil
+
+ctypedef struct ColumnsTable:
+    columns_epoch epoch
+
+
 ctypedef Py_ssize_t (*support_solve)(
     Py_ssize_t n, Py_ssize_t ld, const double* G, const double* c, const double* rootinv,
     const double* norm, double slack, double* x, double* g, Py_ssize_t max_steps, double* work,

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Upper bounds and sums: heavy rows, for the solver whose digits no row costs.
+
+    x_j + y_j = u_j,  y_j >= 0        a row of weight w for every bounded generator
+    sum_j x_j = s                     a row of weight w
+
+With w = 2^30 times the largest generator such a row is off by about w^-2, less than its rounding.
+
+Certificate. For feasible x and y, d = x - y has d_j in [x_j - u_j, x_j] (u_j <= s where the sum is
+known) and, with a sum, adds up to 0. So for any nu (0 without a sum), lam as in certificate.py,
+
+    f(x) - f* <= sum_j max_d ( (g_j - nu) d - lam G_jj d^2 / 2 )
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastcone._nnls.block import Answers, Job
+from fastcone._nnls.certificate import relative
+from fastcone._nnls.dense import DenseGenerators
+from fastcone._nnls.householder import RowStable
+from fastcone._runtime import threads
+from fastcone._runtime.scaling import F64, exponent
+from fastcone._runtime.threads import Scratch
+from fastcone._runtime.validation import check_shape, nonnegative, real_array
+from fastcone.result import Solution
+
+WEIGHT = 2.0**30  # of a row, times the largest generator
+BLOCK = 256  # problems of a block
+SNAP = 1e-14  # of a bound: a coefficient as near to it is meant to be there
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Bounds u (n, p), inf where there is none, and sums (p,), or None."""
+
+    upper: np.ndarray
+    total: np.ndarray | None
+
+    @classmethod
+    def checked(cls, upper: Any, sum_to: Any, n: int, p: int) -> Constraints:
+        """Return what a caller asked for, or raise for what cannot be met."""
+        bounds = np.full((n, p), np.inf)
+        if upper is not None:
+            given = real_array(
+                "upper", upper, ndim=(0, 1, 2), dtype=F64, finite=False, nonnegative=True
+            )
+            if np.isnan(given).any():
+                raise ValueError("upper holds NaN, want numbers >= 0 or infinity")
+            if given.ndim == 2:
+                check_shape("upper", given, (n, p))
+            elif given.ndim == 1:
+                check_shape("upper", given, (n,))
+                given = given[:, None]
+            bounds[...] = given
+        if sum_to is None:
+            return cls(bounds, None)
+        if np.ndim(sum_to) == 0:
+            total = np.full(p, nonnegative("sum_to", sum_to))
+        else:
+            total = real_array("sum_to", sum_to, ndim=(1,), dtype=F64, nonnegative=True)
+            check_shape("sum_to", total, (p,))
+        most = bounds.sum(axis=0)
+        if np.any(total > most * (1 + 1e-12)):
+            r = int(np.argmax(total > most * (1 + 1e-12)))
+            raise ValueError(
+                f"sum_to is {total[r]:g} for problem {r}, want at most {most[r]:g}, the sum of its "
+                "upper bounds"
+            )
+        return cls(bounds, np.minimum(total, most))
+
+
+def stacked(
+    generators: DenseGenerators, bounded: np.ndarray, summed: bool
+) -> tuple[RowStable, float]:
+    """Return the solver on A with the heavy rows below, for a pattern of bounded generators."""
+    key = bounded.tobytes(), summed
+    if key not in generators.bounded:
+        A, n = generators.stacked, generators.n
+        k, m = np.count_nonzero(bounded), len(A)
+        weight = WEIGHT * max(1.0, float(generators.gram.norm.max(initial=0)))
+        whole = np.zeros((m + k + summed, n + k))
+        whole[:m, :n] = A
+        whole[m + np.arange(k), np.flatnonzero(bounded)] = weight
+        whole[m + np.arange(k), n + np.arange(k)] = weight
+        if summed:
+            e = generators.plain.exponent
+            whole[-1, :n] = weight * np.ldexp(1.0, e - e.max(initial=0))
+        generators.bounded[key] = RowStable(whole), weight
+    return generators.bounded[key]
+
+
+def multiplier(X: np.ndarray, g: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Return the multiplier of each sum: the gradient of what is free, or between the bounds'."""
+    mass = np.where((X > 0) & (upper > X), X, 0).sum(axis=1)
+    mean = np.where((X > 0) & (upper > X), X * g, 0).sum(axis=1)
+    at_upper = np.where(upper <= X, g, -np.inf).max(axis=1, initial=-np.inf)
+    at_zero = np.where(X <= 0, g, np.inf).min(axis=1, initial=np.inf)
+    at_upper = np.where(np.isinf(at_upper), at_zero, at_upper)
+    at_zero = np.where(np.isinf(at_zero), at_upper, at_zero)
+    between = np.nan_to_num((at_upper + at_zero) / 2)
+    return np.divide(mean, mass, out=between, where=mass > 0)
+
+
+def gap_of(
+    generators: DenseGenerators, X: np.ndarray, B: np.ndarray, l1: np.ndarray,
+    upper: np.ndarray, total: np.ndarray | None, scale: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Return objective, gap and violation of rows X, in scaled units; `scale`: 2^e of the sum."""
+    gram = generators.gram
+    R, g, in_R, in_g = generators.proof.gradient(X, B, l1)
+    penalty = np.einsum("ij,ij->i", l1 + gram.ridge * X / 2, X)
+    objective = np.einsum("ij,ij->i", R, R) / 2 + penalty
+    nu = np.zeros(len(X))
+    if total is not None:
+        nu = multiplier(X, g / scale, upper)
+        with np.errstate(divide="ignore", over="ignore"):
+            upper = np.minimum(upper, total[:, None] / scale)
+    shifted = g - nu[:, None] * scale
+    hi, lo = np.maximum(shifted + in_g, 0), np.minimum(shifted - in_g, 0)
+    room = np.maximum(upper - X, 0)
+    curve = gram.lam * gram.diagonal
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        down = np.minimum(np.where(curve > 0, hi / curve, np.inf), X)
+        up = np.minimum(np.where(curve > 0, -lo / curve, np.inf), room)
+        bound = down * (hi - curve * down / 2)
+        bound += np.where(lo < 0, up * (-lo - curve * np.where(np.isinf(up), 0, up) / 2), 0)
+    at_zero = np.einsum("ij,ij->i", B, B) / 2
+    value = objective + np.einsum("ij,ij->i", np.abs(R) + in_R, in_R) + 1e-14 * objective
+    gap = relative(np.minimum(bound.sum(axis=1), value), at_zero)
+    unit = np.ldexp(1.0, generators.plain.exponent)
+    down, up = np.minimum(X * unit, shifted / unit), np.minimum(room * unit, -shifted / unit)
+    worst = np.maximum(down, up)
+    return objective, gap, np.abs(worst).max(axis=1, initial=0)
+
+
+def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution:
+    """Solve the problems of a dense batch with their bounds and sums."""
+    targets: Any = job.targets
+    generators, p, n = targets.generators, targets.p, job.targets.gram.n
+    answers = Answers.of(p, n, job.dtype)
+    e, top = generators.plain.exponent, int(generators.plain.exponent.max(initial=0))
+
+    def block(k: int, scratch: Scratch) -> None:
+        which = np.arange(k * BLOCK, min((k + 1) * BLOCK, p))
+        patterns = np.isfinite(constraints.upper[:, which])
+        for pattern in np.unique(patterns, axis=1).T:
+            if not job.late(scratch):
+                some(which[(patterns == pattern[:, None]).all(axis=0)], pattern, scratch)
+
+    def some(which: np.ndarray, pattern: np.ndarray, scratch: Scratch) -> None:
+        rows = np.ascontiguousarray(targets.B.T[which], dtype=F64)
+        if not np.isfinite(rows).all():
+            raise ValueError("B holds NaN or infinity, want finite numbers")
+        E = exponent(np.maximum(np.abs(rows).max(axis=1, initial=0), size(which)))
+        B, l1 = targets.exact_rows(which, E), job.penalty.scaled(which, E)
+        upper = np.ldexp(constraints.upper[:, which].T, -e - E[:, None])
+        total = None if constraints.total is None else np.ldexp(constraints.total[which], -top - E)
+        form, weight = stacked(generators, pattern, total is not None)
+        k, s = np.count_nonzero(pattern), total is not None
+        target = np.zeros((len(which), form.rows))
+        target[:, : generators.m] = B
+        first = form.rows - k - s
+        target[:, first : first + k] = weight * upper[:, pattern]
+        if total is not None:
+            target[:, -1] = weight * total
+        penalty = np.zeros((len(which), form.n))
+        penalty[:, :n] = l1
+        most = job.options.max_epochs or 30 * form.n
+        Z, used = form.solve(target, penalty, most, None, lambda: job.late(scratch))
+        X = np.where(Z[:, :n] >= (1 - SNAP) * upper, upper, Z[:, :n])
+        if total is not None:
+            X = np.minimum(X, np.ldexp(total[:, None], top - e))
+        back = np.ldexp(X, e + E[:, None]).astype(job.dtype)
+        X = np.ldexp(back.astype(F64), -e - E[:, None])
+        objective, gap, violation = gap_of(
+            generators, X, B, l1, upper, total, np.ldexp(1.0, e - top)
+        )
+        answers.X[which] = back
+        answers.known[:, which] = np.ldexp(objective, 2 * E), gap, np.ldexp(violation, E)
+        answers.epochs[which] = np.where(used < 0, -1 - used, used)
+        answers.known[1, which[used < 0]] = np.inf
+
+    def size(which: np.ndarray) -> np.ndarray:
+        """Return how large a right-hand side of a sum or a bound may be, in units of a target."""
+        bounds = np.where(np.isfinite(constraints.upper[:, which]), constraints.upper[:, which], 0)
+        norm = np.ldexp(1.0, -e)[:, None]
+        most = (bounds * norm).max(axis=0, initial=0)
+        if constraints.total is not None:
+            most = np.maximum(most, np.ldexp(constraints.total[which], -top))
+        return most
+
+    threads.run(-(-p // BLOCK), block, threads.thread_count(n_threads))
+    objective, gap, violation = answers.known
+    converged = gap <= job.options.proved(job.dtype)
+    return Solution(answers.X.T, objective, gap, violation, answers.epochs, converged)

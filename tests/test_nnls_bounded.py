@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Upper bounds and sums: the optimum, feasible to rounding, and refused where there is none."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+import fastcone
+from fastcone import solve_nnls
+
+
+def bounded(rng, kind):
+    m, n = int(rng.integers(2, 20)), int(rng.integers(1, 9))
+    A, b, upper = rng.standard_normal((m, n)), 3 * rng.standard_normal(m), 2 * rng.random(n)
+    if kind == "some":
+        upper[rng.random(n) < 0.5] = np.inf
+    if kind == "zero":
+        upper[rng.random(n) < 0.3] = 0
+    return A, b, upper
+
+
+@pytest.mark.parametrize("kind", ["all", "some", "zero"])
+def test_bounds_are_as_good_as_bvls(level, kind):
+    for seed in range(120):
+        A, b, upper = bounded(np.random.default_rng(seed), kind)
+        x = solve_nnls(A, b, upper=upper).x
+        assert np.all(x >= 0) and np.all(x <= upper)
+        wide = np.where(upper > 0, upper, 1e-300)  # it wants bounds that differ
+        best = scipy.optimize.lsq_linear(A, b, (0, wide), method="bvls", tol=1e-14).x
+        ours, theirs = (np.sum((A @ y - b) ** 2) for y in (x, best))
+        assert ours <= theirs + 1e-10 * (b @ b), seed
+
+
+def test_sums_hold_and_are_optimal(level):
+    """Optimal: the gradient is one number on the support, and no less off it."""
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        A, b, _ = bounded(rng, "all")
+        total = 3 * rng.random()
+        solution = solve_nnls(A, b, sum_to=total)
+        x = solution.x
+        assert abs(x.sum() - total) <= 1e-12 * max(total, 1) and np.all(x >= 0)
+        g = A.T @ (A @ x - b)
+        nu, size = g[x > 0].mean(), np.abs(A.T @ A).sum() * total + np.abs(A.T @ b).max()
+        assert np.all(np.abs(g[x > 0] - nu) <= 1e-10 * size), seed
+        assert np.all(g >= nu - 1e-10 * size), seed
+        assert solution.converged
+
+
+def test_named_instances():
+    eye = np.eye(3)
+    np.testing.assert_allclose(solve_nnls(eye, [1.0, 2.0, 3.0], upper=1.5).x, [1, 1.5, 1.5])
+    np.testing.assert_allclose(solve_nnls(eye, [1.0, 2.0, 3.0], sum_to=3.0).x, [0, 1, 2])
+    both = solve_nnls(eye, [1.0, 2.0, 3.0], sum_to=3.0, upper=[1.0, 1.0, 1.5])
+    np.testing.assert_allclose(both.x, [0.5, 1, 1.5], atol=1e-12)
+    assert both.converged
+    corner = solve_nnls(eye, [9.0, 9.0, 0.0], sum_to=2.0, upper=1.0)  # nothing is free
+    np.testing.assert_allclose(corner.x, [1, 1, 0], atol=1e-12)
+    assert corner.converged
+    assert not solve_nnls(eye, [1.0, 2.0, 3.0], sum_to=0.0).x.any()
+    assert not solve_nnls(eye, [1.0, 2.0, 3.0], upper=0.0).x.any()
+
+
+def test_a_bound_that_binds_nobody_changes_nothing(level, rng):
+    A, B = rng.random((40, 8)), rng.random((40, 30))
+    plain = solve_nnls(A, B)
+    np.testing.assert_allclose(solve_nnls(A, B, upper=100.0).x, plain.x, atol=1e-12)
+    np.testing.assert_allclose(solve_nnls(A, B, upper=np.inf).x, plain.x, atol=1e-12)
+    same = solve_nnls(A, B, sum_to=plain.x.sum(axis=0))
+    np.testing.assert_allclose(same.x, plain.x, atol=1e-9)
+
+
+def test_batches_threads_and_units_change_nothing(level, rng):
+    A, B = rng.random((30, 6)), rng.random((30, 600))
+    upper, total = rng.random((6, 600)), rng.random(600)
+    upper[rng.random((6, 600)) < 0.3] = np.inf
+    whole = solve_nnls(A, B, upper=upper, sum_to=np.minimum(total, upper.sum(axis=0)))
+    assert np.all(whole.x <= upper)
+    for r in (0, 255, 256, 599):
+        alone = solve_nnls(
+            A, B[:, r], upper=upper[:, r], sum_to=min(total[r], upper[:, r].sum()), n_threads=2
+        )
+        assert np.array_equal(alone.x, whole.x[:, r]) and alone.gap == whole.gap[r]
+    scaled = solve_nnls(A * 2.0**20, B * 2.0**-30, upper=upper * 2.0**-50)
+    assert np.array_equal(scaled.x, solve_nnls(A, B, upper=upper).x * 2.0**-50)
+
+
+def test_penalties_and_float32(level, rng):
+    A, b = rng.random((20, 5)), rng.random(20)
+    x = solve_nnls(A, b, upper=0.3, l1=0.1, l2=0.5).x
+    ridge = np.vstack([A, np.sqrt(0.5) * np.eye(5)])
+    g = ridge.T @ (ridge @ x - np.r_[b, np.zeros(5)]) + 0.1
+    inside = (x > 0) & (x < 0.3)
+    assert np.all(np.abs(g[inside]) < 1e-12)
+    assert np.all(g[x == 0] >= 0) and np.all(g[x == 0.3] <= 0)
+    narrow = solve_nnls(A.astype("f"), b.astype("f"), sum_to=1.0)
+    assert narrow.x.dtype == np.float32 and abs(narrow.x.sum() - 1) < 1e-6
+
+
+@pytest.mark.parametrize(
+    "bad, said",
+    [
+        ({"upper": -1.0}, "upper"),
+        ({"upper": np.nan}, "upper"),
+        ({"upper": np.ones(3)}, "upper has shape"),
+        ({"sum_to": -1.0}, "sum_to"),
+        ({"sum_to": np.inf}, "sum_to"),
+        ({"sum_to": np.ones(5)}, "sum_to has shape"),
+        ({"sum_to": 3.0, "upper": 0.1}, "sum_to is 3"),
+    ],
+)
+def test_what_cannot_be_met_is_refused_by_name(bad, said, rng):
+    with pytest.raises(ValueError, match=said):
+        solve_nnls(rng.random((6, 4)), rng.random((6, 2)), **bad)
+
+
+def test_sparse_data_is_refused(rng):
+    import scipy.sparse
+
+    A = scipy.sparse.csc_array(rng.random((6, 4)))
+    with pytest.raises(ValueError, match="dense"):
+        fastcone.Projector(A).solve(rng.random(6), upper=1.0)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Generators prepared once: the answers of one-off calls, and what must not be remembered."""
+
+import copy
+import pickle
+import threading
+import time
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse as sp
+
+import fastcone
+from fastcone import Cone, Projector, solve_nnls
+from fastcone.cone import view
+from fastcone.operators import Mask
+
+
+def spectra(rng, m, n, p):
+    t = np.linspace(0, 1, m)[:, None]
+    A = np.exp(-0.5 * ((t - rng.random(n)) / (0.05 + 0.2 * rng.random(n))) ** 2)
+    A += 0.01 * rng.random((m, n))
+    X = rng.random((n, p)) * (rng.random((n, p)) < 0.3)
+    return A, A @ X + 0.01 * rng.standard_normal((m, p))
+
+
+@pytest.mark.parametrize("shape", [(10, 5), (200, 12), (120, 60), (60, 90)])
+def test_the_default_answer_is_that_of_an_exact_solver(level, shape, rng):
+    for A, B in (spectra(rng, *shape, 12), (rng.random(shape), rng.random((shape[0], 12)))):
+        solution = solve_nnls(A, B)
+        assert solution.converged.all()
+        if shape[0] >= shape[1]:  # else there may be many optima
+            for r in range(12):
+                x, _ = scipy.optimize.nnls(A, B[:, r], maxiter=100 * shape[1])
+                np.testing.assert_allclose(solution.x[:, r], x, rtol=1e-7, atol=1e-9)
+
+
+def test_a_projector_gives_the_bits_of_single_calls(level, rng):
+    A, B = rng.random((50, 20)), rng.random((50, 300))
+    projector = Projector(A, l2=0.1)
+    together = projector.solve(B, l1=0.05)
+    assert np.array_equal(together.x, solve_nnls(A, B, l1=0.05, l2=0.1).x)
+    for r in (0, 17, 299):
+        alone = projector.solve(B[:, r], l1=0.05)
+        assert np.array_equal(alone.x, together.x[:, r]) and alone.gap == together.gap[r]
+
+
+def test_layouts_and_dtypes_of_targets_change_no_bit(level, rng):
+    A, B = rng.random((33, 7)), rng.random((33, 130))
+    projector = Projector(A)
+    want = projector.solve(np.asfortranarray(B)).x
+    wide = np.zeros((66, 260))
+    wide[::2, ::2] = B
+    for same in (np.ascontiguousarray(B), wide[::2, ::2], B.astype(">f8"), B[::-1][::-1]):
+        assert np.array_equal(projector.solve(same).x, want)
+    narrow = B.astype(np.float32)
+    assert np.array_equal(projector.solve(narrow).x, projector.solve(narrow.astype(float)).x)
+
+
+def test_a_projector_does_not_see_later_changes_of_its_matrix(rng):
+    A, b = rng.random((20, 6)), rng.random(20)
+    projector, want = Projector(A), solve_nnls(A, b).x
+    A[...] = 0
+    assert np.array_equal(projector.solve(b).x, want)
+    assert np.array_equal(projector.solve(b.astype(np.float32)).x,
+                          projector.solve(b.astype(np.float32).astype(float)).x)  # fmt: skip
+
+
+def test_a_projector_is_copied_and_pickled(rng):
+    A, b = rng.random((20, 6)), rng.random(20)
+    for sparse in (False, True):
+        projector = Projector(sp.csc_array(A) if sparse else A, l2=0.5)
+        want = projector.solve(b).x
+        for other in (copy.deepcopy(projector), pickle.loads(pickle.dumps(projector))):
+            assert np.array_equal(other.solve(b).x, want)
+
+
+def test_a_projector_serves_several_threads(rng):
+    A, B = rng.random((60, 30)), rng.random((60, 40))
+    projector, found = Projector(A), {}
+    want = solve_nnls(A, B).x
+
+    def work(k):
+        found[k] = [projector.solve(B[:, r]).x for r in range(40)]
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for answers in found.values():
+        assert all(np.array_equal(x, want[:, r]) for r, x in enumerate(answers))
+
+
+def test_a_transposed_target_is_told(rng):
+    with pytest.raises(ValueError, match="transpose, targets are columns"):
+        Projector(rng.random((20, 6))).solve(rng.random((5, 20)))
+
+
+def test_many_sparse_generators_are_solved_on_their_columns(rng):
+    A = sp.random(4000, 1600, 0.005, format="csc", random_state=rng)
+    b = A @ (rng.random(1600) * (rng.random(1600) < 0.1)) + 0.01 * rng.standard_normal(4000)
+    for l1, l2 in ((0.0, 0.0), (0.05, 0.0), (0.0, 0.3)):
+        solution = solve_nnls(A, b, l1=l1, l2=l2, tol=1e-9)
+        assert solution.converged and solution.gap <= 1e-9
+        g = A.T @ (A @ solution.x - b) + l1 + l2 * solution.x
+        assert np.all(g >= -1e-4) and np.abs(g * solution.x).max() < 1e-4
+    warm = solve_nnls(A, b, l2=0.3, tol=1e-9, x0=solution.x)
+    assert warm.epochs < solution.epochs
+    both = solve_nnls(A, sp.csc_array(np.column_stack([b, 2 * b])), tol=1e-9)
+    np.testing.assert_allclose(both.x[:, 1], 2 * both.x[:, 0], atol=1e-3)
+    assert not solve_nnls(A, np.zeros(4000)).x.any()
+
+
+def test_a_time_limit_is_kept_where_nothing_can_be_prepared(rng):
+    A, b = rng.random((3000, 2000)), rng.random(3000)
+    start = time.monotonic()
+    solution = solve_nnls(A, b, time_limit=0.1)
+    assert time.monotonic() - start < 1.0  # 0.15 s on an idle machine
+    assert np.all(solution.x >= 0) and solution.objective < (b @ b) / 4
+    assert solution.gap == pytest.approx(2 * solution.objective / (b @ b))
+
+
+def test_a_cone_prepares_once_and_forgets_the_oldest(rng, monkeypatch):
+    cone, V = Cone(rng.random((30, 4))), rng.random((5, 30))
+    made = []
+    plain = Projector.checked.__func__
+    monkeypatch.setattr(
+        Projector, "checked", classmethod(lambda cls, A, l2: made.append(1) or plain(cls, A, l2))
+    )
+    first = cone.project(V).coef
+    assert np.array_equal(cone.project(V).coef, first) and len(made) == 1
+    mask = rng.random(30) < 0.5
+    seen = cone.through(mask=mask)
+    assert np.array_equal(seen.project(V).coef, cone.project(V, mask=mask).coef)
+    assert np.array_equal(seen.encode(V), seen.project(V).coef) and len(made) == 2
+    operator = Mask(mask)
+    a = cone.through(operator).distance(V[:, mask])
+    np.testing.assert_allclose(a, seen.distance(V), rtol=1e-9)
+    monkeypatch.setattr(view, "KEPT_BYTES", 1)
+    cone.project(V, mask=~mask)
+    before = len(made)
+    cone.project(V, mask=mask)
+    assert len(made) == before + 1
+    assert np.array_equal(pickle.loads(pickle.dumps(cone)).project(V).coef, first)
+
+
+def test_a_heavy_row_costs_the_others_no_digit(level):
+    """Constrained unmixing, a sum-to-one row weighted 1e8: once wrong in the first digit."""
+    rng = np.random.default_rng(0)
+    A, x = rng.random((30, 8)), rng.dirichlet(np.ones(8))
+    b = A @ x + 0.01 * rng.standard_normal(30)
+    want = solve_nnls(A, b, sum_to=1.0).x
+    for weight in (1e7, 1e8, 1e10, 1e12):
+        heavy, target = np.vstack([A, weight * np.ones(8)]), np.r_[b, weight]
+        for found in (fastcone.nnls(heavy, target)[0], solve_nnls(heavy, target).x):
+            np.testing.assert_allclose(found, want, atol=1e-9)
