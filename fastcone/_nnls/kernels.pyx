@@ -119,7 +119,7 @@ def columns_epoch(const Py_ssize_t[::1] start, const int[::1] index, const doubl
 
 def support_work(Py_ssize_t n):
     """Numbers of work space `support` and `polish` need."""
-    return (2 * n + 5) * ((n + 7) // 8 * 8) + 7
+    return (2 * n + 6) * ((n + 7) // 8 * 8) + 7
 
 
 def support(const double[:, ::1] G, const double[:, ::1] C, const double[::1] rootinv,

@@ -109,7 +109,7 @@ cdef inline Py_ssize_t lay_out(const Prepared* q, Block* k, char* start) noexcep
     k.rows = carve(&at, (p if q.by_support else min(p, <Py_ssize_t> SLAB)) * m * item)
     if q.by_support:
         k.fit = <double*> carve(&at, p * q.ldt * 8)
-        k.exact = <double*> carve(&at, ((2 * n + 5) * (n + 7) // 8 * 8 + 7) * 8)
+        k.exact = <double*> carve(&at, ((2 * n + 6) * ((n + 7) // 8 * 8) + 7) * 8)
         k.index = <Py_ssize_t*> carve(&at, 2 * n * sizeof(Py_ssize_t))
     k.C, k.X = carve(&at, p * ld * item), carve(&at, p * ld * item)
     k.some_C, k.some_X = carve(&at, p * ld * item), carve(&at, p * ld * item)

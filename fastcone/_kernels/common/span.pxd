@@ -211,3 +211,25 @@ cdef inline void gradient(Py_ssize_t m, Py_ssize_t n, const double* rows, const 
         for i in range(m):
             for j in range(n):
                 w[j] += rows[i * n + j] * r[i]
+
+
+cdef inline Py_ssize_t largest(Py_ssize_t n, const double* w) noexcept nogil:
+    """The place of the largest number above 0, or -1."""
+    cdef double part[8]
+    cdef double most = 0
+    cdef Py_ssize_t j, groups = n // 8
+    cdef int q
+    for q in range(8):
+        part[q] = 0
+    for j in range(groups):
+        for q in range(8):
+            part[q] = w[8 * j + q] if w[8 * j + q] > part[q] else part[q]
+    for q in range(8):
+        most = max(most, part[q])
+    for j in range(8 * groups, n):
+        most = max(most, w[j])
+    if most > 0:
+        for j in range(n):
+            if w[j] == most:
+                return j
+    return -1

@@ -38,7 +38,7 @@ from libc.string cimport memcpy
 from fastcone._kernels.common.dense cimport dot
 from fastcone._kernels.nnls.qr_update cimport UNIT, Factors, enter, enter_several, leave, minimise
 from fastcone._kernels.common.lanes cimport SHARE
-from fastcone._kernels.common.span cimport aligned, gradient, inner, subtract
+from fastcone._kernels.common.span cimport aligned, gradient, inner, largest, subtract
 from fastcone._kernels.common.tables cimport ActiveSetTable
 
 
@@ -181,28 +181,6 @@ cdef void score(Factors* f, const double* entry_weight, const double* open) noex
         w = f.w[j] - f.l1[j]
         f.w[j] = w * entry_weight[j] * open[j] if w > 8 * UNIT * (
             f.norm[j] * f.size + f.l1[j]) else 0
-
-
-cdef Py_ssize_t largest(Py_ssize_t n, const double* w) noexcept nogil:
-    """The place of the largest number above 0, or -1."""
-    cdef double part[8]
-    cdef double most = 0
-    cdef Py_ssize_t j, groups = n // 8
-    cdef int q
-    for q in range(8):
-        part[q] = 0
-    for j in range(groups):
-        for q in range(8):
-            part[q] = w[8 * j + q] if w[8 * j + q] > part[q] else part[q]
-    for q in range(8):
-        most = max(most, part[q])
-    for j in range(8 * groups, n):
-        most = max(most, w[j])
-    if most > 0:
-        for j in range(n):
-            if w[j] == most:
-                return j
-    return -1
 
 
 cdef void reopen(Factors* f, double* open) noexcept nogil:

@@ -22,7 +22,7 @@
 #             support
 #   g         ld, aligned: Gx - c, written
 #   max_steps limit of the entries tried
-#   work      2 n padded(n) + 5 padded(n) + 7 doubles; index  2 n integers
+#   work      2 n padded(n) + 6 padded(n) + 7 doubles; index  n integers
 #   returns   entries tried, or -1 - steps where max_steps came first
 # polish     one step of refinement on the support of x: x_P <- x_P - G_PP^-1 g_P, for a gradient g
 #            that is known better than G and c tell; g follows. Arrays as above.
@@ -34,7 +34,7 @@ from libc.string cimport memcpy, memset
 
 from fastcone._kernels.common.dense cimport dot, gemv_add, padded
 from fastcone._kernels.common.lanes cimport BYTES, lane64, spread
-from fastcone._kernels.common.span cimport aligned
+from fastcone._kernels.common.span cimport aligned, largest
 from fastcone._kernels.common.tables cimport SupportTable
 
 cdef enum:
@@ -62,11 +62,11 @@ cdef struct Problem:
     double* y               # row: L^-1 c_P
     double* z               # row: the minimiser on P
     double* score           # row: scores of generators, or scratch
+    double* outside         # row: 0 for a generator in P, else 1
     double* left            # row: what a step leaves of the coefficients
     double* x               # ld
     double* g               # ld
     Py_ssize_t* P           # n: the support, in the order of L
-    Py_ssize_t* inside      # n
 
 
 cdef inline void subtract(Py_ssize_t first, Py_ssize_t last, double weight, const double* a,
@@ -107,7 +107,7 @@ cdef bint enter(Problem* f, Py_ssize_t j) noexcept nogil:
         f.columns[i * f.row + k] = row[i]
     f.y[k] = y * f.inverse[k]
     f.P[k] = j
-    f.inside[j] = True
+    f.outside[j] = 0
     f.k += 1
     return True
 
@@ -121,7 +121,7 @@ cdef void leave(Problem* f, const double* keep) noexcept nogil:
     f.k = i
     for i in range(i, k):
         j = f.P[i]
-        f.inside[j] = False
+        f.outside[j] = 1
         if keep[i] > 0:
             enter(f, j)                         # P[f.k] is written, f.k <= i
 
@@ -175,7 +175,7 @@ cdef void start(Problem* f) noexcept nogil:
     cdef bint lost = True
     f.k = 0
     for j in range(f.n):
-        f.inside[j] = False
+        f.outside[j] = 1
     for j in range(f.n):
         if f.x[j] > 0 and f.rootinv[j] > 0:
             enter(f, j)
@@ -203,22 +203,18 @@ cdef double gain(Problem* f) noexcept nogil:
 
 cdef Py_ssize_t enter_best(Problem* f, double slack, Py_ssize_t most, bint* any) noexcept nogil:
     """Let up to `most` generators enter, none with less than half the best score."""
-    cdef double best, least = 0
-    cdef Py_ssize_t j, at, tried = 0
+    cdef double score, best, least = 0
+    cdef Py_ssize_t j, tried = 0
     for j in range(f.n):
-        f.score[j] = -f.g[j] * f.rootinv[j]
-        if f.inside[j] or -f.g[j] <= slack * f.norm[j]:
-            f.score[j] = 0
+        score = -f.g[j] * f.rootinv[j] * f.outside[j]
+        f.score[j] = score if -f.g[j] > slack * f.norm[j] else 0
     any[0] = False
     while tried < most:
-        best, at = 0, -1
-        for j in range(f.n):
-            if f.score[j] > best:
-                best, at = f.score[j], j
-        if at < 0 or best < least:
+        j = largest(f.n, f.score)
+        if j < 0 or f.score[j] < least:
             break
-        f.score[at] = 0
-        if enter(f, at):
+        best, f.score[j] = f.score[j], 0
+        if enter(f, j):
             any[0] = True
             if least == 0:
                 least = best / 2
@@ -234,7 +230,7 @@ cdef void lay_out(Problem* f, double* work, Py_ssize_t* index) noexcept nogil:
     f.y = f.columns + f.n * f.row
     f.z, f.score, f.inverse, f.left = (
         f.y + f.row, f.y + 2 * f.row, f.y + 3 * f.row, f.y + 4 * f.row)
-    f.P, f.inside = index, index + f.n
+    f.P, f.outside = index, f.y + 5 * f.row
 
 
 cdef Py_ssize_t support(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* c,
