@@ -80,6 +80,7 @@ def plain() -> list[Extension]:
         *(f"fastcone.{floor}.kernels" for floor in ("_runtime", "_nnls", "_nnlad", "_nmf")),
         "fastcone._nnls.single",
         "fastcone._nnls.rung",
+        "fastcone._nnls.stack",
         "fastcone.cy",
     )
     return cythonize(

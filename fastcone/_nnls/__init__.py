@@ -15,6 +15,6 @@ active_set   the exact solver on shared generators; householder: for rows of unl
 bounded      upper bounds and sums
 columns      many sparse generators; hurried: no time to prepare dense ones
 certificate  upper bounds of objective - optimum
-single       one problem, exactly, in the caller's units
+single       one problem, exactly, in the caller's units; stack, stacked: one after the other
 kernels      checked bindings of fastcone/_kernels/nnls
 """

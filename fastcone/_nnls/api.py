@@ -28,6 +28,7 @@ from fastcone._nnls.prepare import Gram
 from fastcone._nnls.projector import Projector, answer
 from fastcone._nnls.single import nnls_arrays
 from fastcone._nnls.solve import solve
+from fastcone._nnls.stacked import solve_stack
 from fastcone._nnls.targets import GramTargets
 from fastcone._runtime.deadline import Deadline
 from fastcone._runtime.scaling import F64
@@ -143,7 +144,9 @@ def solve_nnls(
     Parameters
     ----------
     A : array_like or sparse matrix, (m, n)
-        Generators, one a column. float32 with float32 targets is solved in float32.
+        Generators, one a column. float32 with float32 targets is solved in float32. Or a stack of
+        p small matrices, (p, m, n), for B of (p, m): problem r is that of A[r] and B[r], solved
+        exactly in float64; l1, l2, upper, sum_to and x0 are not for stacks.
     B : array_like, (m, p) or (m,), or sparse matrix, (m, p)
         Targets, one a column. Fortran order (each target contiguous) is read without a copy; a
         sparse A or B is never made dense.
@@ -205,6 +208,10 @@ def solve_nnls(
     (True, True)
     """
     options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
+    if np.ndim(A) == 3:
+        if any(option is not None for option in (upper, sum_to, x0)) or np.any(l1) or l2:
+            raise ValueError("a stack A (p, m, n) takes no l1, l2, upper, sum_to or x0")
+        return answer(solve_stack(A, B, options, n_threads), False, on_fail)
     A, B, l2 = _pair(A, B, l2)
     m, n = A.shape
     bounded = upper is not None or sum_to is not None

@@ -163,10 +163,17 @@ cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, int unit, double* x) n
 cdef Py_ssize_t nnls(Py_ssize_t m, Py_ssize_t n, const double* A, const double* b, double* x,
                      double* rnorm, Py_ssize_t max_steps, double* work,
                      Py_ssize_t* index) noexcept nogil:
+    return nnls_strided(m, n, A, 1, m, b, 1, x, rnorm, max_steps, work, index)
+
+
+cdef Py_ssize_t nnls_strided(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t row_stride,
+                             Py_ssize_t column_stride, const double* b, Py_ssize_t b_stride,
+                             double* x, double* rnorm, Py_ssize_t max_steps, double* work,
+                             Py_ssize_t* index) noexcept nogil:
     cdef Arrays a = cut(m, n, work, index)
-    cdef int unit
+    cdef int unit = 0
     cdef Py_ssize_t steps, rank = 0
-    if not prepare(&a, m, n, A, 1, m, b, 1, x, &unit):
+    if not prepare(&a, m, n, A, row_stride, column_stride, b, b_stride, x, &unit):
         rnorm[0] = NAN
         return 0
     if a.reduced:
