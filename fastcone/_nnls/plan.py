@@ -26,6 +26,7 @@ PROVED = {F64: 1e-12, F32: 1e-9}
 ESTIMATE = 1e-9  # what float32 alone can tell
 RUNG_RANK = 512  # generators up to which a block's epochs are one call of some 20 ms
 RUNG_EPOCHS = 100  # of one descent: well-conditioned problems need 8 to 30
+RUNG_WORK = 1.6e9  # flops of a block's descent, of which there may be two in a call
 DESCENT_CONDITION = 30.0  # of G with unit diagonal: beyond, the support solver is faster
 SUPPORT_RANK = 1500  # generators up to which its steps on one problem take milliseconds
 GRAM_RANK = 1500  # sparse generators beyond which no product of two of them is formed
@@ -62,11 +63,13 @@ class Options:
 class Plan:
     """The stages of a batch, and how it is cut.
 
-    rung: the way of the compiled first rung, "descent", "support" or "".  epochs: of descent, 0 for
-    none.  support, exact: whether these follow where a proof is missing.
+    rung: the way of the compiled first rung, "descent", "support" or "".  rung_epochs: of a descent
+    there.  epochs: of descent in pieces, 0 for none.  support, exact: whether these follow where a
+    proof is missing.
     """
 
     rung: str
+    rung_epochs: int
     epochs: int
     support: bool
     exact: bool
@@ -90,12 +93,14 @@ class Plan:
             rung = "descent"
         elif support and gram.n <= SUPPORT_RANK:
             rung = "support"
+        size = _block_size(gram.n, terms)
         return cls(
             rung=rung,
+            rung_epochs=int(min(RUNG_EPOCHS, max(8, RUNG_WORK / (2 * gram.n**2 * size + 1)))),
             epochs=(options.max_epochs or PERSIST if cd else RUNG_EPOCHS) * descent,
             support=support,
             exact=not cd,
-            block_size=_block_size(gram.n, terms),
+            block_size=size,
         )
 
 

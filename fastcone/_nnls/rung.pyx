@@ -95,7 +95,7 @@ cdef Py_ssize_t whole(const Prepared* q, Block* k, const real* panels, const sou
     if real is double and q.by_support:
         by_support(q, k, l1, max_epochs, answer is float)
     else:
-        climb[real](q, k, tol, max_epochs, count, report_first,
+        climb[real](q, k, tol, min(max_epochs, 2 * <int> q.epochs), count, report_first,
                     answer is float and real is double, answer is double and tol < 1e-18, 0)
     units_out(q, k, <const real*> k.X, out)
     for r in range(k.p):

@@ -60,7 +60,7 @@ def first_rung(
     """Take a block through the compiled rung; returns which of its problems are left to do."""
     way, options = job.plan.rung, job.options
     working = F64 if way == "support" else job.working
-    rung = job.targets.rung(working, way, job.plan.epochs) if way else None
+    rung = job.targets.rung(working, way, job.plan.rung_epochs) if way else None
     if rung is None:
         return np.arange(first, last)
     wanted = options.aim(job.dtype) if way == "descent" else options.proved(job.dtype)

@@ -23,8 +23,8 @@ cdef double gap_of(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t row,
     cdef double* r = work           # b - A x
     cdef double* y = work + m       # A z
     cdef double* norm = work + 2 * m
-    cdef double bb = 0, rr = 0, size = 0, error, g, a, allowed, gain = 0, mass = 0, shift = 0, yy = 0
-    cdef double value
+    cdef double bb = 0, rr = 0, yy = 0, size = 0, gain = 0, mass = 0, shift = 0
+    cdef double error, allowed, value, g, a
     cdef bint pointed = True
     cdef Py_ssize_t i, j
     violation[0] = 0
@@ -69,8 +69,9 @@ cdef double gap_of(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t row,
     return 0 if value == 0 else value / (bb / 2) * (1 + 1e-12)
 
 
-def nnls_stack(const double[:, :, :] A, const double[:, :] B, double[:, ::1] X, double[:, ::1] known,
-               Py_ssize_t[::1] steps, Py_ssize_t first, Py_ssize_t last, Py_ssize_t max_steps):
+def nnls_stack(const double[:, :, :] A, const double[:, :] B, double[:, ::1] X,
+               double[:, ::1] known, Py_ssize_t[::1] steps, Py_ssize_t first, Py_ssize_t last,
+               Py_ssize_t max_steps):
     """Solve the problems first..last-1 of A (p, m, n) and B (p, m), in float64.
 
     X (p, n), known (3, p) - objective, gap, violation - and steps (p,) are written; steps are
