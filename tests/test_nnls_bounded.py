@@ -120,3 +120,53 @@ def test_sparse_data_is_refused(rng):
     A = scipy.sparse.csc_array(rng.random((6, 4)))
     with pytest.raises(ValueError, match="dense"):
         fastcone.Projector(A).solve(rng.random(6), upper=1.0)
+
+
+def test_sums_hold_whatever_else_is_large(rng):
+    """A ridge of 1e18, one generator of 1e-20, a penalty of 1e18: sums were off by half."""
+    A, b = rng.random((20, 5)), rng.random(20)
+    cases = [
+        (np.eye(6), np.ones(6), {"l2": 1e18}),
+        (A * [1e-20, 1, 1, 1, 1], b, {}),
+        (A, b, {"l1": 1e18}),
+        (A, np.zeros(20), {}),
+    ]
+    for generators, target, options in cases:
+        solution = solve_nnls(generators, target, sum_to=1.0, **options)
+        assert abs(solution.x.sum() - 1) < 1e-12 and solution.converged
+
+
+@pytest.mark.filterwarnings("error")
+def test_bounds_that_nobody_reaches_are_none(rng):
+    A, b = rng.random((20, 5)), rng.random(20)
+    free = solve_nnls(A, b)
+    for upper in (1e9, 1e14, 1e20, 1e300):
+        solution = solve_nnls(A, b, upper=upper)
+        np.testing.assert_allclose(solution.x, free.x, atol=1e-12)
+        assert solution.converged
+    some = solve_nnls(A, b, upper=[1e14, 0.1, 0.1, 0.1, 0.1])
+    want = solve_nnls(A, b, upper=[np.inf, 0.1, 0.1, 0.1, 0.1])
+    np.testing.assert_allclose(some.x, want.x, atol=1e-12)
+    assert not solve_nnls(A, np.zeros(20), upper=0.6).x.any()
+
+
+@pytest.mark.parametrize("small", [1e-8, 1e-3, 1e-2])
+def test_small_bounds_beside_a_sum_are_proved(small, rng):
+    for _ in range(30):
+        A = rng.random((40, 8))
+        b = A @ rng.dirichlet(np.ones(8)) + 0.01 * rng.normal(size=40)
+        upper = np.r_[small, small, np.ones(6)]
+        assert solve_nnls(A, b, sum_to=1.0, upper=upper).converged
+
+
+@pytest.mark.parametrize("n", [6, 8, 10, 12])
+def test_correlated_endmembers_are_unmixed(level, n):
+    """cond 5e3 to 5e11: sizes of rotated rows took gradients of 1e-8 for rounding."""
+    rng = np.random.default_rng(5)
+    w = np.linspace(0, 1, 200)[:, None]
+    E = 0.3 + np.exp(-(((w - np.linspace(0, 1, n)) / 0.5) ** 2))
+    Y = E @ rng.dirichlet(np.ones(n) * 0.5, 300).T
+    Y += 1e-3 * rng.standard_normal(Y.shape)
+    found = solve_nnls(E, Y, sum_to=1.0)
+    heavy = solve_nnls(np.vstack([E, 1e6 * np.ones(n)]), np.vstack([Y, 1e6 * np.ones(300)]))
+    assert found.converged.all() and np.abs(found.x - heavy.x).max() < 1e-7

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from test_nnls import objective, witness
 
 import fastcone
@@ -192,3 +193,51 @@ def test_a_start_better_than_float32_can_tell_is_kept(rng):
     for most in (1, 5):
         again = solve_nnls(A, B, x0=start.x, tol=1e-30, max_epochs=most)
         assert np.all(again.gap <= start.gap + 1e-14)
+
+
+def test_a_zero_generator_stays_zero_on_the_root_of_a_gram_matrix(rng):
+    """Eigenvectors hold noise there: x_j of 1e15 once."""
+    A = np.array([[4.0, -5, 0, -1, -1], [0, -4, 0, -2, 7]])
+    b = np.array([-1.0, -1.0])
+    sparse = solve_nnls(sp.csc_array(A), b, method="active_set")
+    assert sparse.x[2] == 0 and sparse.objective < 1e-12
+    gram = solve_nnls_gram(A.T @ A, A.T @ b, b_norm2=b @ b)
+    assert gram.x[2] == 0 and np.sum((A @ gram.x - b) ** 2) < 1e-12
+
+
+def test_a_target_out_of_range_does_not_move_its_neighbours(level, dtype, rng):
+    A, b = rng.normal(size=(30, 10)).astype(dtype), (rng.normal(size=30) + 1).astype(dtype)
+    far = dtype.type(1e160 if dtype == np.float64 else 1e25)
+    both = solve_nnls(A, np.stack([b, b * far], axis=1))
+    assert np.array_equal(both.x[:, 0], solve_nnls(A, b).x)
+    assert np.array_equal(both.x[:, 1], solve_nnls(A, b * far).x)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_time_to_prepare_proves_nothing_that_is_not_so():
+    A = np.ones((3, 2))
+    nothing = solve_nnls(A, np.zeros(3), x0=[1.0, 1.0], time_limit=1e-10)
+    assert not nothing.x.any() and nothing.gap == 0
+    small = solve_nnls(A, np.full(3, 1e-200), time_limit=1e-10)
+    assert small.gap > 0.5 and not small.converged
+    large = solve_nnls(A, np.full(3, 1e200), x0=[1e300, 0.0], time_limit=1e-10)
+    assert np.isfinite(large.gap) and not large.converged
+
+
+@pytest.mark.filterwarnings("error")
+def test_penalties_prove_answers_among_generators_that_contain_a_line(rng):
+    t = np.linspace(0, 1, 50)
+    G = np.exp(-(((t[:, None] - np.linspace(0, 1, 6)) / 0.05) ** 2))
+    A = np.c_[G, np.ones(50), -np.ones(50)]  # a baseline of either sign
+    b = G @ [1, 0, 2, 0, 0, 1] + 0.3 + 0.01 * rng.standard_normal(50)
+    for l1 in (1e-3, 0.01, 1.0):
+        assert solve_nnls(A, b, l1=l1).converged
+
+
+def test_float32_answers_on_columns_are_proved_as_they_are(rng):
+    A = sp.random(60, 1600, density=0.05, random_state=1, format="csc", dtype="f4")
+    b = A @ np.ones(1600, "f4")
+    solution = solve_nnls(A, b, tol=1e-18, time_limit=5)
+    r = A.astype(float) @ solution.x.astype(float) - b
+    assert solution.gap >= 0.99 * (r @ r) / (b.astype(float) @ b.astype(float))
+    assert solution.objective == pytest.approx(r @ r / 2)

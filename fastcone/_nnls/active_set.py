@@ -78,6 +78,7 @@ class Exact:
         values, vectors = np.linalg.eigh(G)
         keep = values > len(G) * np.finfo(float).eps * values.max(initial=0)
         root = np.sqrt(values[keep])
+        vectors[~(G.diagonal() > 0)] = 0  # else rounding makes generators of zero ones
         rows = root[:, None] * vectors[:, keep].T
         return cls(rows, vectors[:, keep] / root, dependence_tol=DEPENDENCE_TOL + 4 * len(G))
 

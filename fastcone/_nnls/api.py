@@ -35,6 +35,7 @@ from fastcone._runtime.scaling import F64
 from fastcone._runtime.validation import (
     check_finite,
     check_shape,
+    integer,
     nonnegative,
     real_array,
     sparse_array,
@@ -101,6 +102,8 @@ def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, flo
         A = A.copy()
     if b.strides[0] % 8:
         b = b.copy()
+    if maxiter is not None:
+        maxiter = integer("maxiter", maxiter, minimum=-sys.maxsize)
     x, rnorm, solved = nnls_arrays(A, b, min(maxiter or 3 * n, sys.maxsize))
     if not math.isfinite(rnorm):
         check_finite("A", A)
@@ -159,20 +162,21 @@ def solve_nnls(
     sum_to : float or array_like (p,), optional
         What the coefficients of a problem add up to, >= 0. Dense data only. The gap is then still
         relative to the objective at x = 0.
-    x0 : array_like, (n, p) or (n,), optional
-        Warm start, >= 0.
+    x0 : array_like, (n, p) or, for one target, (n,), optional
+        Warm start, >= 0; not used with bounds and sums.
     tol : float, optional
         Relative duality gap wanted, against the objective at x = 0. By default the answer is
-        the solution to full accuracy, and a gap of 1e-12 (float32: 1e-9) is to be proved of it.
+        the solution to full accuracy, and a gap of 1e-10 (float32: 1e-6) is to be proved of it.
     max_epochs : int, optional
         Limit of the passes over the coordinates (of the steps, for the exact solver) per problem.
     method : {"auto", "cd", "active_set"}
-        Coordinate descent, the exact solver, or ("auto") the exact solver for those problems that
-        coordinate descent does not finish.
+        Coordinate descent; the exact solver; or ("auto") what A calls for, and the exact solver for
+        what that does not finish. Bounds, sums and more than 1,500 sparse generators have one
+        method of their own.
     n_threads : int, optional
         Threads; default FASTCONE_NUM_THREADS, else the CPUs available. Never changes a result.
     time_limit : float, optional
-        Seconds. Problems not reached keep x0 (or 0) with objective and gap `inf`.
+        Seconds. Problems not reached keep x0 (or 0, whatever `sum_to`), objective and gap `inf`.
     certify : bool, default True
         Whether to go back to A and B in float64 for what the working precision cannot prove.
         Without it the gap of a float32 problem is an estimate.

@@ -26,12 +26,13 @@ from fastcone._nnls.householder import RowStable
 from fastcone._runtime import threads
 from fastcone._runtime.scaling import F64, exponent
 from fastcone._runtime.threads import Scratch
-from fastcone._runtime.validation import check_shape, nonnegative, real_array
+from fastcone._runtime.validation import check_finite, check_shape, nonnegative, real_array
 from fastcone.result import Solution
 
 WEIGHT = 2.0**30  # of a row, times the largest generator
 BLOCK = 256  # problems of a block
-SNAP = 1e-14  # of a bound: a coefficient as near to it is meant to be there
+SNAP = 1e-14  # of a bound and of the largest coefficient: one as near is meant to be there
+KEPT = 32  # patterns of bounds whose triangles are kept
 
 
 @dataclass(frozen=True)
@@ -80,18 +81,36 @@ def stacked(
     """Return the solver on A with the heavy rows below, for a pattern of bounded generators."""
     key = bounded.tobytes(), summed
     if key not in generators.bounded:
-        A, n = generators.stacked, generators.n
+        if len(generators.bounded) >= KEPT:
+            generators.bounded.pop(next(iter(generators.bounded)))
+        A, n, e = generators.stacked, generators.n, generators.plain.exponent
         k, m = np.count_nonzero(bounded), len(A)
-        weight = WEIGHT * max(1.0, float(generators.gram.norm.max(initial=0)))
+        root, row = generators.gram.root, np.ldexp(1.0, e - e.max(initial=0))
+        weight = WEIGHT * max(1.0, float((root / row if summed else root).max(initial=0)))
         whole = np.zeros((m + k + summed, n + k))
         whole[:m, :n] = A
         whole[m + np.arange(k), np.flatnonzero(bounded)] = weight
         whole[m + np.arange(k), n + np.arange(k)] = weight
         if summed:
-            e = generators.plain.exponent
-            whole[-1, :n] = weight * np.ldexp(1.0, e - e.max(initial=0))
+            whole[-1, :n] = weight * row
         generators.bounded[key] = RowStable(whole), weight
     return generators.bounded[key]
+
+
+def feasible(
+    Z: np.ndarray, upper: np.ndarray, total: np.ndarray | None, scale: np.ndarray
+) -> np.ndarray:  # fmt: skip
+    """Return rows of Z at their bounds and sums, from which heavy rows leave them by rounding."""
+    near = SNAP * Z.max(axis=1, initial=0)[:, None]
+    X = np.where(Z + near >= (1 - SNAP) * upper, upper, Z)
+    if total is None:
+        return X
+    free = (X > 0) & (upper > X)
+    mass = np.where(free, X * scale, 0).sum(axis=1)
+    missing = total - (X * scale).sum(axis=1)
+    factor = 1 + np.divide(missing, mass, out=np.zeros_like(mass), where=mass > 0)
+    X = np.where(free, np.minimum(X * np.maximum(factor, 0)[:, None], upper), X)
+    return np.where(total[:, None] > 0, X, 0)
 
 
 def multiplier(X: np.ndarray, g: np.ndarray, upper: np.ndarray) -> np.ndarray:
@@ -130,8 +149,14 @@ def gap_of(
         bound = down * (hi - curve * down / 2)
         bound += np.where(lo < 0, up * (-lo - curve * np.where(np.isinf(up), 0, up) / 2), 0)
     at_zero = np.einsum("ij,ij->i", B, B) / 2
+    if total is not None:  # x = 0 may be far from feasible, and better
+        at_zero = np.maximum(at_zero, objective)
+        reached = (X * scale).sum(axis=1)
+        bound[np.abs(reached - total) > 1e-12 * total] = np.inf
     value = objective + np.einsum("ij,ij->i", np.abs(R) + in_R, in_R) + 1e-14 * objective
-    gap = relative(np.minimum(bound.sum(axis=1), value), at_zero)
+    if total is None:
+        bound = np.minimum(bound.sum(axis=1), value)
+    gap = relative(bound if total is None else bound.sum(axis=1), at_zero)
     unit = np.ldexp(1.0, generators.plain.exponent)
     down, up = np.minimum(X * unit, shifted / unit), np.minimum(room * unit, -shifted / unit)
     worst = np.maximum(down, up)
@@ -147,18 +172,22 @@ def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution
 
     def block(k: int, scratch: Scratch) -> None:
         which = np.arange(k * BLOCK, min((k + 1) * BLOCK, p))
-        patterns = np.isfinite(constraints.upper[:, which])
+        upper = constraints.upper[:, which]
+        patterns = np.isfinite(upper) & (upper <= 2 * reach(which))
         for pattern in np.unique(patterns, axis=1).T:
             if not job.late(scratch):
-                some(which[(patterns == pattern[:, None]).all(axis=0)], pattern, scratch)
+                alike = (patterns == pattern[:, None]).all(axis=0)
+                with np.errstate(over="ignore", under="ignore"):
+                    some(which[alike], pattern, scratch)
 
     def some(which: np.ndarray, pattern: np.ndarray, scratch: Scratch) -> None:
         rows = np.ascontiguousarray(targets.B.T[which], dtype=F64)
         if not np.isfinite(rows).all():
-            raise ValueError("B holds NaN or infinity, want finite numbers")
-        E = exponent(np.maximum(np.abs(rows).max(axis=1, initial=0), size(which)))
+            check_finite("B", targets.B)
+        E = exponent(np.maximum(np.abs(rows).max(axis=1, initial=0), size(which, pattern)))
         B, l1 = targets.exact_rows(which, E), job.penalty.scaled(which, E)
-        upper = np.ldexp(constraints.upper[:, which].T, -e - E[:, None])
+        given = constraints.upper[:, which]
+        upper = np.ldexp(np.where(pattern[:, None], given, np.inf).T, -e - E[:, None])
         total = None if constraints.total is None else np.ldexp(constraints.total[which], -top - E)
         form, weight = stacked(generators, pattern, total is not None)
         k, s = np.count_nonzero(pattern), total is not None
@@ -169,27 +198,42 @@ def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution
         if total is not None:
             target[:, -1] = weight * total
         penalty = np.zeros((len(which), form.n))
-        penalty[:, :n] = l1
+        penalty[:, :n] = 0 if total is not None else l1  # l1 times a known sum is a constant
         most = job.options.max_epochs or 30 * form.n
         Z, used = form.solve(target, penalty, most, None, lambda: job.late(scratch))
-        X = np.where(Z[:, :n] >= (1 - SNAP) * upper, upper, Z[:, :n])
-        if total is not None:
-            X = np.minimum(X, np.ldexp(total[:, None], top - e))
-        back = np.ldexp(X, e + E[:, None]).astype(job.dtype)
+        X = feasible(Z[:, :n], upper, total, np.ldexp(1.0, e - top))
+        back = np.minimum(np.ldexp(X, e + E[:, None]), given.T).astype(job.dtype)
+        room = np.ldexp(np.minimum(given, reach(which)).T, -e - E[:, None])
         X = np.ldexp(back.astype(F64), -e - E[:, None])
         objective, gap, violation = gap_of(
-            generators, X, B, l1, upper, total, np.ldexp(1.0, e - top)
+            generators, X, B, l1, room, total, np.ldexp(1.0, e - top)
         )
         answers.X[which] = back
         answers.known[:, which] = np.ldexp(objective, 2 * E), gap, np.ldexp(violation, E)
         answers.epochs[which] = np.where(used < 0, -1 - used, used)
         answers.known[1, which[used < 0]] = np.inf
 
-    def size(which: np.ndarray) -> np.ndarray:
+    def reach(which: np.ndarray) -> np.ndarray:
+        """Return what no coefficient of an optimum exceeds, in the caller's units."""
+        gram = job.targets.gram
+        if constraints.total is not None:
+            return np.broadcast_to(constraints.total[which], (n, len(which)))
+        B = targets.B[:, which].astype(F64)
+        most = np.full((n, len(which)), np.inf)
+        with np.errstate(all="ignore"):  # f(x) <= f(0), so ||A x|| <= 2 ||b||
+            far = 2.001 * np.sqrt(np.einsum("ij,ij->j", B, B))
+            if gram.lam > 0:  # lam ||D^1/2 x||^2 <= ||A x||^2
+                most = far / np.sqrt(gram.lam) * gram.rootinv[:, None]
+            if gram.shift.pointed:  # a'x = y0'A x, a > 0
+                low = np.where(gram.used, gram.shift.low, 1)[:, None]
+                most = np.fmin(most, far * np.sqrt(gram.shift.norm2) / low)
+            most = np.ldexp(most, e[:, None])
+        return np.where(np.isnan(most) | ~gram.used[:, None], np.inf, most)
+
+    def size(which: np.ndarray, pattern: np.ndarray) -> np.ndarray:
         """Return how large a right-hand side of a sum or a bound may be, in units of a target."""
-        bounds = np.where(np.isfinite(constraints.upper[:, which]), constraints.upper[:, which], 0)
-        norm = np.ldexp(1.0, -e)[:, None]
-        most = (bounds * norm).max(axis=0, initial=0)
+        bounds = np.where(pattern[:, None], constraints.upper[:, which], 0)
+        most = (bounds * np.ldexp(1.0, -e)[:, None]).max(axis=0, initial=0)
         if constraints.total is not None:
             most = np.maximum(most, np.ldexp(constraints.total[which], -top))
         return most

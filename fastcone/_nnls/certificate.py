@@ -5,11 +5,13 @@ With f(x) = 1/2 ||Ax - b||^2 + l1'x + l2/2 ||x||^2, g its gradient and x* an opt
 
     f(x) - f(x*) = g'd - 1/2 d'Gd,   d = x - x* <= x,   G = A'A + l2.
 
-Three bounds follow; each is rigorous, and the least of them is the gap.
+Four bounds follow; each is rigorous, and the least of them is the gap.
 
     convex   G >= lam D (D its diagonal, lam > 0):    sum_j max_{d <= x_j} (g_j d - lam D_j d^2 / 2)
     shift    y0 with a = A'y0 > 0; the dual point r - s y0 is feasible for s = max_j (-g_j)+ / a_j:
                                                       x'(g + s a) + s^2 ||y0||^2 / 2
+    scaled   l1 > 0; the dual point s r is feasible for s A'r <= l1:
+                                       (1 - s)^2 ||r||^2 / 2 + sum_j x_j (l1_j - s (A'r)_j)
     value    f(x*) >= 0:                              f(x)
 
 A computed g_j lies within delta_j of the true one; each bound takes the worst case. Derivation and
@@ -160,6 +162,18 @@ class DataProof:
         in_g += 4 * u * (l1 + self.ridge * X)
         return R, g, in_R, in_g
 
+    def _scaled(
+        self, X: np.ndarray, R: np.ndarray, g: np.ndarray, in_R: np.ndarray, in_g: np.ndarray,
+        l1: np.ndarray,
+    ) -> np.ndarray:  # fmt: skip
+        """Return the bound of the dual point s r, s A'r <= l1; the ridge is rows of A."""
+        slope = l1 - g + in_g  # at least A'r
+        with np.errstate(divide="ignore", invalid="ignore"):
+            s = np.where(slope > l1, l1 / slope, 1).min(axis=1, initial=1)[:, None]
+        square = ((np.abs(R) + in_R) ** 2).sum(axis=1) + (self.ridge * X**2).sum(axis=1)
+        rest = X * (l1 - s * (l1 - g) + s * in_g)
+        return np.asarray((1 - s[:, 0]) ** 2 * square / 2 + np.maximum(rest.sum(axis=1), 0))
+
     def __call__(self, X: np.ndarray, B: np.ndarray, l1: np.ndarray) -> Proof:
         """Return the proof for coefficients X (p, n), targets B (p, m), penalties l1 (p, n)."""
         gram = self.gram
@@ -181,6 +195,8 @@ class DataProof:
                 "ij,j->i", X, gram.shift.high
             )  # not BLAS: its bits depend on the batch
             bounds.append(np.maximum(gain, 0) + s * mass + s**2 * gram.shift.norm2 / 2)
+        if l1.any():
+            bounds.append(self._scaled(X, R, g, in_R, in_g, l1))
         with np.errstate(over="ignore", under="ignore"):
             scale = np.ldexp(1.0, gram.exponent)
             worst = np.maximum(np.minimum(X * scale, g / scale), -g / scale)

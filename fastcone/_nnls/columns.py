@@ -18,7 +18,7 @@ from fastcone._nnls import kernels
 from fastcone._nnls.block import Answers
 from fastcone._nnls.certificate import DataProof, Maps, Proof
 from fastcone._nnls.plan import Options
-from fastcone._nnls.prepare import Shift
+from fastcone._nnls.prepare import Shift, ridge
 from fastcone._nnls.sparse import dense, scaled_columns
 from fastcone._runtime.scaling import F64, exponent, largest_penalty, rescale, roundoff
 from fastcone._runtime.threads import Scratch, run, thread_count
@@ -27,7 +27,8 @@ from fastcone.result import Solution
 EPOCHS = 10  # on the generators that matter, between two looks at all
 MOST_EPOCHS = 20_000  # as many as pay: each gains a constant factor
 ENTRIES = 5_000_000  # of a kernel call: some 20 ms between two looks at the clock
-STALLED = 5  # looks at all generators that gained nothing before the end
+STALLED = 20  # looks at all generators that gained nothing before the end
+GAIN = 1e-7  # of the objective: what counts as a gain between two looks
 
 
 class ColumnGenerators:
@@ -40,8 +41,7 @@ class ColumnGenerators:
         self.m, self.n = self.A.shape
         self.start = self.A.indptr.astype(np.intp)
         self.index = self.A.indices.astype(np.intc)
-        with np.errstate(over="ignore", under="ignore"):
-            self.ridge = np.ldexp(l2, 2 * self.exponent)
+        self.ridge = ridge(l2, self.exponent, A.dtype)
         norm2 = np.asarray(self.A.multiply(self.A).sum(axis=0)).ravel()
         self.diagonal = norm2 + self.ridge
         self.used = self.diagonal > 0
@@ -87,7 +87,8 @@ class Problem:
         self.generators = generators
         self.e = int(exponent(float(np.abs(b).max(initial=0))))
         self.b = np.ldexp(b, -self.e)
-        penalty = np.ldexp(l1, generators.exponent - self.e)
+        with np.errstate(over="ignore", under="ignore"):
+            penalty = np.ldexp(l1, generators.exponent - self.e)
         self.l1 = np.minimum(penalty, largest_penalty(F64))
         self.x = np.zeros(generators.n)
         if x0 is not None:
@@ -120,7 +121,11 @@ class Problem:
 
     def prove(self) -> Proof:
         """Return the certificate of x."""
-        return self.generators.proof(self.x[None], self.b[None], self.l1[None])
+        return self.prove_of(self.x)
+
+    def prove_of(self, x: np.ndarray) -> Proof:
+        """Return the certificate of any coefficients."""
+        return self.generators.proof(x[None], self.b[None], self.l1[None])
 
     def solve(self, options: Options) -> Proof:
         """Descend until the gap is proved, nothing more can be gained or the time is up."""
@@ -139,7 +144,8 @@ class Problem:
                     break
             g, before = self.gradient(), proof
             proof = self.prove()
-            stalled = 0 if proof.gap[0] < 0.9 * before.gap[0] else stalled + 1
+            gained = proof.objective[0] < (1 - GAIN) * before.objective[0]
+            stalled = 0 if gained or proof.gap[0] < 0.9 * before.gap[0] else stalled + 1
         return proof
 
 
@@ -165,9 +171,14 @@ class ColumnTargets:
             start = None if x0 is None else x0[:, r].astype(F64)
             problem = Problem(self.generators, b, 0.0 if l1 is None else float(l1[r]), start)
             proof, e = problem.solve(options), np.array([problem.e])
-            x = rescale(problem.x[None], self.generators.exponent, e)[0]
-            answers.X[r] = np.minimum(x, np.finfo(dtype).max).astype(dtype)
-            objective, violation = np.ldexp(proof.objective, 2 * e), np.ldexp(proof.violation, e)
+            with np.errstate(over="ignore", under="ignore"):
+                x = rescale(problem.x[None], self.generators.exponent, e)[0]
+                answers.X[r] = np.minimum(x, np.finfo(dtype).max).astype(dtype)
+                held = rescale(answers.X[r].astype(F64)[None], -self.generators.exponent, -e)[0]
+                if not np.array_equal(held, problem.x):  # what the caller gets is what is proved
+                    problem.x, proof = held, problem.prove_of(held)
+                objective = np.ldexp(proof.objective, 2 * e)
+                violation = np.ldexp(proof.violation, e)
             answers.known[:, r] = objective[0], proof.gap[0], violation[0]
             answers.epochs[r] = problem.epochs
 

@@ -22,7 +22,7 @@ from fastcone._runtime.scaling import F32, F64, largest_penalty, roundoff
 
 # The gap that the default asks descent for, and the one that must be proved of what it gives.
 AIM = {F64: 1e-21, F32: 1e-12}
-PROVED = {F64: 1e-12, F32: 1e-9}
+PROVED = {F64: 1e-10, F32: 1e-6}
 ESTIMATE = 1e-9  # what float32 alone can tell
 RUNG_RANK = 512  # generators up to which a block's epochs are one call of some 20 ms
 RUNG_EPOCHS = 100  # of one descent: well-conditioned problems need 8 to 30

@@ -86,9 +86,9 @@ class Generators:
         """Return the largest row's size over the smallest's, scaled, or in the caller's units."""
         with np.errstate(over="ignore", under="ignore"):
             A = np.ldexp(self.scaled, -self.exponent) if given else self.scaled
-        size = np.abs(A).max(axis=1, initial=0)
-        size = size[size > 0]
-        return float(size.max() / size.min()) if size.size else 1.0
+            size = np.abs(A).max(axis=1, initial=0)
+            size = size[size > 0]
+            return float(size.max() / size.min()) if size.size else 1.0
 
     def gram(self) -> np.ndarray:
         """Return A'A in the scaled coordinates, float64."""

@@ -44,8 +44,8 @@ cdef void units_out(const Prepared* q, Block* k, const real* X, answer* out) noe
     for j in range(q.n):
         k.scale[j] = ldexp(1, q.column_exp[j])
     for r in range(k.p):
-        unit = ldexp(1, k.exponent[r])
-        for j in range(q.n):
+        unit = ldexp(1, k.exponent[r]) if k.near[r] else 0
+        for j in range(q.n if k.near[r] else 0):
             out[r * q.n + j] = <answer> min(X[r * k.ld + j] * k.scale[j] * unit, largest)
 
 
@@ -54,7 +54,7 @@ cdef void take_start(const Prepared* q, Block* k, real* X, const answer* given) 
     cdef double value
     cdef Py_ssize_t r, j
     for r in range(k.p):
-        for j in range(q.n):
+        for j in range(q.n if k.near[r] else 0):
             value = ldexp(given[r * q.n + j], -q.column_exp[j] - k.exponent[r])
             X[r * k.ld + j] = <real> value if value < LARGEST32 else 0
 
@@ -63,17 +63,18 @@ cdef Py_ssize_t whole(const Prepared* q, Block* k, const real* panels, const sou
                       Py_ssize_t along, Py_ssize_t across, const double* l1, double tol,
                       int max_epochs, bint started, answer* out) noexcept nogil:
     """The rung, from the targets to the caller's units; see `run`."""
-    cdef int room = 60 if answer is float else 500, most
+    cdef int room = 60 if answer is float else 500
     cdef bint report_first = False
     cdef Py_ssize_t r, count = k.p, left = 0
     if not products(q, k, panels, B, along, across):
         return k.p
-    most = 0
+    count = 0
     for r in range(k.p):
-        most = max(most, abs(k.exponent[r]))
-        k.todo[r], k.epochs[r] = r, 0
-    if q.far + most > room:
-        return k.p
+        k.epochs[r] = 0
+        k.near[r] = q.far + abs(k.exponent[r]) <= room
+        if k.near[r]:
+            k.todo[count] = r
+            count += 1
     memcpy(k.delta_scale, k.norm, k.p * sizeof(real))
     memset(k.X, 0, k.p * k.ld * sizeof(real))
     if started:
@@ -99,8 +100,9 @@ cdef Py_ssize_t whole(const Prepared* q, Block* k, const real* panels, const sou
                     answer is float and real is double, answer is double and tol < 1e-18, 0)
     units_out(q, k, <const real*> k.X, out)
     for r in range(k.p):
-        k.objective[r] = ldexp(k.objective[r], 2 * k.exponent[r])
-        k.violation[r] = ldexp(k.violation[r], k.exponent[r])
+        if k.near[r]:
+            k.objective[r] = ldexp(k.objective[r], 2 * k.exponent[r])
+            k.violation[r] = ldexp(k.violation[r], k.exponent[r])
         left += not k.gap[r] <= tol
     return left
 
@@ -187,8 +189,9 @@ cdef class Rung:
         known: objective, gap and violation of each problem.
         work: an array of `work_size(p)` bytes, no meaning on entry or return; None for a block so
         small that memory of its own costs less.
-        Returns how many are not proved to `tol`: their X is a start for others. All are where a
-        target is not finite or powers of two between the units lose digits; then gap is inf.
+        Returns how many are not proved to `tol`: their X is a start for others. Left as they came,
+        with gap inf, are those of which powers of two between the units lose digits, and all where
+        a target is not finite.
         """
         cdef Block k
         cdef const Prepared* q = &self.q

@@ -154,6 +154,8 @@ cdef inline void prove_start(const Prepared* q, Block* k, double tol, Py_ssize_t
     cdef Py_ssize_t r, kept = 0
     make_report(q, k.p, <const real*> k.C, X, k.ld, <const real*> k.delta_scale, report, k.work)
     for r in range(k.p):
+        if not k.near[r]:
+            continue
         k.gap[r] = gap_of(q, report + r * REPORT_COLUMNS, norm[r], &k.objective[r])
         k.violation[r] = report[r * REPORT_COLUMNS + <int> VIOLATION]
         if not k.objective[r] <= norm[r] * norm[r] / 2:

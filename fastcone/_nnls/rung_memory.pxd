@@ -87,6 +87,7 @@ cdef struct Block:
     double* scale           # n
     int* pending            # p: powers of two that C still holds
     int* exponent           # p: powers of two taken out of the target
+    int* near               # p: whether no digit is lost between the units
     int* most               # p
     int* used               # p
     int* extra              # p: whether a problem has had its last correction
@@ -125,6 +126,7 @@ cdef inline Py_ssize_t lay_out(const Prepared* q, Block* k, char* start) noexcep
     k.scale = <double*> carve(&at, n * 8)
     k.pending, k.exponent = <int*> carve(&at, p * 4), <int*> carve(&at, p * 4)
     k.most, k.used = <int*> carve(&at, p * 4), <int*> carve(&at, p * 4)
+    k.near = <int*> carve(&at, p * 4)
     k.shift, k.extra = <int*> carve(&at, p * 4), <int*> carve(&at, p * 4)
     k.todo = <Py_ssize_t*> carve(&at, p * sizeof(Py_ssize_t))
     return at - start + 64

@@ -35,6 +35,9 @@ cdef inline void solve_on_support(const Prepared* q, Block* k, const double* l1,
     cdef double down, change, residual
     cdef Py_ssize_t r, i, j, steps
     for r in range(k.p):
+        if not k.near[r]:
+            memset(X + r * k.ld, 0, k.ld * sizeof(double))
+            continue
         steps = support_table.solve(q.n, q.ld, q.rows_of_G, C + r * k.ld, q.rootinv, q.norm,
                                     q.rounding * delta_scale[r], X + r * k.ld, k.g + r * k.ld,
                                     min(max_steps, 30 * q.n), k.exact, k.index)
@@ -42,7 +45,7 @@ cdef inline void solve_on_support(const Prepared* q, Block* k, const double* l1,
     # g = l1 + ridge x - A'(b - A x)
     multiply[double](q.n, q.ldt, q.transposed, k.p, X, k.ld, k.fit, unit)
     for r in range(k.p):
-        down = ldexp(1, -k.exponent[r])
+        down = ldexp(1, -k.exponent[r]) if k.near[r] else 0
         for i in range(q.m):
             k.fit[r * q.ldt + i] = b[r * k.ldb + i] * down - k.fit[r * q.ldt + i]
     multiply[double](q.m, k.ld, q.panels64, k.p, k.fit, q.ldt, k.g, unit)
@@ -52,6 +55,8 @@ cdef inline void solve_on_support(const Prepared* q, Block* k, const double* l1,
         scale_table.in_f64(k.p, q.n, k.ld, penalty, k.pending, k.exponent, l1, q.column_exp,
                            q.rootinv, unit, 1e150, k.scale)
     for r in range(k.p):
+        if not k.near[r]:
+            continue
         for j in range(q.n):
             i = r * k.ld + j
             k.g[i] = q.ridge[j] * X[i] - penalty[i] - k.g[i]
@@ -113,7 +118,7 @@ cdef inline void gradients(const Prepared* q, Block* k, const double* X) noexcep
 
 cdef inline void by_support(const Prepared* q, Block* k, const double* l1, int max_steps,
                             bint narrow) noexcept nogil:
-    """The support solver and the certificates of all problems."""
+    """The support solver and the certificates of all problems that are near."""
     cdef double* X = <double*> k.X
     cdef double* report = <double*> k.report
     cdef Py_ssize_t r, j
@@ -124,6 +129,8 @@ cdef inline void by_support(const Prepared* q, Block* k, const double* l1, int m
                 X[r * k.ld + j] = <float> X[r * k.ld + j]
         gradients(q, k, X)
     for r in range(k.p):
+        if not k.near[r]:
+            continue
         report_of(q, <double*> k.C + r * k.ld, X + r * k.ld, k.g + r * k.ld,
                   (<double*> k.delta_scale)[r], -1 if narrow else (<double*> k.some_delta)[r],
                   report)

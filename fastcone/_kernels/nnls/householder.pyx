@@ -31,7 +31,8 @@ from fastcone._kernels.common.span cimport aligned
 from fastcone._kernels.common.tables cimport HouseholderTable
 from fastcone._kernels.nnls.qr_update cimport UNIT
 from fastcone._kernels.nnls.reflections cimport (
-    exchange, largest_row, measure_rows, noise, reflect, reflection, tail,
+    exchange, largest_row, measure_rows, noise, reflect, reflection, rotate_rows, rotate_sizes,
+    tail,
 )
 
 cdef enum:
@@ -133,26 +134,17 @@ cdef void minimise(Problem* f) noexcept nogil:
             f.z[j] -= f.z[i] * column[j]
 
 
-cdef inline void rotate_rows(double* a, Py_ssize_t i, double c, double s) noexcept nogil:
-    """Entries i and i + 1 of a column."""
-    cdef double upper = a[i]
-    a[i] = c * upper + s * a[i + 1]
-    a[i + 1] = c * a[i + 1] - s * upper
-
-
 cdef void rotate(Problem* f, Py_ssize_t i, Py_ssize_t from_place, double c,
                  double s) noexcept nogil:
     """Rows i and i + 1 of the generators outside P, of those in P from a place on, and of d."""
-    cdef double upper
     cdef Py_ssize_t q
     for q in range(-1, f.n):
         if q < 0 or not f.inside[q]:
             rotate_rows(f.d if q < 0 else f.T + q * f.ld, i, c, s)
     for q in range(from_place, f.k):
         rotate_rows(f.T + f.P[q] * f.ld, i, c, s)
-    upper = max(f.row_size[i], f.row_size[i + 1])
-    f.row_size[i] = f.row_size[i + 1] = upper
-    f.d_size[i] = f.d_size[i + 1] = max(f.d_size[i], f.d_size[i + 1])
+    rotate_sizes(f.row_size, i, fabs(c), fabs(s))
+    rotate_sizes(f.d_size, i, fabs(c), fabs(s))
 
 
 cdef void leave(Problem* f, Py_ssize_t out) noexcept nogil:

@@ -83,3 +83,17 @@ cdef inline double noise(Py_ssize_t k, Py_ssize_t ld, const double* row_size,
                          double tolerance) noexcept nogil:
     """The squared length of what may be rounding in rows k.. of a transformed generator."""
     return (tolerance * (k + 1) * UNIT) ** 2 * tail(k, ld, row_size, row_size)
+
+
+cdef inline void rotate_rows(double* a, Py_ssize_t i, double c, double s) noexcept nogil:
+    """Entries i and i + 1 of a column."""
+    cdef double upper = a[i]
+    a[i] = c * upper + s * a[i + 1]
+    a[i + 1] = c * a[i + 1] - s * upper
+
+
+cdef inline void rotate_sizes(double* size, Py_ssize_t i, double c, double s) noexcept nogil:
+    """How large entries of two rotated rows may be: a heavy row gives a light one its share."""
+    cdef double upper = size[i]
+    size[i] = c * upper + s * size[i + 1]
+    size[i + 1] = c * size[i + 1] + s * upper
