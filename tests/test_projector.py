@@ -156,3 +156,17 @@ def test_a_heavy_row_costs_the_others_no_digit(level):
         heavy, target = np.vstack([A, weight * np.ones(8)]), np.r_[b, weight]
         for found in (fastcone.nnls(heavy, target)[0], solve_nnls(heavy, target).x):
             np.testing.assert_allclose(found, want, atol=1e-9)
+
+
+def test_row_weights_are_roots_on_the_rows(level, rng):
+    A, B, w = rng.random((30, 5)), rng.random((30, 4)), 10.0 ** rng.integers(-3, 4, 30)
+    w[3] = 0
+    root = np.sqrt(w)
+    want = solve_nnls(A * root[:, None], B * root[:, None]).x
+    assert np.array_equal(solve_nnls(A, B, row_weights=w).x, want)
+    np.testing.assert_allclose(solve_nnls(A, B[:, 0], row_weights=w).x, want[:, 0])
+    sparse = solve_nnls(sp.csc_array(A), sp.csc_array(B), row_weights=w)
+    np.testing.assert_allclose(sparse.x, want, atol=1e-7)
+    for bad in (w[:-1], -w, np.full(30, np.nan)):
+        with pytest.raises(ValueError, match="row_weights"):
+            solve_nnls(A, B, row_weights=bad)

@@ -12,14 +12,15 @@ import sys
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array, issparse
+from scipy.sparse import issparse
 
 from fastcone._nnls.arguments import (
     checked_options,
-    checked_targets,
+    checked_pair,
     columns,
     penalties,
     start_from,
+    weighted_rows,
 )
 from fastcone._nnls.block import Job
 from fastcone._nnls.hurried import descend, no_time_to_prepare
@@ -38,7 +39,6 @@ from fastcone._runtime.validation import (
     integer,
     nonnegative,
     real_array,
-    sparse_array,
     weights,
 )
 from fastcone.result import Solution
@@ -129,6 +129,7 @@ def solve_nnls(
     l2: float = 0.0,
     upper: Any = None,
     sum_to: Any = None,
+    row_weights: Any = None,
     x0: Any = None,
     tol: float | None = None,
     max_epochs: int | None = None,
@@ -149,7 +150,7 @@ def solve_nnls(
     A : array_like or sparse matrix, (m, n)
         Generators, one a column. float32 with float32 targets is solved in float32. Or a stack of
         p small matrices, (p, m, n), for B of (p, m): problem r is that of A[r] and B[r], solved
-        exactly in float64; l1, l2, upper, sum_to and x0 are not for stacks.
+        exactly in float64; l1, l2, upper, sum_to, row_weights and x0 are not for stacks.
     B : array_like, (m, p) or (m,), or sparse matrix, (m, p)
         Targets, one a column. Fortran order (each target contiguous) is read without a copy; a
         sparse A or B is never made dense.
@@ -162,6 +163,9 @@ def solve_nnls(
     sum_to : float or array_like (p,), optional
         What the coefficients of a problem add up to, >= 0. Dense data only. The gap is then still
         relative to the objective at x = 0.
+    row_weights : array_like, (m,), optional
+        Weights >= 0 of the squares of the rows, 1 / variance for noise of unlike size: A and B
+        are multiplied by their roots.
     x0 : array_like, (n, p) or, for one target, (n,), optional
         Warm start, >= 0; not used with bounds and sums.
     tol : float, optional
@@ -213,10 +217,15 @@ def solve_nnls(
     """
     options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
     if np.ndim(A) == 3:
-        if any(option is not None for option in (upper, sum_to, x0)) or np.any(l1) or l2:
-            raise ValueError("a stack A (p, m, n) takes no l1, l2, upper, sum_to or x0")
+        given = (upper, sum_to, row_weights, x0)
+        if any(option is not None for option in given) or np.any(l1) or l2:
+            raise ValueError(
+                "a stack A (p, m, n) takes no l1, l2, upper, sum_to, row_weights or x0"
+            )
         return answer(solve_stack(A, B, options, n_threads), False, on_fail)
-    A, B, l2 = _pair(A, B, l2)
+    A, B, l2 = checked_pair(A, B, l2)
+    if row_weights is not None:
+        A, B = weighted_rows(A, B, row_weights)
     m, n = A.shape
     bounded = upper is not None or sum_to is not None
     if not (issparse(A) or bounded) and no_time_to_prepare(m, n, options.deadline.left()):
@@ -325,14 +334,6 @@ def solve_nnls_gram(
     return answer(solve(job, x0, n_threads), single, on_fail)
 
 
-def _pair(A: Any, B: Any, l2: float) -> tuple[Any, Any, float]:
-    """Check A, B and l2; A in the dtype of the answers, sparse if either is."""
-    A = sparse_array("A", A) if issparse(A) else real_array("A", A, ndim=(2,))
-    B = checked_targets(B, A.shape[0], issparse(A))
-    A = A.astype(np.result_type(A.dtype, B.dtype), copy=False)
-    return (csc_array(A) if issparse(B) else A), B, nonnegative("l2", l2)
-
-
 def _indefinite(gram: Gram, dtype: np.dtype) -> bool:
     """Return whether a Gram matrix has a negative eigenvalue beyond the roundings of a dtype."""
     if gram.lam > 0 or not gram.used.any():
@@ -382,7 +383,7 @@ def nnls_path(
     """
     deadline = Deadline.checked(time_limit)
     steps = real_array("l1", l1, ndim=(1,), dtype=F64, nonnegative=True)
-    A, B, l2 = _pair(A, B, l2)
+    A, B, l2 = checked_pair(A, B, l2)
     projector, x0 = Projector.checked(A, l2), None
     solutions: dict[int, Solution] = {}
     for k in np.argsort(-steps, kind="stable"):

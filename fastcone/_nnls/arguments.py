@@ -6,14 +6,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csc_array, diags_array, issparse
 
 from fastcone._nnls.plan import Options
 from fastcone._runtime.deadline import Deadline
+from fastcone._runtime.scaling import F64
 from fastcone._runtime.validation import (
     check_shape,
     choice,
     integer,
+    nonnegative,
     number,
     real_array,
     sparse_array,
@@ -84,3 +86,25 @@ def penalties(l1: Any, count: int) -> np.ndarray | None:
         return None
     l1 = weights("l1", l1, count)
     return l1 if l1.any() else None
+
+
+def checked_pair(A: Any, B: Any, l2: float) -> tuple[Any, Any, float]:
+    """Check A, B and l2; A comes in the dtype of the answers, sparse if either is."""
+    A = sparse_array("A", A) if issparse(A) else real_array("A", A, ndim=(2,))
+    B = checked_targets(B, A.shape[0], issparse(A))
+    A = A.astype(np.result_type(A.dtype, B.dtype), copy=False)
+    return (csc_array(A) if issparse(B) else A), B, nonnegative("l2", l2)
+
+
+def weighted_rows(A: Any, B: Any, row_weights: Any) -> tuple[Any, Any]:
+    """Return A and B with their rows multiplied by the roots of their weights."""
+    squares = real_array("row_weights", row_weights, ndim=(1,), dtype=F64, nonnegative=True)
+    check_shape("row_weights", squares, (A.shape[0],))
+    root = np.sqrt(squares).astype(A.dtype)
+
+    def times(M: Any) -> Any:
+        if issparse(M):
+            return csc_array(diags_array(root) @ M)
+        return M * (root if M.ndim == 1 else root[:, None])
+
+    return times(A), times(B)

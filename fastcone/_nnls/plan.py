@@ -22,6 +22,7 @@ from fastcone._runtime.scaling import F32, F64, largest_penalty, roundoff
 
 # The gap that the default asks descent for, and the one that must be proved of what it gives.
 AIM = {F64: 1e-21, F32: 1e-12}
+ENOUGH = {F64: 1e-18, F32: 1e-12}  # where the roundings of many generators allow no less
 PROVED = {F64: 1e-10, F32: 1e-6}
 ESTIMATE = 1e-9  # what float32 alone can tell
 RUNG_RANK = 512  # generators up to which a block's epochs are one call of some 20 ms
@@ -37,7 +38,7 @@ UNLIKE_LAM = 1e-6  # least eigenvalue above which unlike rows do no harm
 PERSIST = 100_000  # epochs of method="cd"
 CALL_WORK = 8e8  # flops of one kernel call: at most some 20 ms at v4 between looks at the clock
 BLOCK_WORK = 1.2e8  # flops of a block: a few milliseconds
-FULL_TILES = 8  # tiles of a block at least: the last lanes to finish leave the others idle
+FULL_TILES = 4  # tiles of a block at least: the last lanes to finish leave the others idle
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class Options:
     def aim(self, dtype: np.dtype) -> float:
         """Return the gap that descent goes for."""
         return self.tol or (AIM[dtype] if self.certify or dtype == F64 else ESTIMATE)
+
+    def enough(self, dtype: np.dtype) -> float:
+        """Return the gap with which descent may end short of its aim."""
+        return self.tol or (ENOUGH[dtype] if self.certify or dtype == F64 else ESTIMATE)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,10 @@ def first_rung(
         part.epochs,
         None if small else scratch.take("rung", (rung.work_size(last - first),), np.uint8),
     )
-    return NONE if left == 0 else first + np.flatnonzero(~(part.known[1] <= wanted))
+    if left == 0:
+        return NONE
+    enough = options.enough(job.dtype) if way == "descent" else wanted
+    return first + np.flatnonzero(~(part.known[1] <= enough))
 
 
 def climb(job: Job, which: np.ndarray, answers: Answers, scratch: Scratch) -> None:
@@ -102,9 +105,9 @@ def stages(job: Job) -> Iterator[tuple[Callable[..., tuple[np.ndarray, np.ndarra
     Descent may be anywhere below the gap that it has proved, so the default asks much of it; the
     other stages end at the solution, and need only the proof.
     """
-    aim, tol = job.options.aim(job.dtype), job.options.proved(job.dtype)
+    tol = job.options.proved(job.dtype)
     if job.plan.epochs:
-        yield descend, aim
+        yield descend, job.options.enough(job.dtype)
     if job.plan.support:
         yield solve_on_support, tol
     if job.plan.exact:
