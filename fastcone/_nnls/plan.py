@@ -26,9 +26,10 @@ ENOUGH = {F64: 1e-18, F32: 1e-12}  # where the roundings of many generators allo
 PROVED = {F64: 1e-10, F32: 1e-6}
 ESTIMATE = 1e-9  # what float32 alone can tell
 RUNG_RANK = 512  # generators up to which a block's epochs are one call of some 20 ms
-RUNG_EPOCHS = 100  # of one descent: well-conditioned problems need 8 to 30
+RUNG_EPOCHS = 150  # of one descent: 20 at condition 8, 60 at 31, 140 at 47
 RUNG_WORK = 1.6e9  # flops of a block's descent, of which there may be two in a call
-DESCENT_CONDITION = 30.0  # of G with unit diagonal: beyond, the support solver is faster
+# Condition of G with unit diagonal up to which descent is faster than the support solver, by n.
+DESCENT_CONDITION = ((40, 30.0), (160, 100.0), (RUNG_RANK, 50.0))
 SUPPORT_RANK = 1500  # generators up to which its steps on one problem take milliseconds
 GRAM_RANK = 1500  # sparse generators beyond which no product of two of them is formed
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
@@ -90,7 +91,8 @@ class Plan:
         exact_first = unlike or options.method == "active_set" or (
             auto and not started and _descent_is_slow(gram, min(terms or gram.n, gram.n))
         )  # fmt: skip
-        well = gram.top <= DESCENT_CONDITION * gram.lam
+        limit = next((most for n, most in DESCENT_CONDITION if gram.n <= n), 50.0)
+        well = gram.top <= limit * gram.lam
         descent = cd or (auto and not exact_first and well)
         support = auto and not exact_first
         rung = ""
