@@ -33,7 +33,7 @@ DESCENT_CONDITION = ((40, 30.0), (160, 100.0), (RUNG_RANK, 50.0))
 SUPPORT_RANK = 1500  # generators up to which its steps on one problem take milliseconds
 GRAM_RANK = 1500  # sparse generators beyond which no product of two of them is formed
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
-UNLIKE = 1e3  # ratio of row sizes at which squares lose the small rows' seventh digit
+UNLIKE = 2e4  # ratio of row sizes at which a triangle by columns loses small rows' ninth digit
 APART = 1e6  # ratio of norms at which generators may live in rows that a gap does not see
 UNLIKE_LAM = 1e-6  # least eigenvalue above which unlike rows do no harm
 PERSIST = 100_000  # epochs of method="cd"

@@ -8,7 +8,7 @@ from fastcone._kernels.common.span cimport aligned
 
 cdef extern from *:
     """
-    #define FC_UNLIKE 1e3                 /* as in fastcone/_nnls/plan.py */
+    #define FC_UNLIKE 1e3                 /* of row sizes: squares lose digits */
     """
     const double UNLIKE "FC_UNLIKE"
 
