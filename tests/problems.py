@@ -136,3 +136,12 @@ NNLAD = (
     *NNLS, salt_and_pepper, outliers, duplicate_rows, zero_rows, zero_one, row_scales,
     plus_and_minus,
 )  # fmt: skip
+
+
+def spectra(rng, m, n, p):
+    """A batch (m, n), (m, p): broad peaks that overlap, of which a few are in each mixture."""
+    t = np.linspace(0, 1, m)[:, None]
+    A = np.exp(-0.5 * ((t - rng.random(n)) / (0.05 + 0.2 * rng.random(n))) ** 2)
+    A += 0.01 * rng.random((m, n))
+    X = rng.random((n, p)) * (rng.random((n, p)) < 0.3)
+    return A, A @ X + 0.01 * rng.standard_normal((m, p))

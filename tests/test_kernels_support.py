@@ -6,6 +6,7 @@ import pytest
 import scipy.optimize
 from exact import nnls as exact_nnls
 from exact import objective as exact_objective
+from problems import spectra
 
 import fastcone
 from fastcone import reference, solve_nnls
@@ -34,14 +35,6 @@ def on_support(A, B, start=None, max_steps=1000, slack=1e-13):
     slacks = slack * np.linalg.norm(B, axis=0)
     nnls_kernels.support(G, C, inverse, norm, slacks, X, g, max_steps, steps, work, index)
     return X[:, :n].T, g[:, :n].T, steps
-
-
-def spectra(rng, m, n, p):
-    t = np.linspace(0, 1, m)[:, None]
-    A = np.exp(-0.5 * ((t - rng.random(n)) / (0.05 + 0.2 * rng.random(n))) ** 2)
-    A += 0.01 * rng.random((m, n))
-    X = rng.random((n, p)) * (rng.random((n, p)) < 0.3)
-    return A, A @ X + 0.01 * rng.standard_normal((m, p))
 
 
 @pytest.mark.parametrize("m, n, p", [(1, 1, 3), (9, 4, 5), (40, 7, 20), (60, 33, 20), (150, 90, 5)])

@@ -10,19 +10,12 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse as sp
+from problems import spectra
 
 import fastcone
 from fastcone import Cone, Projector, solve_nnls
 from fastcone.cone import view
 from fastcone.operators import Mask
-
-
-def spectra(rng, m, n, p):
-    t = np.linspace(0, 1, m)[:, None]
-    A = np.exp(-0.5 * ((t - rng.random(n)) / (0.05 + 0.2 * rng.random(n))) ** 2)
-    A += 0.01 * rng.random((m, n))
-    X = rng.random((n, p)) * (rng.random((n, p)) < 0.3)
-    return A, A @ X + 0.01 * rng.standard_normal((m, p))
 
 
 @pytest.mark.parametrize("shape", [(10, 5), (200, 12), (120, 60), (60, 90)])

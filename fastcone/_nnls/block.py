@@ -14,6 +14,7 @@ from fastcone._nnls.plan import Options, Plan
 from fastcone._nnls.targets import LinearTerms, Penalty, Targets
 from fastcone._runtime.scaling import F32, F64, largest_penalty, rescale
 from fastcone._runtime.threads import Scratch
+from fastcone.result import Solution
 
 ROOM = {F32: 60, F64: 500}  # powers of two between units that lose no digit
 
@@ -73,6 +74,12 @@ class Answers:
     def part(self, which: Any) -> Answers:
         """Return a block; a slice gives views."""
         return Answers(self.X[which], self.known[:, which], self.epochs[which])
+
+    def solution(self, options: Options) -> Solution:
+        """Return what the caller gets; converged: the gap is as small as it is to be."""
+        objective, gap, violation = self.known
+        converged = gap <= options.proved(self.X.dtype)
+        return Solution(self.X.T, objective, gap, violation, self.epochs, converged)
 
 
 @dataclass

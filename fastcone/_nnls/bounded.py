@@ -239,6 +239,4 @@ def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution
         return most
 
     threads.run(-(-p // BLOCK), block, threads.thread_count(n_threads))
-    objective, gap, violation = answers.known
-    converged = gap <= job.options.proved(job.dtype)
-    return Solution(answers.X.T, objective, gap, violation, answers.epochs, converged)
+    return answers.solution(job.options)

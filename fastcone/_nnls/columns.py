@@ -18,7 +18,7 @@ from fastcone._nnls import kernels
 from fastcone._nnls.block import Answers
 from fastcone._nnls.certificate import DataProof, Maps, Proof
 from fastcone._nnls.plan import Options
-from fastcone._nnls.prepare import Shift, ridge
+from fastcone._nnls.prepare import POINTED, Shift, ridge
 from fastcone._nnls.sparse import dense, scaled_columns
 from fastcone._runtime.scaling import F64, exponent, largest_penalty, rescale, roundoff
 from fastcone._runtime.threads import Scratch, run, thread_count
@@ -45,14 +45,10 @@ class ColumnGenerators:
         norm2 = np.asarray(self.A.multiply(self.A).sum(axis=0)).ravel()
         self.diagonal = norm2 + self.ridge
         self.used = self.diagonal > 0
-        self._lam = float((self.ridge / np.where(self.used, self.diagonal, 1)).min(initial=1))
+        # the ridge's share of the diagonal: no eigenvalue is less
+        self.lam = float((self.ridge / np.where(self.used, self.diagonal, 1)).min(initial=1))
         self.terms = int(np.diff(self.A.indptr).max(initial=0))
         self.rounding = 1.01 * (self.terms + self.n + 8) * roundoff(F64)
-
-    @property
-    def lam(self) -> float:
-        """The ridge's share of the diagonal: no eigenvalue is less."""
-        return self._lam
 
     def given(self) -> Any:
         """Return A in the caller's units."""
@@ -67,7 +63,7 @@ class ColumnGenerators:
         z = np.divide(1, root, out=np.zeros(self.n), where=self.used)
         a = self.A.T @ (self.A @ z) + self.ridge * z
         slack = self.rounding * root * (root @ z)
-        pointed = bool(np.all(a - slack > 1e-8 * root, where=self.used))
+        pointed = bool(np.all(a - slack > POINTED * root, where=self.used))
         return Shift(a - slack, a + slack, float(z @ a + slack @ z), pointed)
 
     @functools.cached_property
@@ -183,6 +179,4 @@ class ColumnTargets:
             answers.epochs[r] = problem.epochs
 
         run(self.p, block, thread_count(n_threads))
-        objective, gap, violation = answers.known
-        converged = gap <= options.proved(dtype)
-        return Solution(answers.X.T, objective, gap, violation, answers.epochs, converged)
+        return answers.solution(options)

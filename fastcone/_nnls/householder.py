@@ -25,7 +25,7 @@ def padded_rows(rows: np.ndarray, length: int) -> np.ndarray:
 class RowStable:
     """Solves min 1/2 ||A x - b||^2 + l1'x over x >= 0, whatever the sizes of the rows of A."""
 
-    def __init__(self, A: np.ndarray, check: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, A: np.ndarray) -> None:
         m, self.n = A.shape
         self.rows = m
         self.columns = padded_rows(A.T, m)
@@ -34,9 +34,9 @@ class RowStable:
         self.reflections: tuple[Any, ...] | None = None
         self.m = m
         if m > self.n:
-            self._reduce(check)
+            self._reduce()
 
-    def _reduce(self, check: Callable[[], object]) -> None:
+    def _reduce(self) -> None:
         """Bring A to a triangle with pivoting; keep the reflections for the targets."""
         T, n = self.columns, self.n
         head, scale = np.zeros(n), np.zeros(n)
@@ -49,7 +49,6 @@ class RowStable:
             rank = kernels.triangle_reduce(
                 T, self.rows, DEPENDENCE_TOL, head, scale, swap, order, rank, last, sizes
             )
-            check()
         R = np.zeros((n, rank))
         for q, j in enumerate(order):
             R[j, : min(q + 1, rank)] = T[j, : min(q + 1, rank)]

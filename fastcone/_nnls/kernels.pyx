@@ -156,6 +156,14 @@ cpdef Py_ssize_t active_set_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
     return (n + 2) * ((m + 7) // 8 * 8) + n * n + 7 * n + 8
 
 
+cdef inline Py_ssize_t count_steps(Py_ssize_t got, Py_ssize_t most,
+                                   Py_ssize_t* steps) noexcept nogil:
+    """Add what a solver has used (-1 - got if it is not done) to `steps`; returns 1 at the end."""
+    cdef Py_ssize_t used = -1 - steps[0]
+    steps[0] = used + got if got >= 0 else got - used
+    return got >= 0 or -1 - steps[0] >= most
+
+
 def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1] fetched,
                const double[:, ::1] B, const double[::1] norm, const double[::1] entry_weight,
                const double[:, ::1] l1, double dependence_tol, double[:, ::1] X,
@@ -191,9 +199,7 @@ def active_set(const double[:, ::1] rows, double[:, ::1] columns, Py_ssize_t[::1
                                          min(budget, most[first] - used), used > 0, &work[0],
                                          &index[0])
             spent += 1 + (got if got >= 0 else -1 - got)
-            steps[first] = used + got if got >= 0 else got - used
-            if got >= 0 or -1 - steps[first] >= most[first]:
-                first += 1
+            first += count_steps(got, most[first], &steps[first])
     return first
 
 
@@ -253,7 +259,5 @@ def householder_solve(Py_ssize_t m, const double[:, ::1] A, const double[:, ::1]
                                           &l1[first, 0], dependence_tol, &X[first, 0],
                                           min(budget, most[first] - used), &work[0], &index[0])
             spent += 1 + (got if got >= 0 else -1 - got)
-            steps[first] = used + got if got >= 0 else got - used
-            if got >= 0 or -1 - steps[first] >= most[first]:
-                first += 1
+            first += count_steps(got, most[first], &steps[first])
     return first

@@ -42,9 +42,7 @@ def solve(job: Job, x0: np.ndarray | None, n_threads: int | None) -> Solution:
         block(0, Scratch())
     else:
         threads.run(-(-p // size), block, count)
-    objective, gap, violation = answers.known
-    converged = gap <= job.options.proved(job.dtype)
-    return Solution(answers.X.T, objective, gap, violation, answers.epochs, converged)
+    return answers.solution(job.options)
 
 
 def solve_block(job: Job, first: int, last: int, answers: Answers, scratch: Scratch) -> None:

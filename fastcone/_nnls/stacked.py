@@ -42,9 +42,7 @@ def solve_stack(A: Any, B: Any, options: Options, n_threads: int | None) -> Solu
                 nnls_stack(A, B, answers.X, answers.known, answers.epochs, k * size, last, most)
 
         threads.run(-(-p // size), block, threads.thread_count(n_threads))
-    objective, gap, violation = answers.known
     left = answers.epochs < 0
-    gap[left] = np.inf
-    epochs = np.where(left, -1 - answers.epochs, answers.epochs)
-    converged = gap <= options.proved(np.dtype(F64))
-    return Solution(answers.X.T, objective, gap, violation, epochs, converged)
+    answers.known[1, left] = np.inf
+    answers.epochs[left] = -1 - answers.epochs[left]
+    return answers.solution(options)
