@@ -81,7 +81,7 @@ def plain() -> list[Extension]:
         "fastcone._nnls.single",
         "fastcone._nnls.rung",
         "fastcone._nnls.stack",
-        "fastcone.cy",
+        "fastcone.cy.__init__",
     )
     return cythonize(
         [extension(name, source(name), []) for name in names],

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the tests of training share: instances, the twin's iteration, and the losses by name."""
 
-from fastcone import reference
+from fastcone._kernels import reference
 from fastcone._nmf import extrapolation, frobenius
 
 SQUARE, KL, IS = "frobenius", "kullback-leibler", "itakura-saito"

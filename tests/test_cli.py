@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastcone import cli
+from fastcone import __main__ as cli
 from fastcone import study as study_package
 from fastcone.study import account, data, run
 from fastcone.study.methods import trained

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from naming import naming
 
-from fastcone import reference
+from fastcone._kernels import reference
 from fastcone._nmf import kernels as nmf_kernels
 from fastcone._nmf.losses import Step
 from fastcone._nmf.problem import Penalty

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from problems import row_scales
 
-from fastcone import reference
+from fastcone._kernels import reference
 from fastcone._nnlad import kernels as nnlad_kernels
 from fastcone._nnlad.api import solve_nnlad
 from fastcone._nnlad.prepare import Generators, norm1_exponent

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from fastcone import reference
+from fastcone._kernels import reference
 from fastcone._nnls import kernels as nnls_kernels
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.descent import first_schedule

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastcone import reference
+from fastcone._kernels import reference
 from fastcone._nmf import kernels as nmf_kernels
 from fastcone._runtime import kernels as runtime_kernels
 from fastcone._runtime.threads import aligned

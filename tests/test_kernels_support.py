@@ -9,7 +9,8 @@ from exact import objective as exact_objective
 from problems import spectra
 
 import fastcone
-from fastcone import reference, solve_nnls
+from fastcone import solve_nnls
+from fastcone._kernels import reference
 from fastcone._nnls import kernels as nnls_kernels
 from fastcone._nnls.householder import RowStable
 from fastcone._runtime.threads import aligned

@@ -18,8 +18,8 @@ import numpy as np
 
 from fastcone._nmf.arguments import Options, data, factor, scaled
 from fastcone._nmf.checkpoint import Checkpoint, Keeper, identity
+from fastcone._nmf.result import NMFResult
 from fastcone._nmf.train import Best, of_zeros, train
-from fastcone.result import NMFResult
 
 __all__ = ["Checkpoint", "nmf"]
 

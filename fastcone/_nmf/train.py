@@ -12,10 +12,10 @@ from fastcone._nmf.checkpoint import Keeper, Saved
 from fastcone._nmf.divergence import EntryFit, KLFit
 from fastcone._nmf.frobenius import GramFit
 from fastcone._nmf.problem import Factors, Penalty, Source
+from fastcone._nmf.result import NMFResult
 from fastcone._nmf.sparse import SparseKL
 from fastcone._nmf.update import Update
 from fastcone._runtime.deadline import Expired
-from fastcone.result import NMFResult
 
 
 class Best:

@@ -18,10 +18,10 @@ from typing import Any
 
 from fastcone._nnlad.arguments import checked_problems
 from fastcone._nnlad.solve import Batch
+from fastcone._nnls.result import ConvergenceError, Solution
 from fastcone._runtime import threads
 from fastcone._runtime.deadline import Deadline
 from fastcone._runtime.validation import choice, integer, number
-from fastcone.result import ConvergenceError, Solution
 
 
 def solve_nnlad(

@@ -18,11 +18,11 @@ import numpy as np
 
 from fastcone._nnlad import kernels
 from fastcone._nnlad.prepare import Generators, scaled
+from fastcone._nnls.result import Solution
 from fastcone._runtime import threads
 from fastcone._runtime.deadline import Deadline, Expired
 from fastcone._runtime.scaling import F64
 from fastcone._runtime.threads import Scratch
-from fastcone.result import Solution
 
 CALL_SECONDS = 0.005  # of one kernel call, roughly
 BLOCK_NUMBERS = 2**14  # entries of B in a block

@@ -27,6 +27,7 @@ from fastcone._nnls.hurried import descend, no_time_to_prepare
 from fastcone._nnls.plan import Plan
 from fastcone._nnls.prepare import Gram
 from fastcone._nnls.projector import Projector, answer
+from fastcone._nnls.result import Solution
 from fastcone._nnls.single import nnls_arrays
 from fastcone._nnls.solve import solve
 from fastcone._nnls.stacked import solve_stack
@@ -41,7 +42,6 @@ from fastcone._runtime.validation import (
     real_array,
     weights,
 )
-from fastcone.result import Solution
 
 
 def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, float]:

@@ -11,10 +11,10 @@ import numpy as np
 from fastcone._nnls import kernels
 from fastcone._nnls.certificate import Proof, from_report
 from fastcone._nnls.plan import Options, Plan
+from fastcone._nnls.result import Solution
 from fastcone._nnls.targets import LinearTerms, Penalty, Targets
 from fastcone._runtime.scaling import F32, F64, largest_penalty, rescale
 from fastcone._runtime.threads import Scratch
-from fastcone.result import Solution
 
 ROOM = {F32: 60, F64: 500}  # powers of two between units that lose no digit
 

@@ -23,11 +23,11 @@ from fastcone._nnls.block import Answers, Job
 from fastcone._nnls.certificate import relative
 from fastcone._nnls.dense import DenseGenerators
 from fastcone._nnls.householder import RowStable
+from fastcone._nnls.result import Solution
 from fastcone._runtime import threads
 from fastcone._runtime.scaling import F64, exponent
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite, check_shape, nonnegative, real_array
-from fastcone.result import Solution
 
 WEIGHT = 2.0**30  # of a row, times the largest generator
 BLOCK = 256  # problems of a block

@@ -19,10 +19,10 @@ from fastcone._nnls.block import Answers
 from fastcone._nnls.certificate import DataProof, Maps, Proof
 from fastcone._nnls.plan import Options
 from fastcone._nnls.prepare import POINTED, Shift, ridge
+from fastcone._nnls.result import Solution
 from fastcone._nnls.sparse import dense, scaled_columns
 from fastcone._runtime.scaling import F64, exponent, largest_penalty, rescale, roundoff
 from fastcone._runtime.threads import Scratch, run, thread_count
-from fastcone.result import Solution
 
 EPOCHS = 10  # on the generators that matter, between two looks at all
 MOST_EPOCHS = 20_000  # as many as pay: each gains a constant factor

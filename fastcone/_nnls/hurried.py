@@ -13,8 +13,8 @@ import numpy as np
 
 from fastcone._nnls.certificate import relative
 from fastcone._nnls.plan import Options
+from fastcone._nnls.result import Solution
 from fastcone._runtime.scaling import F64, exponent
-from fastcone.result import Solution
 
 RATE = 3e10  # flops a second with which preparation is reckoned: a BLAS on one core
 

@@ -20,10 +20,10 @@ from fastcone._nnls.block import Job
 from fastcone._nnls.columns import ColumnGenerators, ColumnTargets
 from fastcone._nnls.dense import DenseGenerators, DenseTargets
 from fastcone._nnls.plan import GRAM_RANK, Options, Plan
+from fastcone._nnls.result import ConvergenceError, Solution
 from fastcone._nnls.solve import solve
 from fastcone._nnls.sparse import SparseGenerators, SparseTargets
 from fastcone._runtime.validation import nonnegative, real_array, sparse_array
-from fastcone.result import ConvergenceError, Solution
 
 
 def answer(solution: Solution, single: bool, on_fail: str) -> Solution:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One problem, exactly, in the caller's units: what `nnls` and `fastcone.cy` share.
 
-The arrays, their lengths and what is returned: fastcone/cy.pxd.
+The arrays, their lengths and what is returned: fastcone/cy/__init__.pxd.
 
 a) A is read where it lies. Only columns whose squared norms could over- or underflow are copied
    and scaled by powers of four.

@@ -15,12 +15,12 @@ import numpy as np
 
 from fastcone._nnls.block import Answers, Block, Job, accept, load, prove, store
 from fastcone._nnls.descent import descend
+from fastcone._nnls.result import Solution
 from fastcone._nnls.support import solve_on_support
 from fastcone._nnls.targets import Solver
 from fastcone._runtime import threads
 from fastcone._runtime.scaling import F64
 from fastcone._runtime.threads import Scratch
-from fastcone.result import Solution
 
 NONE = np.empty(0, dtype=np.intp)
 FEW = 64  # problems of a block whose work space is not worth keeping

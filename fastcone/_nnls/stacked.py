@@ -9,12 +9,12 @@ import numpy as np
 
 from fastcone._nnls.block import Answers
 from fastcone._nnls.plan import Options
+from fastcone._nnls.result import Solution
 from fastcone._nnls.stack import nnls_stack
 from fastcone._runtime import threads
 from fastcone._runtime.scaling import F64
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite, check_shape, real_array
-from fastcone.result import Solution
 
 WORK = 2e7  # flops of a block, reckoned as 6 m n^2 a problem: some milliseconds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastcone.reference.nnls import nnls_cd
+from fastcone._kernels.reference.nnls import nnls_cd
 
 
 def nmf_outer(B: np.ndarray, H: np.ndarray, C: np.ndarray) -> np.ndarray:

@@ -4,8 +4,8 @@
 Slow and obvious. Only tests and documentation import them.
 """
 
-from fastcone.reference.common import product
-from fastcone.reference.nmf import (
+from fastcone._kernels.reference.common import product
+from fastcone._kernels.reference.nmf import (
     nmf_cd,
     nmf_entries,
     nmf_mu,
@@ -14,8 +14,8 @@ from fastcone.reference.nmf import (
     nmf_outer,
     sparse_kl,
 )
-from fastcone.reference.nnlad import nnlad, nnlad_proof
-from fastcone.reference.nnls import (
+from fastcone._kernels.reference.nnlad import nnlad, nnlad_proof
+from fastcone._kernels.reference.nnls import (
     active_set,
     nnls_cd,
     nnls_report,
