@@ -3,9 +3,11 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_array, csc_array, csr_array
 
 from fastcone import Cone
 from fastcone._nmf.api import nmf
+from fastcone.cone import projection
 from fastcone.operators import Mask
 
 TALL = np.random.default_rng(19).random((40, 7))
@@ -44,6 +46,53 @@ def test_one_sample_may_come_alone(rng):
     np.testing.assert_allclose(cone.decode(alone.coef), alone.signal, rtol=0, atol=1e-13)
     np.testing.assert_array_equal(cone.encode(V), rows.coef)
     np.testing.assert_array_equal(cone.decode(rows.coef), rows.signal)
+
+
+@pytest.mark.parametrize("loss", ["l2", "l1"])
+@pytest.mark.parametrize("masked", ["no mask", "one mask", "a mask for each"])
+def test_the_pixels_of_a_cube_are_samples(rng, loss, masked):
+    cone, V = Cone(TALL), samples(rng)
+    known = {
+        "no mask": None,
+        "one mask": rng.random(40) < 0.8,
+        "a mask for each": rng.random(V.shape) < 0.8,
+    }[masked]
+    rows = cone.project(V, mask=known, loss=loss)
+    cube = V.reshape(4, 6, 40)
+    known = known.reshape(cube.shape) if known is not None and known.ndim == 2 else known
+    found = cone.project(cube, mask=known, loss=loss)
+    for name, shape in (("signal", (4, 6, 40)), ("coef", (4, 6, 7)), ("distance", (4, 6))):
+        assert getattr(found, name).shape == shape
+        np.testing.assert_array_equal(getattr(found, name).reshape(getattr(rows, name).shape),
+                                      getattr(rows, name))  # fmt: skip
+    np.testing.assert_array_equal(cone.encode(cube, mask=known, loss=loss), found.coef)
+    np.testing.assert_array_equal(cone.distance(cube, mask=known, loss=loss), found.distance)
+    np.testing.assert_array_equal(cone.decode(found.coef), found.signal)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("form", [csr_array, csc_array, coo_array])
+def test_sparse_samples_are_those_of_the_dense_ones(rng, dtype, form):
+    V = np.rint(9 * samples(rng) * (rng.random((24, 40)) < 0.2)).astype(dtype)
+    cone, sparse = Cone(TALL), form(V)
+    dense, found = cone.project(V), cone.project(sparse)
+    close = {"rtol": 0, "atol": 1e-3 if dtype is np.float32 else 1e-9}
+    for name in ("signal", "coef", "distance"):
+        assert getattr(found, name).dtype == getattr(dense, name).dtype
+        np.testing.assert_allclose(getattr(found, name), getattr(dense, name), **close)
+    np.testing.assert_array_equal(cone.encode(sparse), found.coef)
+    np.testing.assert_array_equal(cone.distance(sparse), found.distance)
+
+
+def test_signals_formed_in_pieces_are_those_of_one(rng, monkeypatch):
+    cone, V = Cone(TALL), samples(rng)
+    whole, known = cone.project(V), rng.random(V.shape) < 0.8
+    masked = cone.project(V, mask=known).distance
+    monkeypatch.setattr(projection, "PIECE", 5 * 40)
+    parts = cone.project(V)
+    np.testing.assert_allclose(parts.signal, whole.signal, rtol=1e-13)
+    np.testing.assert_allclose(parts.distance, whole.distance, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(cone.distance(V, mask=known), masked, rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", ["l2", "l1"])
@@ -164,7 +213,19 @@ BAD_INPUT = {
     "V too short": (lambda: CONE.project([1.0, 2.0]), ValueError, "V"),
     "V with NaN": (lambda: CONE.project([1.0, np.nan, 1.0]), ValueError, "V"),
     "V a number": (lambda: CONE.project(1.0), ValueError, "V"),
-    "V with three axes": (lambda: CONE.project(np.ones((1, 1, 3))), ValueError, "V"),
+    "V a cube of other pixels": (lambda: CONE.project(np.ones((1, 1, 4))), ValueError, "V"),
+    "V sparse with a mask": (
+        lambda: CONE.project(csr_array(V3), mask=np.ones(3, bool)),
+        ValueError,
+        "V",
+    ),
+    "V sparse in the 1-norm": (lambda: CONE.project(csr_array(V3), loss="l1"), ValueError, "V"),
+    "V sparse of other size": (lambda: CONE.project(csr_array(V3.T)), ValueError, "V"),
+    "mask of another cube": (
+        lambda: CONE.project(np.ones((2, 2, 3)), mask=np.ones((4, 3), bool)),
+        ValueError,
+        "mask",
+    ),
     "V of strings": (lambda: CONE.project(["a", "b", "c"]), TypeError, "V"),
     "V with a known NaN": (
         lambda: CONE.project([1.0, np.nan, 1.0], mask=[False, True, True]),

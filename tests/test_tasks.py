@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from fastcone import Cone
 from fastcone.operators import Blur, Downsample, Mask
@@ -282,6 +283,28 @@ EVERY_TASK = {
     "separate": (lambda V, cones: separate(V, cones).signals["b"], (64,)),
     "compress": (lambda V, cones: compress(V, cones["a"]).decompress(cones["a"]), (64,)),
 }
+
+
+@pytest.mark.parametrize("task, shape", EVERY_TASK.values(), ids=EVERY_TASK.keys())
+def test_the_pixels_of_a_cube_are_samples(task, shape, rng):
+    V = rng.random((6, 64))
+    rows, cube = task(V, CONES), task(V.reshape(2, 3, 64), CONES)
+    assert cube.shape == (2, 3, *shape)
+    np.testing.assert_allclose(cube.reshape(rows.shape), rows, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_sparse_samples_are_those_of_the_dense_ones(rng, relative):
+    V = rng.random((9, 64)) * (rng.random((9, 64)) < 0.2)
+    V[4] = 0
+    found, dense = (classify(X, CONES, relative=relative) for X in (csr_array(V), V))
+    np.testing.assert_array_equal(found.labels, dense.labels)
+    np.testing.assert_allclose(found.distances, dense.distances, atol=1e-12)
+    scores = [detect(X, CONES, relative=relative) for X in (csr_array(V), V)]
+    np.testing.assert_allclose(*scores, atol=1e-12)
+    np.testing.assert_allclose(*(denoise(X, CONES).signal for X in (csr_array(V), V)), atol=1e-12)
+    codes = [compress(X, CONES["a"]).codes.astype(int) for X in (csr_array(V), V)]
+    assert np.abs(codes[0] - codes[1]).max() <= 1
 
 
 @pytest.mark.parametrize("task, shape", EVERY_TASK.values(), ids=EVERY_TASK.keys())

@@ -8,10 +8,13 @@ from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array, issparse
 
 from fastcone._runtime.rows import Array, Loss, filled
-from fastcone._runtime.validation import real_array
+from fastcone._runtime.validation import real_array, sparse_array
 from fastcone.operators.base import Operator, as_operator, boolean_array
+
+MANY = range(1, 33)  # axes of samples: the last one is the entries
 
 
 class Options(TypedDict, total=False):
@@ -21,30 +24,6 @@ class Options(TypedDict, total=False):
     mask: npt.ArrayLike | None
     loss: Loss
     l1: float
-
-
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """What `Cone.project` returns; for one sample ``v`` the first axis is missing.
-
-    Attributes
-    ----------
-    signal : ndarray, shape (N, m)
-        The restored signals ``W h``, rows as in the data.
-    coef : ndarray, shape (N, d)
-        The coefficients ``h >= 0``.
-    distance : ndarray, shape (N,)
-        ``||A W h - v||`` in the norm of the loss, over the known entries.
-    gap : ndarray, shape (N,)
-        Proven bound on how far the objective is from its optimum, relative to the objective at
-        ``h = 0``, as in `fastcone.Solution`. In the 2-norm the exact projection, seen through the
-        forward operator, then lies within ``sqrt(gap) ||v||`` of the one returned.
-    """
-
-    signal: Array
-    coef: Array
-    distance: Array
-    gap: Array
 
 
 def check_operator(name: str, value: Any, size: int) -> Operator:
@@ -63,15 +42,39 @@ def check_known(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> npt.
     return known
 
 
-def checked_samples(
-    V: npt.ArrayLike, mask: npt.ArrayLike | None, size: int
-) -> tuple[Array, npt.NDArray[np.bool_] | None, bool]:
-    """Return samples as rows, zeros for the unknown, the mask, and whether V was one sample."""
-    rows = real_array("V", V, ndim=(1, 2), finite=mask is None)
-    if rows.shape[-1] != size:
-        raise ValueError(f"V must have {size} entries per row, found shape {rows.shape}")
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Checked samples: one a row, zeros for the unknown, and the axes that came before.
+
+    rows: (N, m), an array or in CSR form.  known: (m,) or (N, m), None if all are.
+    """
+
+    rows: Any
+    known: npt.NDArray[np.bool_] | None
+    lead: tuple[int, ...]
+
+    def shaped(self, array: Array) -> Any:
+        """Return an array of N rows with the axes that the samples came with."""
+        return array.reshape(self.lead + array.shape[1:])[()]
+
+
+def checked_samples(V: Any, mask: npt.ArrayLike | None, size: int, loss: Loss) -> Samples:
+    """Check samples (..., m) or sparse ones (N, m) and their mask."""
+    if issparse(V):
+        if mask is not None or loss == "l1":
+            found = "loss='l1'" if mask is None else "a mask"
+            raise ValueError(f"V is sparse: want loss='l2' and no mask, found {found}")
+        V = csr_array(sparse_array("V", V))
+        dense = V
+    else:
+        dense = V = real_array("V", V, ndim=MANY, finite=mask is None)
+    if V.shape[-1] != size:
+        raise ValueError(f"V must have {size} entries per row, found shape {V.shape}")
     known = None
     if mask is not None:
-        known = check_known("mask", mask, rows.shape)
-        rows = filled("V", rows, known)
-    return np.atleast_2d(rows), known, rows.ndim == 1
+        known = check_known("mask", mask, V.shape)
+        dense = filled("V", V, known)
+        known = known if known.ndim == 1 else known.reshape(-1, size)
+    if dense.ndim != 2:
+        dense = dense.reshape(-1, size)
+    return Samples(dense, known, V.shape[:-1])

@@ -19,7 +19,7 @@ from scipy.sparse import issparse
 from fastcone._nmf.api import nmf
 from fastcone._nnlad.api import solve_nnlad
 from fastcone._runtime.modelfile import read_model, write_model
-from fastcone._runtime.rows import Array, Loss, filled, groups, narrowed, row_norms
+from fastcone._runtime.rows import Array, Loss, filled, groups, narrowed
 from fastcone._runtime.validation import (
     check_nonnegative,
     check_shape,
@@ -28,12 +28,13 @@ from fastcone._runtime.validation import (
     real_array,
 )
 from fastcone.cone.arguments import (
+    MANY,
     Options,
-    Projection,
     check_known,
     check_operator,
     checked_samples,
 )
+from fastcone.cone.projection import Projection, Solved, explained
 from fastcone.cone.view import View, Views
 from fastcone.operators.base import Operator, boolean_array
 
@@ -172,11 +173,12 @@ class Cone:
 
         Parameters
         ----------
-        V : array_like, shape (N, m') or (m',)
-            Samples as rows, ``m' = m`` or ``forward.size_out``. Entries may be negative.
+        V : array_like, shape (N, m'), (m',) or (..., m'), or sparse matrix, shape (N, m')
+            Samples as rows, ``m' = m`` or ``forward.size_out``; the pixels of a cube
+            (rows, columns, m') are samples too. Entries may be negative.
         forward : Operator, LinearOperator or matrix, optional
             How a signal became data; the identity if missing.
-        mask : array_like of bool, shape (m',) or (N, m'), optional
+        mask : array_like of bool, shape (m',) or that of V, optional
             True where `V` is known, for all samples or for each; the rest is never looked at and
             may be NaN. Equal masks are solved together; without a known entry ``h = 0``.
         loss : {'l2', 'l1'}
@@ -204,35 +206,42 @@ class Cone:
         >>> cone.project([1.0, 2.0, 90.0], loss="l1").signal
         array([1., 2., 2.])
         """
+        solved = self._solve(V, forward=forward, mask=mask, loss=loss, l1=l1)
+        signal, distance = explained(solved, whole=True)
+        shaped = solved.samples.shaped
+        return Projection(shaped(signal), shaped(solved.coef), shaped(distance), shaped(solved.gap))
+
+    def _solve(
+        self,
+        V: Any,
+        *,
+        forward: Operator | None = None,
+        mask: npt.ArrayLike | None = None,
+        loss: Loss = "l2",
+        l1: float = 0.0,
+    ) -> Solved:
+        """Return the coefficients of samples; the arguments are those of `project`."""
         choice("loss", loss, ("l2", "l1"))
         l1 = nonnegative("l1", l1)
         m, rank = self._W.shape
         if forward is not None:
             forward = check_operator("forward", forward, m)
-        rows, known, single = checked_samples(V, mask, m if forward is None else forward.size_out)
-        dtype, n_samples = rows.dtype, rows.shape[0]
-        whole = self._views.of(self._W, dtype, forward, None)
-        W = whole.A if forward is None else narrowed(self._W, dtype)
-        coef = np.zeros((n_samples, rank), rows.dtype)
-        gap = np.zeros(n_samples)
-        for group, seen in groups(known, n_samples):
-            part = rows[group] if seen is None else rows[group][:, seen]
-            if not part.size:
+        samples = checked_samples(V, mask, m if forward is None else forward.size_out, loss)
+        rows, n_samples = samples.rows, samples.rows.shape[0]
+        whole = self._views.of(self._W, rows.dtype, forward, None)
+        coef, gap = np.zeros((n_samples, rank), rows.dtype), np.zeros(n_samples)
+        for group, seen in groups(samples.known, n_samples):
+            part = rows if seen is None else rows[group][:, seen]
+            if 0 in part.shape:
                 continue
-            view = whole if seen is None else self._views.of(self._W, dtype, forward, seen)
+            view = whole if seen is None else self._views.of(self._W, rows.dtype, forward, seen)
             if loss == "l2":
                 solution = view.projector.solve(part.T, l1=l1)
             else:
                 solution = solve_nnlad(view.A, part.T, l1=l1)
             coef[group], gap[group] = solution.x.T, solution.gap
-        signal = coef @ W.T
-        residual = (signal if forward is None else coef @ whole.A.T) - rows
-        if known is not None:
-            residual[~np.broadcast_to(known, residual.shape)] = 0
-        distance = row_norms(residual, loss)
-        if single:
-            return Projection(signal[0], coef[0], distance[0], gap[0])
-        return Projection(signal, coef, distance, gap)
+        W = whole.A if forward is None else narrowed(self._W, rows.dtype)
+        return Solved(samples, loss, W, whole.A, coef, gap)
 
     def through(
         self, forward: Operator | None = None, mask: npt.ArrayLike | None = None
@@ -271,7 +280,8 @@ class Cone:
         >>> Cone([[1.0], [0.0]]).distance([[2.0, 3.0], [-3.0, 4.0]])
         array([3., 5.])
         """
-        return self.project(V, **options).distance
+        solved = self._solve(V, **options)
+        return solved.samples.shaped(explained(solved, whole=False)[1])
 
     def encode(self, V: npt.ArrayLike, **options: Unpack[Options]) -> Array:
         """Return the coefficients ``h`` of each sample; the arguments are those of `project`.
@@ -282,14 +292,15 @@ class Cone:
         >>> Cone([[1.0, 1.0], [0.0, 1.0]]).encode([5.0, 2.0]).round(6)
         array([3., 2.])
         """
-        return self.project(V, **options).coef
+        solved = self._solve(V, **options)
+        return solved.samples.shaped(solved.coef)
 
     def decode(self, H: npt.ArrayLike) -> Array:
         """Return the signals ``W h`` of coefficients ``h``.
 
         Parameters
         ----------
-        H : array_like, shape (N, d) or (d,)
+        H : array_like, shape (N, d), (d,) or (..., d)
             Non-negative coefficients as rows; float32 gives float32, all else float64.
 
         Raises
@@ -303,7 +314,7 @@ class Cone:
         >>> Cone([[1.0, 1.0], [0.0, 1.0]]).decode([3.0, 2.0])
         array([5., 2.])
         """
-        H = real_array("H", H, ndim=(1, 2), nonnegative=True)
+        H = real_array("H", H, ndim=MANY, nonnegative=True)
         rank = self._W.shape[1]
         if H.shape[-1] != rank:
             raise ValueError(f"H must have {rank} entries per row, found shape {H.shape}")

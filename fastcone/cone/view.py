@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastcone._nnls.projector import Projector
 from fastcone._runtime.rows import Array, Loss, narrowed
-from fastcone.cone.arguments import Projection
+from fastcone.cone.projection import Projection
 from fastcone.operators.base import Operator
 
 KEPT_BYTES = (
@@ -85,8 +85,8 @@ class View:
 
     def distance(self, V: npt.ArrayLike, *, loss: Loss = "l2", l1: float = 0.0) -> Array:
         """Return the distance of each sample to the cone, in the space of the data."""
-        return self.project(V, loss=loss, l1=l1).distance
+        return self._cone.distance(V, forward=self._forward, mask=self._mask, loss=loss, l1=l1)
 
     def encode(self, V: npt.ArrayLike, *, loss: Loss = "l2", l1: float = 0.0) -> Array:
         """Return the coefficients of each sample."""
-        return self.project(V, loss=loss, l1=l1).coef
+        return self._cone.encode(V, forward=self._forward, mask=self._mask, loss=loss, l1=l1)

@@ -9,11 +9,14 @@ from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
+from scipy.sparse.linalg import norm as sparse_norm
 
 from fastcone._runtime.rows import Loss, row_norms
 from fastcone._runtime.validation import real_array
-from fastcone.cone.arguments import Options, Projection, check_operator
+from fastcone.cone.arguments import MANY, Options, check_operator
 from fastcone.cone.model import Cone
+from fastcone.cone.projection import Projection
 from fastcone.operators import Operator
 
 Array = npt.NDArray[Any]
@@ -22,7 +25,7 @@ Cones = Cone | Mapping[Any, Cone]
 
 @dataclass(frozen=True, eq=False)
 class Restoration:
-    """Restored signals; for one sample ``v`` the first axis is missing.
+    """Restored signals; for one sample ``v`` or a cube, N stands for its leading axes.
 
     Attributes
     ----------
@@ -98,8 +101,11 @@ def restore(V: npt.ArrayLike, cones: Cones, **options: Unpack[Options]) -> Resto
     return Restoration(signal, label_array(list(table))[nearest], distance)
 
 
-def relative_to(V: npt.ArrayLike, distance: Array, loss: Loss) -> Array:
+def relative_to(V: Any, distance: Array, loss: Loss) -> Array:
     """Return distances (..., S) over the norms of their samples, 0 for the zero sample."""
-    V = real_array("V", V, ndim=(1, 2))
-    norm = row_norms(np.atleast_2d(V), loss).reshape(*V.shape[:-1], 1)
+    if issparse(V):
+        norm = sparse_norm(V, {"l1": 1, "l2": 2}[loss], axis=1)[:, None]
+    else:
+        V = real_array("V", V, ndim=MANY)
+        norm = row_norms(V.reshape(-1, V.shape[-1]), loss).reshape(*V.shape[:-1], 1)
     return np.divide(distance, norm, out=np.zeros_like(distance), where=norm > 0)

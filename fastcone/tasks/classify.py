@@ -17,7 +17,7 @@ from fastcone.tasks._restore import Array, label_array, projections, relative_to
 
 @dataclass(frozen=True, eq=False)
 class Classification:
-    """What `classify` returns; for one sample ``v`` the first axis is missing.
+    """What `classify` returns; for one sample ``v`` or a cube, N stands for its leading axes.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ def classify(
 
     Parameters
     ----------
-    V : array_like, shape (N, m) or (m,)
+    V : array_like, shape (N, m), (m,) or (..., m), or sparse matrix, shape (N, m)
         Samples as rows.
     cones : dict of label: Cone
         One cone per class, trained on that class alone. A class is added by adding its cone.

@@ -16,7 +16,7 @@ from fastcone.tasks._restore import Array, check_cone
 
 @dataclass(frozen=True, eq=False)
 class Compressed:
-    """Quantised coefficients; for one sample ``v`` the first axis is missing.
+    """Quantised coefficients; for one sample ``v`` or a cube, N stands for its leading axes.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ def compress(
 
     Parameters
     ----------
-    V : array_like, shape (N, m) or (m,)
+    V : array_like, shape (N, m), (m,) or (..., m), or sparse matrix, shape (N, m)
         Samples as rows. float32 samples have scales of 4 bytes, others of 8.
     cone : Cone
         Needed again for `Compressed.decompress`.

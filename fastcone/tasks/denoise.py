@@ -16,7 +16,7 @@ def denoise(V: npt.ArrayLike, cones: Cones, *, loss: Loss = "l2", l1: float = 0.
 
     Parameters
     ----------
-    V : array_like, shape (N, m) or (m,)
+    V : array_like, shape (N, m), (m,) or (..., m), or sparse matrix, shape (N, m)
         Noisy samples as rows.
     cones : Cone or dict of label: Cone
         Trained on clean samples; of several cones each sample takes the nearest.

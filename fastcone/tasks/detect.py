@@ -15,7 +15,7 @@ def detect(V: npt.ArrayLike, cones: Cones, *, relative: bool = False, l1: float 
 
     Parameters
     ----------
-    V : array_like, shape (N, m) or (m,)
+    V : array_like, shape (N, m), (m,) or (..., m), or sparse matrix, shape (N, m)
         Samples as rows.
     cones : Cone or dict of label: Cone
         Trained on normal samples.

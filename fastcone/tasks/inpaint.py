@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcone._runtime.validation import real_array
-from fastcone.cone.arguments import check_known
+from fastcone.cone.arguments import MANY, check_known
 from fastcone.tasks._restore import Cones, Restoration, restore
 
 
@@ -27,7 +27,7 @@ def inpaint(
 
     Parameters
     ----------
-    V : array_like, shape (N, m) or (m,)
+    V : array_like, shape (N, m), (m,) or (..., m)
         Samples as rows; unknown entries may be NaN.
     cones : Cone or dict of label: Cone
         Of several cones each sample takes the one nearest to its known entries.
@@ -56,7 +56,7 @@ def inpaint(
     >>> inpaint(v, Cone([[1.0], [2.0], [4.0]]), ~np.isnan(v)).signal
     array([2., 4., 8.])
     """
-    samples = real_array("V", V, ndim=(1, 2), finite=False)
+    samples = real_array("V", V, ndim=MANY, finite=False)
     known = check_known("known", known, samples.shape)
     found = restore(samples, cones, mask=known, l1=l1)
     if not copy_back:

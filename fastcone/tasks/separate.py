@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from fastcone._runtime.validation import real_array
 from fastcone.cone import Cone
+from fastcone.cone.arguments import MANY
 from fastcone.tasks._restore import Array, cone_dict
 
 
 @dataclass(frozen=True, eq=False)
 class Separation:
-    """What `separate` returns; for one sample ``v`` the first axis is missing.
+    """What `separate` returns; for one sample ``v`` or a cube, N stands for its leading axes.
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ def separate(
 
     Parameters
     ----------
-    V : array_like, shape (N, m) or (m,)
+    V : array_like, shape (N, m), (m,) or (..., m)
         Sums of sources, as rows.
     cones : dict of label: Cone
         One cone per source.
@@ -81,7 +82,7 @@ def separate(
     if not isinstance(cones, Mapping):
         raise TypeError(f"cones must be a dict of cones, found {type(cones).__name__}")
     table = cone_dict(cones)
-    samples = real_array("V", V, ndim=(1, 2))
+    samples = real_array("V", V, ndim=MANY)
     found = Cone(np.hstack([cone.W for cone in table.values()])).project(samples, l1=l1)
     ends = np.cumsum([cone.W.shape[1] for cone in table.values()])[:-1]
     parts = [

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a projection returns: signals and distances, from the coefficients of samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import issparse
+
+from fastcone._runtime.rows import Array, Loss, row_norms
+from fastcone.cone.arguments import Samples
+
+PIECE = 1 << 22  # entries of signals that are formed at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """What `Cone.project` returns; for one sample ``v`` or a cube, N stands for its leading axes.
+
+    Attributes
+    ----------
+    signal : ndarray, shape (N, m)
+        The restored signals ``W h``, rows as in the data.
+    coef : ndarray, shape (N, d)
+        The coefficients ``h >= 0``.
+    distance : ndarray, shape (N,)
+        ``||A W h - v||`` in the norm of the loss, over the known entries.
+    gap : ndarray, shape (N,)
+        Proven bound on how far the objective is from its optimum, relative to the objective at
+        ``h = 0``, as in `fastcone.Solution`. In the 2-norm the exact projection, seen through the
+        forward operator, then lies within ``sqrt(gap) ||v||`` of the one returned.
+    """
+
+    signal: Array
+    coef: Array
+    distance: Array
+    gap: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """Coefficients (N, d) of samples, with the generators that gave them.
+
+    W: as signals.  A: as data shows them.
+    """
+
+    samples: Samples
+    loss: Loss
+    W: Array
+    A: Array
+    coef: Array
+    gap: Array
+
+
+def explained(solved: Solved, whole: bool) -> tuple[Array, Array]:
+    """Return the signals, none unless `whole`, and the distances, some rows at a time."""
+    rows, known = solved.samples.rows, solved.samples.known
+    n, step = len(solved.coef), max(1, PIECE // len(solved.A))
+    signal = np.empty((n if whole else 0, len(solved.W)), rows.dtype)
+    distance = np.empty(n, rows.dtype)
+    for i in range(0, n, step):
+        part = slice(i, i + step)
+        seen = solved.coef[part] @ solved.A.T
+        if whole:
+            signal[part] = seen if solved.W is solved.A else solved.coef[part] @ solved.W.T
+        residual = seen - (rows[part].toarray() if issparse(rows) else rows[part])
+        if known is not None:
+            residual[~np.broadcast_to(known, rows.shape)[part]] = 0
+        distance[part] = row_norms(residual, solved.loss)
+    return signal, distance
