@@ -74,7 +74,10 @@ def kernels(level: str) -> list[Extension]:
 
 
 def plain() -> list[Extension]:
-    """The modules compiled once, for the lowest level: dispatch, bindings, cimport surface."""
+    """The modules compiled once, for the lowest level.
+
+    Dispatch, bindings, the first rung, the single and the stacked solver, the cimport surface.
+    """
     names = (
         "fastcone._runtime.dispatch",
         *(f"fastcone.{floor}.kernels" for floor in ("_runtime", "_nnls", "_nnlad", "_nmf")),

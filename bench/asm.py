@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The hot loops of a compiled kernel: innermost loops with many vector multiply-adds.
 
-python -m bench.asm fastcone/_kernels/nnls_v4.*.so
+python -m bench.asm fastcone/_kernels/nnls/descent_v4.*.so
 """
 
 import re

@@ -99,7 +99,7 @@ def slow(n, p, seed=0):
     return gram, C
 
 
-def test_leaps_are_those_of_the_twin(level):
+def test_extrapolations_are_those_of_the_twin(level):
     gram, C = slow(12, 40)
     X = np.zeros_like(C)
     left, used = descend(gram, C, X, 1e-16, 2000)

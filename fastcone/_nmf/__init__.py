@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training: api.py is what users call; the rest in the order of a call.
 
-train          one start trained to its end
-arguments      what the caller gave, checked and scaled
+arguments      what the caller gave, checked and scaled; result: what it gets
 problem        the data in scaled units, cut into blocks; passes over the blocks
 dense, sparse  X as arrays, in memory, mapped or in parts; X as entries, and their KL iterations
 init           random and SVD-based starts
+train          one start trained to its end
 losses         one record a loss; losses formed entry by entry, and their multiplicative steps
 frobenius      iterations that see the data only through W'X and XH' (squared error)
 divergence     iterations that look at every entry of WH (other divergences, masks, weights)

@@ -73,13 +73,13 @@ class Descent:
         stop[...] = 0
         last = scratch.take("last", (p,), dtype)
         used = scratch.take("epochs", (p,), np.intc)
-        pace = scratch.take("pace", (p, 2), np.float64)
-        pace[...] = 1  # without a limit there are no leaps
+        schedule = scratch.take("schedule", (p, 2), np.float64)
+        schedule[...] = 1  # without a limit there is no extrapolation
         most = scratch.take("most", (p,), np.intc)
         most[...] = self.epochs
         work = scratch.take("work", (nnls_kernels.nnls_work(len(self.inv), dtype),), dtype)
         nnls_kernels.nnls_cd(
-            self.G, self.inv, self.weight, C, X, stop, pace, last, most, used, work
+            self.G, self.inv, self.weight, C, X, stop, schedule, last, most, used, work
         )
 
 
@@ -228,7 +228,7 @@ class GramFit(Update):
         return (self.loss(self.candidate) if self.entrywise else float(total)), least
 
     def without_momentum(self) -> bool:
-        """Propose less from now on: True if there is a candidate more cautious than the last."""
+        """Make the next candidate without extrapolation; False if the last one had none."""
         return self.momentum is not None and self.momentum.disable_once()
 
     def memory(self) -> dict[str, np.ndarray]:

@@ -40,7 +40,7 @@ class Update(ABC):
         """Take the candidate."""
 
     def without_momentum(self) -> bool:
-        """Propose less from now on: True if there is a candidate more cautious than the last."""
+        """Make the next candidate without extrapolation; False if the last one had none."""
         return False
 
     def memory(self) -> dict[str, np.ndarray]:

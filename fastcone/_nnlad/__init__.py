@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The parts of the NNLAD solver, each on the ones before it.
+"""Least absolute deviations: api.py is what users call; the rest in the order of a call.
 
-mass         how large an optimal x can be: what a nearly feasible dual point costs
-generators   shared generators: scaled, packed, with the constants of the kernel
-batch        many problems, block by block: scale, descend, prove
-arguments    what the caller gave, checked
+arguments   what the caller gave, checked
+prepare     shared generators: scaled, packed, with the constants of the kernel
+dual_bound  how large an optimal x can be: what a nearly feasible dual point costs
+solve       many problems, block by block: scale, run the simplex, prove
+kernels     checked bindings of fastcone/_kernels/nnlad
 """

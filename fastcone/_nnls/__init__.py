@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Non-negative least squares: api.py is what users call; the rest in the order of a call.
 
-arguments    what the caller gave, checked
+arguments    what the caller gave, checked; result: what it gets
 projector    generators prepared once, for any number of batches
 prepare      what depends on A alone: scaled, packed, its Gram matrix and spectrum
 dense        A and B as arrays; sparse: where A or B is; targets: what they share, and G alone
@@ -15,6 +15,7 @@ active_set   the exact solver on shared generators; householder: for rows of unl
 bounded      upper bounds and sums
 columns      many sparse generators; hurried: no time to prepare dense ones
 certificate  upper bounds of objective - optimum
-single       one problem, exactly, in the caller's units; stack, stacked: one after the other
+single       one problem, exactly, in the caller's units (single_memory: its arrays);
+             stack, stacked: one after the other
 kernels      checked bindings of fastcone/_kernels/nnls
 """

@@ -23,7 +23,7 @@ from fastcone._nnls.arguments import (
     weighted_rows,
 )
 from fastcone._nnls.block import Job
-from fastcone._nnls.hurried import descend, no_time_to_prepare
+from fastcone._nnls.hurried import no_time_to_prepare, solve_in_time
 from fastcone._nnls.plan import Plan
 from fastcone._nnls.prepare import Gram
 from fastcone._nnls.projector import Projector, answer
@@ -161,8 +161,8 @@ def solve_nnls(
     upper : array_like, scalar, (n,) or (n, p), optional
         Upper bounds of the coefficients, >= 0; infinity for none. Dense data only.
     sum_to : float or array_like (p,), optional
-        What the coefficients of a problem add up to, >= 0. Dense data only. The gap is then still
-        relative to the objective at x = 0.
+        What the coefficients of a problem add up to, >= 0. Dense data only. The gap is then
+        relative to the objective at x = 0 or at x, the larger.
     row_weights : array_like, (m,), optional
         Weights >= 0 of the squares of the rows, 1 / variance for noise of unlike size: A and B
         are multiplied by their roots.
@@ -233,7 +233,7 @@ def solve_nnls(
         wide, many = columns(B), penalties(l1, columns(B).shape[1])
         start = start_from(x0, (n, *B.shape[1:]), np.dtype(F64))
         start = np.zeros((n, wide.shape[1])) if start is None else start
-        return answer(descend(A, wide, many, l2, start, options), B.ndim == 1, on_fail)
+        return answer(solve_in_time(A, wide, many, l2, start, options), B.ndim == 1, on_fail)
     return Projector.checked(A, l2).solve(
         B, l1=l1, upper=upper, sum_to=sum_to, x0=x0, tol=tol, max_epochs=max_epochs,
         method=method, n_threads=n_threads, time_limit=options.deadline.left(), certify=certify,

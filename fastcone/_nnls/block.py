@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Problems on the ladder: what they share, what is known of each, and how that is proved."""
+"""A block of problems between the stages of solve.py: what is known, and how it is proved."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Constraints:
         return cls(bounds, np.minimum(total, most))
 
 
-def stacked(
+def with_heavy_rows(
     generators: DenseGenerators, bounded: np.ndarray, summed: bool
 ) -> tuple[RowStable, float]:
     """Return the solver on A with the heavy rows below, for a pattern of bounded generators."""
@@ -83,7 +83,7 @@ def stacked(
     if key not in generators.bounded:
         if len(generators.bounded) >= KEPT:
             generators.bounded.pop(next(iter(generators.bounded)))
-        A, n, e = generators.stacked, generators.n, generators.plain.exponent
+        A, n, e = generators.with_ridge, generators.n, generators.plain.exponent
         k, m = np.count_nonzero(bounded), len(A)
         root, row = generators.gram.root, np.ldexp(1.0, e - e.max(initial=0))
         weight = WEIGHT * max(1.0, float((root / row if summed else root).max(initial=0)))
@@ -165,78 +165,94 @@ def gap_of(
 
 def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution:
     """Solve the problems of a dense batch with their bounds and sums."""
-    targets: Any = job.targets
-    generators, p, n = targets.generators, targets.p, job.targets.gram.n
-    answers = Answers.of(p, n, job.dtype)
-    e, top = generators.plain.exponent, int(generators.plain.exponent.max(initial=0))
+    p = job.targets.p
+    answers = Answers.of(p, job.targets.gram.n, job.dtype)
 
     def block(k: int, scratch: Scratch) -> None:
         which = np.arange(k * BLOCK, min((k + 1) * BLOCK, p))
         upper = constraints.upper[:, which]
-        patterns = np.isfinite(upper) & (upper <= 2 * reach(which))
+        patterns = np.isfinite(upper) & (upper <= 2 * reach(job, constraints, which))
         for pattern in np.unique(patterns, axis=1).T:
             if not job.late(scratch):
                 alike = (patterns == pattern[:, None]).all(axis=0)
                 with np.errstate(over="ignore", under="ignore"):
-                    some(which[alike], pattern, scratch)
-
-    def some(which: np.ndarray, pattern: np.ndarray, scratch: Scratch) -> None:
-        rows = np.ascontiguousarray(targets.B.T[which], dtype=F64)
-        if not np.isfinite(rows).all():
-            check_finite("B", targets.B)
-        E = exponent(np.maximum(np.abs(rows).max(axis=1, initial=0), size(which, pattern)))
-        B, l1 = targets.exact_rows(which, E), job.penalty.scaled(which, E)
-        given = constraints.upper[:, which]
-        upper = np.ldexp(np.where(pattern[:, None], given, np.inf).T, -e - E[:, None])
-        total = None if constraints.total is None else np.ldexp(constraints.total[which], -top - E)
-        form, weight = stacked(generators, pattern, total is not None)
-        k, s = np.count_nonzero(pattern), total is not None
-        target = np.zeros((len(which), form.rows))
-        target[:, : generators.m] = B
-        first = form.rows - k - s
-        target[:, first : first + k] = weight * upper[:, pattern]
-        if total is not None:
-            target[:, -1] = weight * total
-        penalty = np.zeros((len(which), form.n))
-        penalty[:, :n] = 0 if total is not None else l1  # l1 times a known sum is a constant
-        most = job.options.max_epochs or 30 * form.n
-        Z, used = form.solve(target, penalty, most, None, lambda: job.late(scratch))
-        X = feasible(Z[:, :n], upper, total, np.ldexp(1.0, e - top))
-        back = np.minimum(np.ldexp(X, e + E[:, None]), given.T).astype(job.dtype)
-        room = np.ldexp(np.minimum(given, reach(which)).T, -e - E[:, None])
-        X = np.ldexp(back.astype(F64), -e - E[:, None])
-        objective, gap, violation = gap_of(
-            generators, X, B, l1, room, total, np.ldexp(1.0, e - top)
-        )
-        answers.X[which] = back
-        answers.known[:, which] = np.ldexp(objective, 2 * E), gap, np.ldexp(violation, E)
-        answers.epochs[which] = np.where(used < 0, -1 - used, used)
-        answers.known[1, which[used < 0]] = np.inf
-
-    def reach(which: np.ndarray) -> np.ndarray:
-        """Return what no coefficient of an optimum exceeds, in the caller's units."""
-        gram = job.targets.gram
-        if constraints.total is not None:
-            return np.broadcast_to(constraints.total[which], (n, len(which)))
-        B = targets.B[:, which].astype(F64)
-        most = np.full((n, len(which)), np.inf)
-        with np.errstate(all="ignore"):  # f(x) <= f(0), so ||A x|| <= 2 ||b||
-            far = 2.001 * np.sqrt(np.einsum("ij,ij->j", B, B))
-            if gram.lam > 0:  # lam ||D^1/2 x||^2 <= ||A x||^2
-                most = far / np.sqrt(gram.lam) * gram.rootinv[:, None]
-            if gram.shift.pointed:  # a'x = y0'A x, a > 0
-                low = np.where(gram.used, gram.shift.low, 1)[:, None]
-                most = np.fmin(most, far * np.sqrt(gram.shift.norm2) / low)
-            most = np.ldexp(most, e[:, None])
-        return np.where(np.isnan(most) | ~gram.used[:, None], np.inf, most)
-
-    def size(which: np.ndarray, pattern: np.ndarray) -> np.ndarray:
-        """Return how large a right-hand side of a sum or a bound may be, in units of a target."""
-        bounds = np.where(pattern[:, None], constraints.upper[:, which], 0)
-        most = (bounds * np.ldexp(1.0, -e)[:, None]).max(axis=0, initial=0)
-        if constraints.total is not None:
-            most = np.maximum(most, np.ldexp(constraints.total[which], -top))
-        return most
+                    solve_alike(job, constraints, which[alike], pattern, answers, scratch)
 
     threads.run(-(-p // BLOCK), block, threads.thread_count(n_threads))
     return answers.solution(job.options)
+
+
+def solve_alike(
+    job: Job, constraints: Constraints, which: np.ndarray, pattern: np.ndarray, answers: Answers,
+    scratch: Scratch,
+) -> None:  # fmt: skip
+    """Solve the problems of which the same generators, `pattern`, have a bound that may matter."""
+    targets: Any = job.targets
+    generators, n = targets.generators, targets.gram.n
+    e, top = generators.plain.exponent, _top(job)
+    rows = np.ascontiguousarray(targets.B.T[which], dtype=F64)
+    if not np.isfinite(rows).all():
+        check_finite("B", targets.B)
+    largest = np.abs(rows).max(axis=1, initial=0)
+    E = exponent(np.maximum(largest, _size(job, constraints, which, pattern)))
+    B, l1 = targets.exact_rows(which, E), job.penalty.scaled(which, E)
+    given = constraints.upper[:, which]
+    upper = np.ldexp(np.where(pattern[:, None], given, np.inf).T, -e - E[:, None])
+    total = None if constraints.total is None else np.ldexp(constraints.total[which], -top - E)
+    form, weight = with_heavy_rows(generators, pattern, total is not None)
+    k, s = np.count_nonzero(pattern), total is not None
+    target = np.zeros((len(which), form.rows))
+    target[:, : generators.m] = B
+    first = form.rows - k - s
+    target[:, first : first + k] = weight * upper[:, pattern]
+    if total is not None:
+        target[:, -1] = weight * total
+    penalty = np.zeros((len(which), form.n))
+    penalty[:, :n] = 0 if total is not None else l1  # l1 times a known sum is a constant
+    most = job.options.max_epochs or 30 * form.n
+    Z, used = form.solve(target, penalty, most, None, lambda: job.late(scratch))
+    X = feasible(Z[:, :n], upper, total, np.ldexp(1.0, e - top))
+    back = np.minimum(np.ldexp(X, e + E[:, None]), given.T).astype(job.dtype)
+    room = np.ldexp(np.minimum(given, reach(job, constraints, which)).T, -e - E[:, None])
+    X = np.ldexp(back.astype(F64), -e - E[:, None])
+    objective, gap, violation = gap_of(generators, X, B, l1, room, total, np.ldexp(1.0, e - top))
+    answers.X[which] = back
+    answers.known[:, which] = np.ldexp(objective, 2 * E), gap, np.ldexp(violation, E)
+    answers.epochs[which] = np.where(used < 0, -1 - used, used)
+    answers.known[1, which[used < 0]] = np.inf
+
+
+def reach(job: Job, constraints: Constraints, which: np.ndarray) -> np.ndarray:
+    """Return what no coefficient of an optimum exceeds, in the caller's units."""
+    targets: Any = job.targets
+    gram = targets.gram
+    if constraints.total is not None:
+        return np.broadcast_to(constraints.total[which], (gram.n, len(which)))
+    B = targets.B[:, which].astype(F64)
+    most = np.full((gram.n, len(which)), np.inf)
+    with np.errstate(all="ignore"):  # f(x) <= f(0), so ||A x|| <= 2 ||b||
+        far = 2.001 * np.sqrt(np.einsum("ij,ij->j", B, B))
+        if gram.lam > 0:  # lam ||D^1/2 x||^2 <= ||A x||^2
+            most = far / np.sqrt(gram.lam) * gram.rootinv[:, None]
+        if gram.shift.pointed:  # a'x = y0'A x, a > 0
+            low = np.where(gram.used, gram.shift.low, 1)[:, None]
+            most = np.fmin(most, far * np.sqrt(gram.shift.norm2) / low)
+        most = np.ldexp(most, gram.exponent[:, None])
+    return np.where(np.isnan(most) | ~gram.used[:, None], np.inf, most)
+
+
+def _size(
+    job: Job, constraints: Constraints, which: np.ndarray, pattern: np.ndarray
+) -> np.ndarray:  # fmt: skip
+    """Return how large a right-hand side of a sum or a bound may be, in units of a target."""
+    bounds = np.where(pattern[:, None], constraints.upper[:, which], 0)
+    units = np.ldexp(1.0, -job.targets.gram.exponent)
+    most = (bounds * units[:, None]).max(axis=0, initial=0)
+    if constraints.total is not None:
+        most = np.maximum(most, np.ldexp(constraints.total[which], -_top(job)))
+    return most
+
+
+def _top(job: Job) -> int:
+    """Return the largest power of two by which a generator is multiplied."""
+    return int(job.targets.gram.exponent.max(initial=0))

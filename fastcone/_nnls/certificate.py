@@ -5,7 +5,7 @@ With f(x) = 1/2 ||Ax - b||^2 + l1'x + l2/2 ||x||^2, g its gradient and x* an opt
 
     f(x) - f(x*) = g'd - 1/2 d'Gd,   d = x - x* <= x,   G = A'A + l2.
 
-Four bounds follow; each is rigorous, and the least of them is the gap.
+Four bounds follow, "scaled" from A and b alone; each is rigorous, the least is the gap.
 
     convex   G >= lam D (D its diagonal, lam > 0):    sum_j max_{d <= x_j} (g_j d - lam D_j d^2 / 2)
     shift    y0 with a = A'y0 > 0; the dual point r - s y0 is feasible for s = max_j (-g_j)+ / a_j:
@@ -34,7 +34,7 @@ from fastcone._runtime.threads import Scratch
 
 @dataclass
 class Proof:
-    """Objective, gap and violation of p problems, in the units of the scaled problem."""
+    """Objective, gap and violation of p problems; the caller's but for the target's 2^e."""
 
     objective: np.ndarray
     gap: np.ndarray

@@ -12,7 +12,7 @@ import numpy as np
 from fastcone._nnls.active_set import Exact, hull_point
 from fastcone._nnls.certificate import DataProof, Proof, dense_maps
 from fastcone._nnls.householder import RowStable
-from fastcone._nnls.plan import APART, UNLIKE, UNLIKE_LAM, Plan, fits_float32
+from fastcone._nnls.plan import APART, UNLIKE, UNLIKE_LAM, Plan
 from fastcone._nnls.prepare import Generators, Gram, Packed, ridge
 from fastcone._nnls.rung import Rung
 from fastcone._nnls.targets import Products, Solver
@@ -53,7 +53,7 @@ class DenseGenerators:
         return self.plain.unlike(False) > UNLIKE or (apart and self.plain.unlike(True) > UNLIKE)
 
     @functools.cached_property
-    def stacked(self) -> np.ndarray:
+    def with_ridge(self) -> np.ndarray:
         """A in scaled units and float64, with sqrt(l2) on n more rows."""
         A = self.plain.rows.T
         if not self.l2:
@@ -64,10 +64,10 @@ class DenseGenerators:
     def exact_forms(self) -> Sequence[Solver]:
         """The exact solver on A reduced to its rank, where that is less, and on A as it is."""
         if self.unlike:
-            return (RowStable(self.stacked),)
+            return (RowStable(self.with_ridge),)
         forms = [
             Exact.of_generators(
-                self.stacked, self.m, reduced=reduced, independent=self.gram.lam > 0
+                self.with_ridge, self.m, reduced=reduced, independent=self.gram.lam > 0
             )
             for reduced in (True, False)
         ]
@@ -88,7 +88,7 @@ class DenseGenerators:
                 self.gram,
                 self.plain.packed(dtype).panels,
                 dtype,
-                dtype == F64 and not support and fits_float32(self.gram),
+                dtype == F64 and not support,  # plan.py: descent only where G fits float32
                 epochs,
                 Packed(self.plain.rows).panels if support else None,
             )

@@ -24,7 +24,7 @@ def no_time_to_prepare(m: int, n: int, seconds: float | None) -> bool:
     return seconds is not None and 2 * m * n**2 + 2 * n**3 / 3 > RATE * seconds / 2
 
 
-def descend(
+def solve_in_time(
     A: np.ndarray, B: np.ndarray, l1: np.ndarray | None, l2: float, X: np.ndarray, options: Options
 ) -> Solution:
     """Take steps from X (n, p) until the time is up."""

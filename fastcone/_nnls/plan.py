@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which stages a batch goes through: everything that chooses one, in one place.
 
-The stages, fastest first: the compiled first rung (coordinate descent, one problem a lane),
+The stages, fastest first: the compiled first rung (descent, one problem a lane, or the support
+solver, one after the other),
 coordinate descent in pieces, the support solver on G, the exact solver on A reduced to its rank,
 the exact solver on A. Each works on what the ones before have not proved. What chooses depends on A
 and on the options alone, never on a neighbour, on the batch or on the threads.

@@ -147,7 +147,7 @@ class Gram:
     ) -> None:
         self.matrix, self.exponent, self.terms = G, exponent.astype(np.intc, copy=False), terms
         self.n, self.n_padded = len(G), blocks(len(G))
-        self.rounding = 1.01 * (terms + self.n + 8) * roundoff(F64)
+        self.rounding = 1.01 * (terms + self.n + 8) * roundoff(F64)  # rho of docs/nnls.md
         self.diagonal = G.diagonal()
         self.ridge = np.zeros(self.n) if ridge is None else ridge
         self.norm = np.sqrt(np.maximum(self.diagonal - self.ridge, 0))

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# Types of rung.pyx for mypy; the contracts stand there.
 import numpy as np
 
 from fastcone._nnls.prepare import Gram

@@ -28,7 +28,9 @@ cimport numpy as np
 from fastcone._runtime.threads import aligned
 
 from fastcone._kernels.common.lanes cimport real
-from fastcone._nnls.rung_descent cimport climb, first_limit, float32_floor, in_float32, prove_start
+from fastcone._nnls.rung_descent cimport (
+    first_limit, float32_floor, in_float32, prove_start, until_proved,
+)
 from fastcone._nnls.rung_memory cimport (
     LARGEST32, Block, Prepared, answer, lay_out, products, source,
 )
@@ -96,8 +98,8 @@ cdef Py_ssize_t whole(const Prepared* q, Block* k, const real* panels, const sou
     if real is double and q.by_support:
         by_support(q, k, l1, max_epochs, answer is float)
     else:
-        climb[real](q, k, tol, min(max_epochs, 2 * <int> q.epochs), count, report_first,
-                    answer is float and real is double, answer is double and tol < 1e-18, 0)
+        until_proved[real](q, k, tol, min(max_epochs, 2 * <int> q.epochs), count, report_first,
+                           answer is float and real is double, answer is double and tol < 1e-18, 0)
     units_out(q, k, <const real*> k.X, out)
     for r in range(k.p):
         if k.near[r]:

@@ -32,9 +32,9 @@ cdef inline double float32_floor(const Prepared* q) noexcept nogil:
     return (8 * UNIT32) ** 2 * q.n
 
 
-cdef inline Py_ssize_t descend(const Prepared* q, Py_ssize_t p, const real* C, const real* lower,
-                               real* X, Py_ssize_t ld, const real* stop, double* schedule,
-                               real* last, const int* most, int* used, void* work) noexcept nogil:
+cdef inline Py_ssize_t epochs_of(const Prepared* q, Py_ssize_t p, const real* C, const real* lower,
+                                 real* X, Py_ssize_t ld, const real* stop, double* schedule,
+                                 real* last, const int* most, int* used, void* work) noexcept nogil:
     if real is float:
         return descent_table.cd_f32(q.padded, q.G32, q.inverse32, q.weight32, p, C,
                                     lower, X, ld, stop, schedule, last, most, used, <float*> work)
@@ -111,8 +111,8 @@ cdef inline void in_float32(const Prepared* q, Block* k, double tol, int max_epo
         stop[i] = <float> (limit * size * size)
         k.most[i] = max_epochs
     restart(k)
-    descend[float](q, count[0], k.C32, NULL, k.X32, k.ld, stop, k.schedule, <float*> k.last,
-                   k.most, k.used, k.work)
+    epochs_of[float](q, count[0], k.C32, NULL, k.X32, k.ld, stop, k.schedule, <float*> k.last,
+                     k.most, k.used, k.work)
     for i in range(count[0]):
         r = k.todo[i]
         for j in range(k.ld):
@@ -140,8 +140,8 @@ cdef inline void refine(const Prepared* q, Block* k, Py_ssize_t count, const dou
         stop[i] = <float> max(ldexp(limit[i], -2 * k.shift[i]), float32_floor(q))
     memset(k.X32, 0, count * k.ld * sizeof(float))
     restart(k)
-    descend[float](q, count, k.C32, k.lower32, k.X32, k.ld, stop, k.schedule, stop, k.most, k.used,
-                   k.work)
+    epochs_of[float](q, count, k.C32, k.lower32, k.X32, k.ld, stop, k.schedule, stop, k.most,
+                     k.used, k.work)
     correction_table.finish(count, q.padded, k.ld, k.X32, k.lower32, k.shift, X)
 
 
@@ -166,25 +166,15 @@ cdef inline void prove_start(const Prepared* q, Block* k, double tol, Py_ssize_t
     count[0] = kept
 
 
-cdef inline void climb(const Prepared* q, Block* k, double tol, int max_epochs, Py_ssize_t count,
-                       bint report_first, bint narrow, bint full, real kind) noexcept nogil:
+cdef inline void until_proved(const Prepared* q, Block* k, double tol, int max_epochs,
+                              Py_ssize_t count, bint report_first, bint narrow, bint full,
+                              real kind) noexcept nogil:
     """Descents and reports on the `count` problems of `todo`.
 
     After each report the limit of a problem that is not proved is lowered as its gap tells.
     """
-    cdef real* C = <real*> k.C
-    cdef real* X = <real*> k.X
-    cdef real* norm = <real*> k.norm
     cdef real* stop = <real*> k.stop
-    cdef real* report = <real*> k.report
-    cdef real* some_C = <real*> k.some_C
-    cdef real* some_X = <real*> k.some_X
-    cdef real* some_delta = <real*> k.some_delta
-    cdef real* delta_scale = <real*> k.delta_scale
-    cdef double unit = UNIT32 if real is float else UNIT
-    cdef double floor = (8 * unit) ** 2 * q.n, ratio
-    cdef Py_ssize_t i, j, r, left, turn, bytes = k.ld * sizeof(real)
-    cdef bint every, slow
+    cdef Py_ssize_t r, turn
     if count == 0:
         return
     set_limits(k, first_limit(q, tol), stop)
@@ -192,57 +182,83 @@ cdef inline void climb(const Prepared* q, Block* k, double tol, int max_epochs, 
     for r in range(k.p):
         k.extra[r] = not full
     for turn in range(ROUNDS + 1):
-        every = count == k.p
-        for i in range(count):
-            r = k.todo[i]
-            if not every:
-                memcpy(some_C + i * k.ld, C + r * k.ld, bytes)
-                memcpy(some_X + i * k.ld, X + r * k.ld, bytes)
-            k.most[i] = max(min(max_epochs - <int> k.epochs[r], <int> q.epochs), 0)
-            some_delta[i] = stop[r]
-        if turn > 0 or not report_first:
-            if real is double and q.float32_first:
-                refine(q, k, count, C if every else some_C, X if every else some_X)
-            else:
-                descend[real](q, count, C if every else some_C, NULL, X if every else some_X, k.ld,
-                              some_delta, k.schedule, <real*> k.last, k.most, k.used, k.work)
-            for i in range(count):
-                r = k.todo[i]
-                k.epochs[r] += abs(k.used[i])
-                if not every:
-                    memcpy(X + r * k.ld, some_X + i * k.ld, bytes)
-        for i in range(count):
-            some_delta[i] = delta_scale[k.todo[i]]
-            for j in range(q.n if narrow else 0):       # what the caller gets is what is proved
-                X[k.todo[i] * k.ld + j] = <float> X[k.todo[i] * k.ld + j]
-                some_X[i * k.ld + j] = X[k.todo[i] * k.ld + j]
-        make_report(q, count, C if every else some_C, X if every else some_X, k.ld, some_delta,
-                    report, k.work)
-        left = 0
-        for i in range(count):
-            r = k.todo[i]
-            k.gap[r] = gap_of(q, report + i * REPORT_COLUMNS, norm[r], &k.objective[r])
-            k.violation[r] = report[i * REPORT_COLUMNS + VIOLATION]
-            if k.gap[r] <= tol:
-                # beside a far smaller optimum the gap tells little: one more correction
-                if k.extra[r] or k.objective[r] >= CLOSE * tol * norm[r] * norm[r] / 2:
-                    continue
-                k.extra[r] = True
-                stop[r] = <real> (floor * k.size2[r] / 2)
-                k.todo[left] = r
-                k.schedule[2 * left], k.schedule[2 * left + 1] = 3, INFINITY
-                left += 1
-                continue
-            slow = (turn > 0 or not report_first) and k.used[i] < 0
-            if not slow and stop[r] > floor * k.size2[r] and k.epochs[r] < max_epochs:
-                ratio = tol / k.gap[r]
-                ratio = (ratio if q.lam > 1e-6 else ratio * ratio) / 4
-                stop[r] = <real> max(stop[r] * min(max(ratio, 1e-6), 0.1),
-                                     floor * k.size2[r] / 2)
-                k.todo[left] = r
-                k.schedule[2 * left], k.schedule[2 * left + 1] = (
-                    k.schedule[2 * i], k.schedule[2 * i + 1])
-                left += 1
-        count = left
+        descend_and_report[real](q, k, max_epochs, count, turn > 0 or not report_first, narrow, 0)
+        count = still_to_do[real](q, k, tol, max_epochs, count, turn > 0 or not report_first, 0)
         if count == 0:
             return
+
+
+cdef inline void descend_and_report(const Prepared* q, Block* k, int max_epochs, Py_ssize_t count,
+                                    bint descend, bint narrow, real kind) noexcept nogil:
+    """One turn of `until_proved`: epochs, if `descend`, and the report of the problems of `todo`.
+
+    The problems are laid side by side first, unless it is every one.
+    """
+    cdef real* C = <real*> k.C
+    cdef real* X = <real*> k.X
+    cdef real* some_C = <real*> k.some_C
+    cdef real* some_X = <real*> k.some_X
+    cdef real* some_delta = <real*> k.some_delta
+    cdef real* stop = <real*> k.stop
+    cdef real* delta_scale = <real*> k.delta_scale
+    cdef Py_ssize_t i, j, r, bytes = k.ld * sizeof(real)
+    cdef bint every = count == k.p
+    for i in range(count):
+        r = k.todo[i]
+        if not every:
+            memcpy(some_C + i * k.ld, C + r * k.ld, bytes)
+            memcpy(some_X + i * k.ld, X + r * k.ld, bytes)
+        k.most[i] = max(min(max_epochs - <int> k.epochs[r], <int> q.epochs), 0)
+        some_delta[i] = stop[r]
+    if descend:
+        if real is double and q.float32_first:
+            refine(q, k, count, C if every else some_C, X if every else some_X)
+        else:
+            epochs_of[real](q, count, C if every else some_C, NULL, X if every else some_X, k.ld,
+                            some_delta, k.schedule, <real*> k.last, k.most, k.used, k.work)
+        for i in range(count):
+            r = k.todo[i]
+            k.epochs[r] += abs(k.used[i])
+            if not every:
+                memcpy(X + r * k.ld, some_X + i * k.ld, bytes)
+    for i in range(count):
+        some_delta[i] = delta_scale[k.todo[i]]
+        for j in range(q.n if narrow else 0):       # what the caller gets is what is proved
+            X[k.todo[i] * k.ld + j] = <float> X[k.todo[i] * k.ld + j]
+            some_X[i * k.ld + j] = X[k.todo[i] * k.ld + j]
+    make_report(q, count, C if every else some_C, X if every else some_X, k.ld, some_delta,
+                <real*> k.report, k.work)
+
+
+cdef inline Py_ssize_t still_to_do(const Prepared* q, Block* k, double tol, int max_epochs,
+                                   Py_ssize_t count, bint descended, real kind) noexcept nogil:
+    """Keep in `todo`, with lower limits, what is not proved and may move yet; returns how many."""
+    cdef real* norm = <real*> k.norm
+    cdef real* stop = <real*> k.stop
+    cdef const real* report = <const real*> k.report
+    cdef double unit = UNIT32 if real is float else UNIT
+    cdef double floor = (8 * unit) ** 2 * q.n, ratio
+    cdef Py_ssize_t i, r, left = 0
+    for i in range(count):
+        r = k.todo[i]
+        k.gap[r] = gap_of(q, report + i * REPORT_COLUMNS, norm[r], &k.objective[r])
+        k.violation[r] = report[i * REPORT_COLUMNS + VIOLATION]
+        if k.gap[r] <= tol:
+            # beside a far smaller optimum the gap tells little: one more correction
+            if k.extra[r] or k.objective[r] >= CLOSE * tol * norm[r] * norm[r] / 2:
+                continue
+            k.extra[r] = True
+            stop[r] = <real> (floor * k.size2[r] / 2)
+            k.todo[left] = r
+            k.schedule[2 * left], k.schedule[2 * left + 1] = 3, INFINITY
+            left += 1
+        elif (not (descended and k.used[i] < 0) and stop[r] > floor * k.size2[r]
+              and k.epochs[r] < max_epochs):
+            ratio = tol / k.gap[r]
+            ratio = (ratio if q.lam > 1e-6 else ratio * ratio) / 4
+            stop[r] = <real> max(stop[r] * min(max(ratio, 1e-6), 0.1), floor * k.size2[r] / 2)
+            k.todo[left] = r
+            k.schedule[2 * left], k.schedule[2 * left + 1] = (
+                k.schedule[2 * i], k.schedule[2 * i + 1])
+            left += 1
+    return left

@@ -80,7 +80,7 @@ cdef struct Block:
     void* stop              # p: an epoch's movement at which to look at the certificate
     void* last              # p
     void* report            # p x REPORT_COLUMNS
-    void* some_delta        # p
+    void* some_delta        # p: of the problems that go on, limits of the epochs, then delta_scale
     double* schedule        # 2 p
     double* size2           # p: the unit of those movements, ||b||^2, or more where l1 is far more
     void* work              # of the kernels

@@ -29,7 +29,7 @@ cdef inline void solve_on_support(const Prepared* q, Block* k, const double* l1,
     cdef double* C = <double*> k.C
     cdef double* X = <double*> k.X
     cdef double* penalty = <double*> k.some_C
-    cdef double* unit = <double*> k.some_delta
+    cdef double* unit = <double*> k.some_delta      # norms of no use, then ||b - A x||
     cdef const double* b = <const double*> k.source
     cdef double* delta_scale = <double*> k.delta_scale
     cdef double down, change, residual

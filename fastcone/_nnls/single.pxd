@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+"""What fastcone.cy and stack.pyx cimport: one problem on raw pointers; see single.pyx."""
 
 cdef Py_ssize_t nnls_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil
 cdef Py_ssize_t nnls_index(Py_ssize_t m, Py_ssize_t n) noexcept nogil

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# Types of stack.pyx for mypy; the contracts stand there.
 import numpy as np
 
 def nnls_stack(

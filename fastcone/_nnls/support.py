@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The support solver on G, problem by problem, where the compiled first rung is not for them."""
+"""The support solver on G, problem by problem: for what the compiled first rung leaves."""
 
 from __future__ import annotations
 

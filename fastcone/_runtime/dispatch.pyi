@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# Types of dispatch.pyx for mypy; the contracts stand there.
 LEVELS: tuple[str, ...]
 
 def compiler_version() -> str: ...

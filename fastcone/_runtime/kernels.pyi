@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# Types of kernels.pyx for mypy; the contracts stand there.
 import numpy as np
 
 def panel(dtype: np.dtype) -> int: ...

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from fastcone._runtime.scaling import safe_range
 from fastcone._runtime.validation import check_finite
 
 Array = npt.NDArray[Any]
@@ -49,6 +50,13 @@ def row_norms(rows: Array, loss: Loss) -> Array:
     """Return the 2-norms or 1-norms of rows, at any scale: no square overflows or vanishes."""
     if loss == "l1":
         return np.asarray(np.abs(rows).sum(axis=1))
-    peak = np.abs(rows).max(axis=1, initial=0)
-    scaled = rows / np.where(peak > 0, peak, 1)[:, None]
-    return np.asarray(peak * np.sqrt(np.einsum("ij,ij->i", scaled, scaled)))
+    with np.errstate(over="ignore", under="ignore"):
+        square = np.einsum("ij,ij->i", rows, rows)
+    norm = np.sqrt(square)
+    low, high = safe_range(rows.dtype)
+    hard = np.flatnonzero(~((square > low) & (square < high)))
+    if hard.size:
+        peak = np.abs(rows[hard]).max(axis=1, initial=0)
+        scaled = rows[hard] / np.where(peak > 0, peak, 1)[:, None]
+        norm[hard] = peak * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    return np.asarray(norm)

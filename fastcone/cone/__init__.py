@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The model: a cone trained once, and projections onto it."""
 
-from fastcone.cone.projection import Projection
 from fastcone.cone.model import Cone
+from fastcone.cone.projection import Projection
 
 __all__ = ["Cone", "Projection"]

@@ -18,6 +18,7 @@ from scipy.sparse import issparse
 
 from fastcone._nmf.api import nmf
 from fastcone._nnlad.api import solve_nnlad
+from fastcone._nnls.result import Solution
 from fastcone._runtime.modelfile import read_model, write_model
 from fastcone._runtime.rows import Array, Loss, filled, groups, narrowed
 from fastcone._runtime.validation import (
@@ -35,7 +36,7 @@ from fastcone.cone.arguments import (
     checked_samples,
 )
 from fastcone.cone.projection import Projection, Solved, explained
-from fastcone.cone.view import View, Views
+from fastcone.cone.view import Prepared, View, Views
 from fastcone.operators.base import Operator, boolean_array
 
 __all__ = ["Cone", "Projection"]
@@ -227,20 +228,19 @@ class Cone:
         if forward is not None:
             forward = check_operator("forward", forward, m)
         samples = checked_samples(V, mask, m if forward is None else forward.size_out, loss)
-        rows, n_samples = samples.rows, samples.rows.shape[0]
+        rows = samples.rows
         whole = self._views.of(self._W, rows.dtype, forward, None)
-        coef, gap = np.zeros((n_samples, rank), rows.dtype), np.zeros(n_samples)
-        for group, seen in groups(samples.known, n_samples):
-            part = rows if seen is None else rows[group][:, seen]
-            if 0 in part.shape:
-                continue
-            view = whole if seen is None else self._views.of(self._W, rows.dtype, forward, seen)
-            if loss == "l2":
-                solution = view.projector.solve(part.T, l1=l1)
-            else:
-                solution = solve_nnlad(view.A, part.T, l1=l1)
-            coef[group], gap[group] = solution.x.T, solution.gap
         W = whole.A if forward is None else narrowed(self._W, rows.dtype)
+        if samples.known is None and 0 not in rows.shape:
+            found = _coefficients(whole, rows, loss, l1)
+            return Solved(samples, loss, W, whole.A, found.x.T, found.gap)
+        coef, gap = np.zeros((len(rows), rank), rows.dtype), np.zeros(len(rows))
+        for group, seen in groups(samples.known, len(rows)):
+            part = rows[group][:, seen]
+            if 0 not in part.shape:
+                view = self._views.of(self._W, rows.dtype, forward, seen)
+                found = _coefficients(view, part, loss, l1)
+                coef[group], gap[group] = found.x.T, found.gap
         return Solved(samples, loss, W, whole.A, coef, gap)
 
     def through(
@@ -373,3 +373,10 @@ class Cone:
             return cls(arrays["W"])
         except ValueError as error:
             raise ValueError(f"path {path!r} holds no cone: {error}") from error
+
+
+def _coefficients(view: Prepared, rows: Any, loss: Loss, l1: float) -> Solution:
+    """Return the answer for samples, of which all entries are known."""
+    if loss == "l2":
+        return view.projector.solve(rows.T, l1=l1)
+    return solve_nnlad(view.A, rows.T, l1=l1)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+"""The functions that __init__.pxd promises, forwarded to fastcone._nnls.single."""
 from fastcone._nnls cimport single
 
 

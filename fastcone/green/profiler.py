@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Regions of a program and what each of them cost.
 
-Every region is a difference of two snapshots of totals that only grow (see `meter`), so nested
-regions add up exactly, however they are divided:
+Every region is a difference of two snapshots of totals that only grow (see `meters/base.py`), so
+nested regions add up exactly, however they are divided:
 
     inclusive = snapshot at the end - snapshot at the beginning
     exclusive = inclusive - the inclusive costs of the regions directly inside
@@ -107,7 +107,7 @@ class Profiler:
 
     Notes
     -----
-    Opening and closing a region takes some tens of microseconds; the reads of the meters come
+    Opening and closing a region takes about .1 ms; the reads of the meters come
     last at the start and first at the end, so that little of it is inside.  After a fork the
     child starts with an empty report, and the regions open in its parent are not its own.
 

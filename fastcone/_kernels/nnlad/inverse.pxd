@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The inverse of a vertex's matrix A_IP and the norms of its edges, from vertex to vertex.
 
-See simplex.pyx for the method, vertex.pxd for the names.
+See simplex.pyx for the method, ratio_test.pxd for the names.
 """
 
 from libc.math cimport fabs

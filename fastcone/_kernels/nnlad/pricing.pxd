@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Prices of the least absolute deviations problem, and the edges that leave a vertex.
 
-See simplex.pyx for the method, vertex.pxd for the names.
+See simplex.pyx for the method, ratio_test.pxd for the names.
 """
 
 from libc.math cimport fabs

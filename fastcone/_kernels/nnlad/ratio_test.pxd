@@ -69,7 +69,7 @@ cdef struct Problem:
     double* h                   # ldn: M'z_P
     double* best                # ldn: x of the least objective
     double* M                   # min(m, ldn) x ldn: k is at most m
-    Py_ssize_t* state           # what survives from call to call, see nnlad.pyx
+    Py_ssize_t* state           # what survives from call to call, see the enum above
     Py_ssize_t* P               # n + 1: free generators, then the entering one
     Py_ssize_t* I               # n + 1: interpolated rows
     Py_ssize_t* pool            # n + 1

@@ -59,7 +59,8 @@ cdef inline void report_tile(Py_ssize_t n, const lane* G, const lane* coord, con
                 out[XG * vectors + v] = out[XG * vectors + v] + xj * g
                 out[CX * vectors + v] = out[CX * vectors + v] + c[(j0 + i) * vectors + v] * xj
                 out[XDELTA * vectors + v] = out[XDELTA * vectors + v] + xj * allow
-                # max_j |min(x_j, g_j)|
+                # max_j |min(x_j, g_j)|; again in _nnls/: rung_support.pxd, certificate.py,
+                # stack.pyx, hurried.py; with bounds: bounded.py
                 out[VIOLATION * vectors + v] = maximum(out[VIOLATION * vectors + v], maximum(
                     -maximum(-xj * spread(bound, SCALE), -g * spread(bound, INVERSE_SCALE)),
                     -g * spread(bound, INVERSE_SCALE)))

@@ -5,7 +5,7 @@ cdef enum ReportColumn:     # of `out`, one row a problem
     XG                      # x'g
     CX                      # c'x
     XDELTA                  # sum_j x_j delta_j
-    VIOLATION               # max_j |min(x_j, g_j)| in the caller's units
+    VIOLATION               # max_j |min(x_j, g_j)| in the caller's units but for the target's 2^e
     CONVEX                  # the bound of strong convexity
     SHIFT                   # the least s with g + s a >= 0
     AX                      # a'x

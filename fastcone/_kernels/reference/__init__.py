@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Plain NumPy twins of the kernels, one file per folder of kernels: the executable specification.
 
-Slow and obvious. Only tests and documentation import them.
+Slow and obvious. Only tests import them.
 """
 
 from fastcone._kernels.reference.common import product

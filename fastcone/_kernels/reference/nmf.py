@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The plain NumPy twins of the training kernels and iterations, as in `reference`."""
+"""Plain NumPy twins of the kernels of training, and of whole iterations."""
 
 from __future__ import annotations
 

@@ -24,13 +24,13 @@ def nnls_cd(
     """Return x and the epochs used, negative if `max_epochs` came before the limit `stop`.
 
     minimise 1/2 x'Gx - c'x over x >= 0, one coordinate after the other; with stop > 0 the iterate
-    leaps along its last step where that is nearly parallel to the one before.
+    is extrapolated along its last step where that is nearly parallel to the one before.
 
     >>> nnls_cd(np.eye(2), np.array([1.0, -1.0]), np.zeros(2), 1e-12, 10)
     (array([1., 0.]), 2)
     """
     x, step, weight = x.copy(), np.zeros(len(x)), np.diag(G)
-    before, launch, pause, wait, leapt = 0.0, np.inf, 3, 3, False
+    before, last_start, interval, wait, extrapolated = 0.0, np.inf, 3, 3, False
     for epoch in range(1, max_epochs + 1):
         start, last = x.copy(), step
         for j in np.flatnonzero(weight):
@@ -39,13 +39,13 @@ def nnls_cd(
         moved, along = weight @ step**2, weight @ (step * last)
         if moved <= stop:
             return x, epoch
-        failed, leapt, wait = leapt and moved > before, False, wait - 1
+        failed, extrapolated, wait = extrapolated and moved > before, False, wait - 1
         if wait < 0 and 0 < along < before and along**2 >= 0.9 * moved * before:
-            leapt = 2 * moved < launch
-            failed, wait, launch = not leapt, pause, min(launch, moved)
+            extrapolated = 2 * moved < last_start
+            failed, wait, last_start = not extrapolated, interval, min(last_start, moved)
         if failed:
-            wait = pause = 4 * pause
-        if leapt and stop > 0:
+            wait = interval = 4 * interval
+        if extrapolated and stop > 0:
             x = np.maximum(x + min(along / (before - along), 50) * step, 0)
         before = moved
     return x, -max_epochs
