@@ -32,7 +32,7 @@ def on_support(A, B, start=None, max_steps=1000, slack=1e-13):
     norm = np.linalg.norm(A, axis=0)
     inverse = np.divide(1, norm, out=np.zeros(n), where=norm > 0)
     work = np.full(nnls_kernels.support_work(n), np.nan)  # nothing is to be expected of it
-    steps, index = np.empty(p, dtype=np.intp), np.empty(2 * n, dtype=np.intp)
+    steps, index = np.empty(p, dtype=np.intp), np.empty(n, dtype=np.intp)
     slacks = slack * np.linalg.norm(B, axis=0)
     nnls_kernels.support(G, C, inverse, norm, slacks, X, g, max_steps, steps, work, index)
     return X[:, :n].T, g[:, :n].T, steps
@@ -82,7 +82,7 @@ def test_a_polished_answer_is_exact_to_rounding(level, rng):
     off = padded((X * (1 + 1e-5 * rng.standard_normal(X.shape))).T, ld)
     g = padded(((A.T @ (A @ off[:, :n].T - b)).T), ld)
     norm = np.linalg.norm(A, axis=0)
-    work, index = np.empty(nnls_kernels.support_work(n)), np.empty(2 * n, dtype=np.intp)
+    work, index = np.empty(nnls_kernels.support_work(n)), np.empty(n, dtype=np.intp)
     nnls_kernels.polish(padded(A.T @ A, ld), 1 / norm, off, g, work, index)
     want, _ = scipy.optimize.nnls(A, b[:, 0])
     np.testing.assert_allclose(off[0, :n], want, rtol=1e-8)

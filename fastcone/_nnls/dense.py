@@ -90,7 +90,7 @@ class DenseGenerators:
                 dtype,
                 dtype == F64 and not support,  # plan.py: descent only where G fits float32
                 epochs,
-                Packed(self.plain.rows).panels if support else None,
+                self.plain.rows if support else None,
             )
         return self._rungs[key]
 

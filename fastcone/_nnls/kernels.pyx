@@ -7,6 +7,7 @@ from fastcone._runtime.dispatch cimport (
     report_table, scale_table, support_table, triangle_table,
 )
 
+from fastcone._kernels.nnls.support_room cimport support_room
 from fastcone._kernels.nnls.report_columns cimport (
     AX, CONVEX, COORDINATE_COLUMNS, CX, HALF_CURVATURE, INVERSE_CURVATURE, INVERSE_SCALE,
     INVERSE_SHIFT, NORM1, REPORT_COLUMNS, ROOT, SCALE, SHIFT, SHIFT_ENTRY, VIOLATION, XDELTA, XG,
@@ -119,7 +120,7 @@ def columns_epoch(const Py_ssize_t[::1] start, const int[::1] index, const doubl
 
 def support_work(Py_ssize_t n):
     """Numbers of work space `support` and `polish` need."""
-    return (2 * n + 6) * ((n + 7) // 8 * 8) + 7
+    return support_room(n)
 
 
 def support(const double[:, ::1] G, const double[:, ::1] C, const double[::1] rootinv,
@@ -129,7 +130,7 @@ def support(const double[:, ::1] G, const double[:, ::1] C, const double[::1] ro
     cdef Py_ssize_t n = G.shape[0], ld = G.shape[1], r
     assert ld % 8 == 0 and ld >= n and C.shape[1] == ld == X.shape[1] and g.shape[1] == ld
     assert C.shape[0] == X.shape[0] == g.shape[0] == steps.shape[0] == slack.shape[0]
-    assert work.shape[0] >= support_work(n) and index.shape[0] >= 2 * n
+    assert work.shape[0] >= support_work(n) and index.shape[0] >= n
     assert rootinv.shape[0] == n == norm.shape[0]
     with nogil:
         for r in range(C.shape[0] if n else 0):
@@ -144,7 +145,7 @@ def polish(const double[:, ::1] G, const double[::1] rootinv, double[:, ::1] X,
     cdef Py_ssize_t n = G.shape[0], ld = G.shape[1], r
     assert ld % 8 == 0 and ld >= n and X.shape[1] == ld == g.shape[1]
     assert X.shape[0] == g.shape[0] and rootinv.shape[0] == n
-    assert work.shape[0] >= support_work(n) and index.shape[0] >= 2 * n
+    assert work.shape[0] >= support_work(n) and index.shape[0] >= n
     with nogil:
         for r in range(X.shape[0] if n else 0):
             support_table.polish(n, ld, &G[0, 0], &rootinv[0], &X[r, 0], &g[r, 0], &work[0],

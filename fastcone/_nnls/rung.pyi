@@ -12,7 +12,7 @@ class Rung:
         dtype: np.dtype,
         float32_first: bool,
         epochs: int,
-        transposed: np.ndarray | None,
+        generators: np.ndarray | None,
     ) -> None: ...
     def work_size(self, p: int) -> int: ...
     def run(

@@ -25,6 +25,7 @@ import numpy as np
 
 cimport numpy as np
 
+from fastcone._runtime.layout import pack
 from fastcone._runtime.threads import aligned
 
 from fastcone._kernels.common.lanes cimport real
@@ -36,6 +37,9 @@ from fastcone._nnls.rung_memory cimport (
 )
 from fastcone._nnls.rung_support cimport by_support
 from fastcone._runtime.dispatch cimport scale_table
+
+
+NEAR_CACHE = 1 << 19     # bytes of A up to which one problem at a time may read it
 
 
 cdef void units_out(const Prepared* q, Block* k, const real* X, answer* out) noexcept nogil:
@@ -123,17 +127,17 @@ cdef class Rung:
         Whether the first epochs run in float32.
     epochs : int
         Of a problem in one descent, at most.
-    transposed : ndarray or None
-        A' in panels: then the support solver is the way.
+    generators : ndarray or None
+        A', a generator in a row (n, m): then the support solver is the way.
     """
 
     cdef Prepared q
     cdef list arrays        # what q points to
 
-    def __init__(self, gram, panels, dtype, float32_first, epochs, transposed):
+    def __init__(self, gram, panels, dtype, float32_first, epochs, generators):
         cdef Prepared* q = &self.q
         self.arrays = []
-        q.by_support, q.double_precision = transposed is not None, dtype.itemsize == 8
+        q.by_support, q.double_precision = generators is not None, dtype.itemsize == 8
         q.float32_first, q.epochs = float32_first, epochs
         q.n, q.padded = gram.n, gram.n_padded
         q.m, q.ld = panels.shape[1], panels.shape[0] * panels.shape[2]
@@ -160,8 +164,18 @@ cdef class Rung:
             rows = aligned((q.n, q.ld), float)
             rows[:, q.n:] = 0
             rows[:, : q.n] = gram.matrix
-            q.rows_of_G, q.transposed = self.wide(rows), self.wide(transposed)
-            q.ldt = transposed.shape[0] * transposed.shape[2]
+            q.rows_of_G = self.wide(rows)
+            q.near_cache = generators.nbytes <= NEAR_CACHE
+            if q.near_cache:
+                q.ldm = (q.m + 7) // 8 * 8
+                rows = aligned((q.n, q.ldm), float)
+                rows[:, q.m:] = 0
+                rows[:, : q.m] = generators
+                q.generators = self.wide(rows)
+            else:
+                transposed = pack(generators)
+                q.transposed = self.wide(transposed)
+                q.ldm = transposed.shape[0] * transposed.shape[2]
 
     cdef const void* keep(self, array):
         """The address of an array's numbers, which live as long as this object."""

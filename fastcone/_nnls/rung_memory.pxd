@@ -6,6 +6,7 @@ from libc.stdlib cimport free, malloc
 
 from fastcone._kernels.common.lanes cimport real
 from fastcone._kernels.nnls.report_columns cimport REPORT_COLUMNS
+from fastcone._kernels.nnls.support_room cimport support_room
 from fastcone._runtime.dispatch cimport lanes, product_table
 
 cdef extern from *:
@@ -32,14 +33,16 @@ ctypedef fused answer:
 
 cdef struct Prepared:
     # what the rung reads of A; the arrays belong to the `Rung`
-    Py_ssize_t m, n, padded, ld, ldt, epochs
+    Py_ssize_t m, n, padded, ld, ldm, epochs
     bint double_precision, float32_first, pointed, by_support
     double rounding, lam, top, shift2, delta
     int far                     # the largest power of two taken out of a column
     const int* column_exp       # n: powers of two taken out of the columns
     const double* panels64      # A in panels, or
     const float* panels32
-    const double* transposed    # A' in panels (support)
+    bint near_cache             # A is small: each problem is refined on its own (support)
+    const double* generators    # n x ldm, a generator in a row; or
+    const double* transposed    # A' in panels, else
     const double* rows_of_G     # n x ld (support)
     const double* ridge         # n
     const double* rootinv       # n
@@ -64,7 +67,7 @@ cdef struct Block:
     void* rows              # SLAB x m: packed targets; p x m for the support solver
     const void* source      # the targets in rows, packed or where they lie
     Py_ssize_t ldb          # from one to the next
-    double* fit             # p x ldt: A x (support)
+    double* fit             # p x ldm: b - A x (support); one for all near the cache
     double* exact           # of the support solver
     Py_ssize_t* index       # likewise
     void* C                 # p x ld: linear terms, scaled
@@ -109,9 +112,9 @@ cdef inline Py_ssize_t lay_out(const Prepared* q, Block* k, char* start) noexcep
     cdef char* at = <char*> ((<size_t> start + 63) & ~(<size_t> 63))
     k.rows = carve(&at, (p if q.by_support else min(p, <Py_ssize_t> SLAB)) * m * item)
     if q.by_support:
-        k.fit = <double*> carve(&at, p * q.ldt * 8)
-        k.exact = <double*> carve(&at, ((2 * n + 6) * ((n + 7) // 8 * 8) + 7) * 8)
-        k.index = <Py_ssize_t*> carve(&at, 2 * n * sizeof(Py_ssize_t))
+        k.fit = <double*> carve(&at, (1 if q.near_cache else p) * q.ldm * 8)
+        k.exact = <double*> carve(&at, support_room(n) * 8)
+        k.index = <Py_ssize_t*> carve(&at, n * sizeof(Py_ssize_t))
     k.C, k.X = carve(&at, p * ld * item), carve(&at, p * ld * item)
     k.some_C, k.some_X = carve(&at, p * ld * item), carve(&at, p * ld * item)
     k.g = <double*> carve(&at, p * ld * item)

@@ -20,52 +20,71 @@ cdef extern from *:
     const double SMALL "FC_SMALL"
 
 
+cdef inline Py_ssize_t solve_one(const Prepared* q, Block* k, Py_ssize_t r,
+                                 int max_steps) noexcept nogil:
+    """X and the gradient of one problem from G alone; returns the steps."""
+    cdef Py_ssize_t steps = support_table.solve(
+        q.n, q.ld, q.rows_of_G, <double*> k.C + r * k.ld, q.rootinv, q.norm,
+        q.rounding * (<double*> k.delta_scale)[r], <double*> k.X + r * k.ld, k.g + r * k.ld,
+        min(max_steps, 30 * q.n), k.exact, k.index)
+    return steps if steps >= 0 else -1 - steps
+
+
 cdef inline void solve_on_support(const Prepared* q, Block* k, const double* l1,
                                   int max_steps) noexcept nogil:
     """X and the gradients g: support by support on G, then refined with A and b themselves.
 
-    some_delta: ||b - A x|| where that was a small step from it, else -1.
+    residual: ||b - A x|| where that was a small step from it, else -1.
     """
-    cdef double* C = <double*> k.C
-    cdef double* X = <double*> k.X
     cdef double* penalty = <double*> k.some_C
-    cdef double* unit = <double*> k.some_delta      # norms of no use, then ||b - A x||
+    cdef double* residual = <double*> k.some_delta
     cdef const double* b = <const double*> k.source
-    cdef double* delta_scale = <double*> k.delta_scale
-    cdef double down, change, residual
-    cdef Py_ssize_t r, i, j, steps
+    cdef double* X = <double*> k.X
+    cdef double change
+    cdef Py_ssize_t r
+    if l1 != NULL:
+        memset(penalty, 0, k.p * k.ld * sizeof(double))
+        memset(k.pending, 0, k.p * sizeof(int))
+        scale_table.in_f64(k.p, q.n, k.ld, penalty, k.pending, k.exponent, l1, q.column_exp,
+                           q.rootinv, residual, 1e150, k.scale)
     for r in range(k.p):
         if not k.near[r]:
             memset(X + r * k.ld, 0, k.ld * sizeof(double))
             continue
-        steps = support_table.solve(q.n, q.ld, q.rows_of_G, C + r * k.ld, q.rootinv, q.norm,
-                                    q.rounding * delta_scale[r], X + r * k.ld, k.g + r * k.ld,
-                                    min(max_steps, 30 * q.n), k.exact, k.index)
-        k.epochs[r] = steps if steps >= 0 else -1 - steps
-    # g = l1 + ridge x - A'(b - A x)
-    multiply[double](q.n, q.ldt, q.transposed, k.p, X, k.ld, k.fit, unit)
+        k.epochs[r] = solve_one(q, k, r, max_steps)
+        if q.near_cache:
+            change = support_table.refine(
+                q.n, q.ld, q.rows_of_G, X + r * k.ld, k.g + r * k.ld, k.exact, k.index, q.m,
+                q.ldm, q.generators, b + r * k.ldb, ldexp(1, -k.exponent[r]), q.ridge,
+                penalty + r * k.ld if l1 != NULL else NULL, k.fit, &residual[r])
+            residual[r] = residual[r] if 0 <= change < SMALL else -1
+    if not q.near_cache:
+        refine_together(q, k, penalty if l1 != NULL else NULL)
+
+
+cdef inline void refine_together(const Prepared* q, Block* k, const double* penalty) noexcept nogil:
+    """The refinement of `solve_on_support`, a block of residuals at a time: A is read once."""
+    cdef double* X = <double*> k.X
+    cdef double* residual = <double*> k.some_delta
+    cdef const double* b = <const double*> k.source
+    cdef double down, change
+    cdef Py_ssize_t r, i, j
+    multiply[double](q.n, q.ldm, q.transposed, k.p, X, k.ld, k.fit, residual)
     for r in range(k.p):
         down = ldexp(1, -k.exponent[r]) if k.near[r] else 0
         for i in range(q.m):
-            k.fit[r * q.ldt + i] = b[r * k.ldb + i] * down - k.fit[r * q.ldt + i]
-    multiply[double](q.m, k.ld, q.panels64, k.p, k.fit, q.ldt, k.g, unit)
-    memset(penalty, 0, k.p * k.ld * sizeof(double))
-    if l1 != NULL:
-        memset(k.pending, 0, k.p * sizeof(int))
-        scale_table.in_f64(k.p, q.n, k.ld, penalty, k.pending, k.exponent, l1, q.column_exp,
-                           q.rootinv, unit, 1e150, k.scale)
+            k.fit[r * q.ldm + i] = b[r * k.ldb + i] * down - k.fit[r * q.ldm + i]
+    # g = l1 + ridge x - A'(b - A x)
+    multiply[double](q.m, k.ld, q.panels64, k.p, k.fit, q.ldm, k.g, residual)
     for r in range(k.p):
         if not k.near[r]:
             continue
         for j in range(q.n):
             i = r * k.ld + j
-            k.g[i] = q.ridge[j] * X[i] - penalty[i] - k.g[i]
+            k.g[i] = q.ridge[j] * X[i] - (penalty[i] if penalty != NULL else 0) - k.g[i]
         change = support_table.polish(q.n, q.ld, q.rows_of_G, q.rootinv, X + r * k.ld,
                                       k.g + r * k.ld, k.exact, k.index)
-        residual = 0
-        for i in range(q.m):
-            residual += k.fit[r * q.ldt + i] * k.fit[r * q.ldt + i]
-        unit[r] = sqrt(residual) if 0 <= change < SMALL else -1
+        residual[r] = sqrt(residual[r]) if 0 <= change < SMALL else -1
 
 
 cdef inline void report_of(const Prepared* q, const double* c, const double* x, const double* g,

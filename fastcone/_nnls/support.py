@@ -22,7 +22,7 @@ def solve_on_support(
     G = aligned((n, ld), F64)
     G[:, n:], G[:, :n] = 0, gram.matrix
     C, X, g = (aligned((1, ld), F64) for _ in range(3))
-    work, index = np.empty(kernels.support_work(n)), np.empty(2 * n, dtype=np.intp)
+    work, index = np.empty(kernels.support_work(n)), np.empty(n, dtype=np.intp)
     answers, used = block.X[todo], np.zeros(len(todo), dtype=np.intp)
     limit = min(30 * n, job.options.max_epochs or 30 * n)
     for i, r in enumerate(todo):

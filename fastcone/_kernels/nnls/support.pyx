@@ -3,14 +3,16 @@
 #
 #     minimise  1/2 x'Gx - c'x   over x >= 0                           float64 only
 #
-# On P       G_PP = L L',  L y = c_P,  L' z = y;  the objective at z is -y'y / 2
+# On P       G_PP = L L',  W = L^-1,  y = W c_P,  z = W'y;  the objective at z is -y'y / 2. A
+#            generator that enters is a row more of W, of y, and one multiple of that row to z:
+#            products with W in place of substitutions, whose every step waits for the last
 # Support    P grows by the generators with the largest weighted -g, g = Gx - c, and shrinks where
 #            z leaves the orthant on the way from x: the objective never rises
 # Several    as many enter at once as have entered before, less two for each that had to leave
 # Ends       when no gradient entry is below -slack, or PATIENCE exchanges did not lower the
 #            objective: then what is left is rounding. Generators within rounding of span(A_P) stay
 #            outside
-# Cost       k^2 flops for an entry, k (n - k) for the gradients, k = |P|
+# Cost       2 k^2 flops for an entry, 2 k n for the gradients, k = |P|
 # Reference  Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23;
 #            Bro, de Jong, J. Chemometrics 11, 1997 (on the Gram matrix)
 #
@@ -22,25 +24,34 @@
 #             support
 #   g         ld, aligned: Gx - c, written
 #   max_steps limit of the entries tried
-#   work      2 n padded(n) + 6 padded(n) + 7 doubles; index  n integers
+#   work      support_room(n) doubles; index  n integers; both keep P and W for `refine`
 #   returns   entries tried, or -1 - steps where max_steps came first
-# polish     one step of refinement on the support of x: x_P <- x_P - G_PP^-1 g_P, for a gradient g
-#            that is known better than G and c tell; g follows. Arrays as above.
-#   returns   the largest |change| / x_j, or -1 with x and g as they were where a coefficient would
+# refine     right after `solve`: one step of refinement on P with a gradient from the data,
+#                r = down b - A x,  g = ridge x - penalty - A'r,  x_P <- x_P - G_PP^-1 g_P
+#   m, ldm    rows, and rows padded with zeros to whole lines
+#   A         n x ldm, generators in rows; aligned          b  m;  both read only
+#   ridge     n; read only          penalty  n, or NULL; read only
+#   x         followed by g, which is then the gradient at the new x
+#   r         ldm, aligned: written          size  ||r||, written
+# polish     the same step for a gradient g that is known; W is formed anew for the support of x
+#   returns   both: the largest |change| / x_j, or -1 with x as it was where a coefficient would
 #             leave the orthant
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport fabs, sqrt
 from libc.string cimport memcpy, memset
 
-from fastcone._kernels.common.dense cimport dot, gemv_add, padded
+from fastcone._kernels.common.dense cimport dot, gather, gemv_add, padded, zero
 from fastcone._kernels.common.lanes cimport BYTES, lane64, spread
-from fastcone._kernels.common.span cimport aligned, largest
+from fastcone._kernels.common.span cimport aligned, inner, largest
 from fastcone._kernels.common.tables cimport SupportTable
+from fastcone._kernels.nnls.support_room cimport row_of
 
 cdef enum:
     BATCH = 16              # generators that may enter in one step
     TRUST = 2               # entries without a loss before several may
     PATIENCE = 4            # exchanges that gain nothing in this precision before the end
+    PAIR = 2                # vectors of entries that a sum over rows of W forms at a time
+    CHAINS = 2              # partial sums of each
 
 cdef extern from *:
     """
@@ -51,17 +62,18 @@ cdef extern from *:
 
 cdef struct Problem:
     Py_ssize_t n, ld, k     # k = |P|
-    Py_ssize_t row          # length of a row of L: n padded
+    Py_ssize_t row          # length of a row of W
     const double* G
     const double* c
     const double* rootinv
     const double* norm
-    double* L               # n x row, k rows in use
-    double* columns         # n x row: L', for the forward substitution
-    double* inverse         # row: 1 / L_ii
-    double* y               # row: L^-1 c_P
-    double* z               # row: the minimiser on P
-    double* score           # row: scores of generators, or scratch
+    double* W               # n x row: L^-1, k rows in use, zeros behind the diagonal
+    double* columns         # n x row: W'
+    double* y               # row: W c_P, padded with zeros
+    double* z               # row: the minimiser on P, padded with zeros
+    double* score           # row: scores of generators
+    double* part            # row: entries of G, or scratch
+    double* entering        # row: the next row of L
     double* outside         # row: 0 for a generator in P, else 1
     double* left            # row: what a step leaves of the coefficients
     double* x               # ld
@@ -69,43 +81,63 @@ cdef struct Problem:
     Py_ssize_t* P           # n: the support, in the order of L
 
 
-cdef inline void subtract(Py_ssize_t first, Py_ssize_t last, double weight, const double* a,
-                          double* r) noexcept nogil:
-    """r -= weight a, from the vector that holds entry `first` to the one before `last`"""
-    cdef const lane64* x = <const lane64*> a
-    cdef lane64* out = <lane64*> r
-    cdef lane64 w = spread(<const lane64*> &weight, 0)
-    cdef Py_ssize_t i, width = BYTES // sizeof(double)
-    for i in range(first // width, (last + width - 1) // width):
-        out[i] = out[i] - x[i] * w
+cdef inline void combine(Py_ssize_t k, Py_ssize_t row, const double* rows, bint lower,
+                         const double* weight, double* out) noexcept nogil:
+    """out = sum_i weight_i rows_i, the k entries and what fills their last vectors up.
+
+    A row of W is zero behind entry i (`lower`), one of W' before it.
+    """
+    cdef lane64 acc[CHAINS * PAIR]
+    cdef lane64 w
+    cdef const lane64* a
+    cdef lane64* to = <lane64*> out
+    cdef Py_ssize_t block, i, first, last, width = BYTES // sizeof(double), entries = PAIR * width
+    cdef int h, v
+    for block in range((k + entries - 1) // entries):
+        first = block * entries if lower else 0
+        last = k if lower else min(k, (block + 1) * entries)
+        for v in range(CHAINS * PAIR):
+            acc[v] = zero
+        for i in range((last - first) // CHAINS):
+            for h in range(CHAINS):
+                a = <const lane64*> (rows + (first + CHAINS * i + h) * row) + PAIR * block
+                w = spread(<const lane64*> weight, first + CHAINS * i + h)
+                for v in range(PAIR):
+                    acc[PAIR * h + v] = acc[PAIR * h + v] + a[v] * w
+        if (last - first) % CHAINS:
+            a = <const lane64*> (rows + (last - 1) * row) + PAIR * block
+            w = spread(<const lane64*> weight, last - 1)
+            for v in range(PAIR):
+                acc[v] = acc[v] + a[v] * w
+        for v in range(PAIR):
+            to[PAIR * block + v] = acc[v] + acc[PAIR + v]
 
 
 cdef bint enter(Problem* f, Py_ssize_t j) noexcept nogil:
-    """Append row k of L; False, with nothing changed, if a_j lies in span(A_P) within rounding."""
-    cdef double* row = f.L + f.k * f.row
-    cdef double* r = f.z
+    """Append row k of W; False, with nothing changed, if a_j lies in span(A_P) within rounding."""
     cdef const double* column = f.G + j * f.ld
-    cdef double rest = column[j], y = f.c[j]
+    cdef double* a = f.part
+    cdef double* w = f.W + f.k * f.row
+    cdef double rest, pivot, y
     cdef Py_ssize_t i, k = f.k
-    for i in range(k):
-        r[i] = column[f.P[i]]
+    gather(k, column, f.P, a)
+    combine(k, f.row, f.columns, False, a, f.entering)      # row of L = W G_Pj
     for i in range(k, padded(k)):
-        r[i] = 0
-    for i in range(k):                          # L row = G_Pj, column by column
-        row[i] = r[i] * f.inverse[i]
-        rest -= row[i] * row[i]
-        y -= row[i] * f.y[i]
-        subtract(i, k, row[i], f.columns + i * f.row, r)
+        f.entering[i] = 0
+    rest = column[j] - dot(padded(k), f.entering, f.entering)
     if not rest > DEPENDENT * column[j]:
         return False
-    for i in range(k, padded(k + 1)):
-        row[i] = 0
+    pivot = 1 / sqrt(rest)
+    y = (f.c[j] - dot(padded(k), f.entering, f.y)) * pivot
+    combine(k, f.row, f.W, True, f.entering, a)
+    memset(w, 0, f.row * sizeof(double))
     memset(f.columns + k * f.row, 0, f.row * sizeof(double))
-    row[k] = sqrt(rest)
-    f.inverse[k] = 1 / row[k]
-    for i in range(k + 1):
-        f.columns[i * f.row + k] = row[i]
-    f.y[k] = y * f.inverse[k]
+    for i in range(k):
+        w[i] = -a[i] * pivot
+        f.columns[i * f.row + k] = w[i]
+        f.z[i] += y * w[i]
+    w[k] = f.columns[k * f.row + k] = pivot
+    f.y[k], f.z[k] = y, y * pivot
     f.P[k] = j
     f.outside[j] = 0
     f.k += 1
@@ -113,28 +145,21 @@ cdef bint enter(Problem* f, Py_ssize_t j) noexcept nogil:
 
 
 cdef void leave(Problem* f, const double* keep) noexcept nogil:
-    """Drop the generators at the places where `keep` is not above 0; the rows of L after follow."""
-    cdef Py_ssize_t i, j, k = f.k
-    i = 0
+    """Drop the generators at the places where `keep` is not above 0; those after enter anew."""
+    cdef Py_ssize_t i = 0, j, first, k = f.k
     while i < k and keep[i] > 0:
         i += 1
-    f.k = i
-    for i in range(i, k):
+    f.k = first = i
+    for i in range(first, k):
+        f.y[i] = 0
+    combine(first, f.row, f.W, True, f.y, f.z)
+    for i in range(first, padded(k)):
+        f.z[i] = 0
+    for i in range(first, k):
         j = f.P[i]
         f.outside[j] = 1
-        if keep[i] > 0:
-            enter(f, j)                         # P[f.k] is written, f.k <= i
-
-
-cdef void minimise(Problem* f) noexcept nogil:
-    """L' z = y"""
-    cdef Py_ssize_t i
-    cdef double z
-    memcpy(f.z, f.y, padded(f.k) * sizeof(double))
-    for i in range(f.k - 1, -1, -1):
-        z = f.z[i] * f.inverse[i]
-        subtract(0, i, z, f.L + i * f.row, f.z)
-        f.z[i] = z
+        if keep[i] > 0 and not enter(f, j):     # P[f.k] is written, f.k <= i
+            f.x[j] = 0
 
 
 cdef void settle(Problem* f) noexcept nogil:
@@ -142,8 +167,6 @@ cdef void settle(Problem* f) noexcept nogil:
     cdef Py_ssize_t i, j, blocking = 0
     cdef double alpha, bound
     while blocking >= 0:
-        gain(f)
-        minimise(f)
         alpha, blocking = 1, -1
         for i in range(f.k):
             if f.z[i] <= 0:
@@ -169,19 +192,25 @@ cdef void gradient(Problem* f, const double* z) noexcept nogil:
     gemv_add(f.ld, f.G, f.ld, f.k, f.P, z, f.g)
 
 
+cdef void empty(Problem* f) noexcept nogil:
+    """No generator in P."""
+    cdef Py_ssize_t j
+    f.k = 0
+    memset(f.y, 0, f.row * sizeof(double))
+    memset(f.z, 0, f.row * sizeof(double))
+    for j in range(f.n):
+        f.outside[j] = 1
+
+
 cdef void start(Problem* f) noexcept nogil:
     """Take the support of x over, without what its minimiser does not want."""
     cdef Py_ssize_t i, j
     cdef bint lost = True
-    f.k = 0
-    for j in range(f.n):
-        f.outside[j] = 1
+    empty(f)
     for j in range(f.n):
         if f.x[j] > 0 and f.rootinv[j] > 0:
             enter(f, j)
     while lost:
-        gain(f)
-        minimise(f)
         lost = False
         for i in range(f.k):
             lost = lost or f.z[i] <= 0
@@ -194,10 +223,7 @@ cdef void start(Problem* f) noexcept nogil:
 
 
 cdef double gain(Problem* f) noexcept nogil:
-    """y'y: twice what the minimiser on P gains over x = 0; y is padded with zeros"""
-    cdef Py_ssize_t i
-    for i in range(f.k, padded(f.k)):
-        f.y[i] = 0
+    """y'y: twice what the minimiser on P gains over x = 0"""
     return dot(padded(f.k), f.y, f.y)
 
 
@@ -224,13 +250,14 @@ cdef Py_ssize_t enter_best(Problem* f, double slack, Py_ssize_t most, bint* any)
 
 cdef void lay_out(Problem* f, double* work, Py_ssize_t* index) noexcept nogil:
     """Cut the caller's work space up."""
-    f.row = padded(f.n)
-    f.L = aligned(work)
-    f.columns = f.L + f.n * f.row
+    f.row = row_of(f.n)
+    f.W = aligned(work)
+    f.columns = f.W + f.n * f.row
     f.y = f.columns + f.n * f.row
-    f.z, f.score, f.inverse, f.left = (
-        f.y + f.row, f.y + 2 * f.row, f.y + 3 * f.row, f.y + 4 * f.row)
-    f.P, f.outside = index, f.y + 5 * f.row
+    f.z, f.score, f.part, f.entering, f.left, f.outside = (
+        f.y + f.row, f.y + 2 * f.row, f.y + 3 * f.row, f.y + 4 * f.row, f.y + 5 * f.row,
+        f.y + 6 * f.row)
+    f.P = index
 
 
 cdef Py_ssize_t support(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* c,
@@ -270,31 +297,63 @@ cdef Py_ssize_t support(Py_ssize_t n, Py_ssize_t ld, const double* G, const doub
     return -1 - steps
 
 
-cdef double polish(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv, double* x,
-                   double* g, double* work, Py_ssize_t* index) noexcept nogil:
-    cdef Problem f
-    cdef Py_ssize_t i, j
+cdef double step(Problem* f) noexcept nogil:
+    """x_P -= z, g -= G_P z, unless that leaves the orthant: the largest |z_i| / x_j, or -1."""
     cdef double most = 0
-    f.n, f.ld, f.G, f.c, f.rootinv, f.x, f.g = n, ld, G, g, rootinv, x, g
-    lay_out(&f, work, index)
-    f.k = 0
-    for j in range(n):
-        if x[j] > 0 and not enter(&f, j):       # L y = g_P
-            return -1
-    gain(&f)
-    minimise(&f)
+    cdef Py_ssize_t i
     for i in range(f.k):
-        most = max(most, fabs(f.z[i]) / x[f.P[i]])
+        most = max(most, fabs(f.z[i]) / f.x[f.P[i]])
     if not most < 1:
         return -1
     for i in range(f.k):
-        x[f.P[i]] -= f.z[i]
+        f.x[f.P[i]] -= f.z[i]
         f.z[i] = -f.z[i]
-    gemv_add(ld, G, ld, f.k, f.P, f.z, g)
+    gemv_add(f.ld, f.G, f.ld, f.k, f.P, f.z, f.g)
     return most
+
+
+cdef double polish(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv, double* x,
+                   double* g, double* work, Py_ssize_t* index) noexcept nogil:
+    cdef Problem f
+    cdef Py_ssize_t j
+    f.n, f.ld, f.G, f.c, f.rootinv, f.x, f.g = n, ld, G, g, rootinv, x, g
+    lay_out(&f, work, index)
+    empty(&f)
+    for j in range(n):
+        if x[j] > 0 and not enter(&f, j):       # z = G_PP^-1 g_P
+            return -1
+    return step(&f)
+
+
+cdef double refine(Py_ssize_t n, Py_ssize_t ld, const double* G, double* x, double* g,
+                   double* work, Py_ssize_t* index, Py_ssize_t m, Py_ssize_t ldm, const double* A,
+                   const double* b, double down, const double* ridge, const double* penalty,
+                   double* r, double* size) noexcept nogil:
+    cdef Problem f
+    cdef Py_ssize_t i, j
+    f.n, f.ld, f.G, f.x, f.g, f.k = n, ld, G, x, g, 0
+    lay_out(&f, work, index)
+    for j in range(n):
+        f.k += x[j] > 0
+    for i in range(m):
+        r[i] = down * b[i]
+    for i in range(m, ldm):
+        r[i] = 0
+    for i in range(f.k):
+        f.part[i] = -x[f.P[i]]
+    gemv_add(ldm, A, ldm, f.k, f.P, f.part, r)
+    size[0] = sqrt(dot(ldm, r, r))
+    inner(ldm, n, A, r, g)
+    for j in range(n):
+        g[j] = ridge[j] * x[j] - (penalty[j] if penalty else 0) - g[j]
+    gather(f.k, g, f.P, f.part)
+    combine(f.k, f.row, f.columns, False, f.part, f.entering)
+    combine(f.k, f.row, f.W, True, f.entering, f.z)         # z = W'W g_P
+    return step(&f)
 
 
 cdef SupportTable TABLE
 TABLE.solve = support
 TABLE.polish = polish
+TABLE.refine = refine
 table = PyCapsule_New(&TABLE, "nnls.support", NULL)
