@@ -40,7 +40,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport fabs, sqrt
 from libc.string cimport memcpy, memset
 
-from fastcone._kernels.common.dense cimport dot, gather, gemv_add, padded, zero
+from fastcone._kernels.common.dense cimport dot, gather, gemv_add, hsum, padded, zero
 from fastcone._kernels.common.lanes cimport BYTES, lane64, spread
 from fastcone._kernels.common.span cimport aligned, inner, largest
 from fastcone._kernels.common.tables cimport SupportTable
@@ -67,7 +67,7 @@ cdef struct Problem:
     const double* c
     const double* rootinv
     const double* norm
-    double* W               # n x row: L^-1, k rows in use, zeros behind the diagonal
+    double* W               # n x row: L^-1, k rows in use, zeros from the diagonal to row_of(k)
     double* columns         # n x row: W'
     double* y               # row: W c_P, padded with zeros
     double* z               # row: the minimiser on P, padded with zeros
@@ -113,25 +113,51 @@ cdef inline void combine(Py_ssize_t k, Py_ssize_t row, const double* rows, bint 
             to[PAIR * block + v] = acc[v] + acc[PAIR + v]
 
 
+cdef inline void less_dots(Py_ssize_t length, const double* a, const double* b, double* of_a,
+                           double* of_b) noexcept nogil:
+    """of_a -= a'a, of_b -= a'b over a padded length"""
+    cdef lane64 aa[2]
+    cdef lane64 ab[2]
+    cdef const lane64* x = <const lane64*> a
+    cdef const lane64* y = <const lane64*> b
+    cdef Py_ssize_t i, vectors = length * sizeof(double) // BYTES
+    cdef int c
+    for c in range(2):
+        aa[c], ab[c] = zero, zero
+    for i in range(vectors // 2):
+        for c in range(2):
+            aa[c] = aa[c] + x[2 * i + c] * x[2 * i + c]
+            ab[c] = ab[c] + x[2 * i + c] * y[2 * i + c]
+    if vectors % 2:
+        aa[0] = aa[0] + x[vectors - 1] * x[vectors - 1]
+        ab[0] = ab[0] + x[vectors - 1] * y[vectors - 1]
+    of_a[0] -= hsum(aa[0] + aa[1])
+    of_b[0] -= hsum(ab[0] + ab[1])
+
+
 cdef bint enter(Problem* f, Py_ssize_t j) noexcept nogil:
     """Append row k of W; False, with nothing changed, if a_j lies in span(A_P) within rounding."""
     cdef const double* column = f.G + j * f.ld
     cdef double* a = f.part
     cdef double* w = f.W + f.k * f.row
-    cdef double rest, pivot, y
+    cdef double rest = column[j], y = f.c[j], pivot
     cdef Py_ssize_t i, k = f.k
     gather(k, column, f.P, a)
     combine(k, f.row, f.columns, False, a, f.entering)      # row of L = W G_Pj
     for i in range(k, padded(k)):
         f.entering[i] = 0
-    rest = column[j] - dot(padded(k), f.entering, f.entering)
+    less_dots(padded(k), f.entering, f.y, &rest, &y)
     if not rest > DEPENDENT * column[j]:
         return False
     pivot = 1 / sqrt(rest)
-    y = (f.c[j] - dot(padded(k), f.entering, f.y)) * pivot
+    y *= pivot
     combine(k, f.row, f.W, True, f.entering, a)
-    memset(w, 0, f.row * sizeof(double))
-    memset(f.columns + k * f.row, 0, f.row * sizeof(double))
+    if k % row_of(1) == 0:                      # the rows before reach into a new block
+        for i in range(k):
+            memset(f.W + i * f.row + k, 0, row_of(1) * sizeof(double))
+            memset(f.columns + i * f.row + k, 0, row_of(1) * sizeof(double))
+    memset(w, 0, row_of(k + 1) * sizeof(double))
+    memset(f.columns + k * f.row, 0, row_of(k + 1) * sizeof(double))
     for i in range(k):
         w[i] = -a[i] * pivot
         f.columns[i * f.row + k] = w[i]
