@@ -14,7 +14,7 @@ from problems import spectra
 
 import fastcone
 from fastcone import Cone, Projector, solve_nnls
-from fastcone.cone import view
+from fastcone.cone import prepared
 from fastcone.operators import Mask
 
 
@@ -131,7 +131,7 @@ def test_a_cone_prepares_once_and_forgets_the_oldest(rng, monkeypatch):
     operator = Mask(mask)
     a = cone.through(operator).distance(V[:, mask])
     np.testing.assert_allclose(a, seen.distance(V), rtol=1e-9)
-    monkeypatch.setattr(view, "KEPT_BYTES", 1)
+    monkeypatch.setattr(prepared, "KEPT_BYTES", 1)
     cone.project(V, mask=~mask)
     before = len(made)
     cone.project(V, mask=mask)

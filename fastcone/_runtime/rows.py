@@ -50,12 +50,12 @@ def row_norms(rows: Array, loss: Loss) -> Array:
     """Return the 2-norms or 1-norms of rows, at any scale: no square overflows or vanishes."""
     if loss == "l1":
         return np.asarray(np.abs(rows).sum(axis=1))
-    with np.errstate(over="ignore", under="ignore"):
-        square = np.einsum("ij,ij->i", rows, rows)
+    square = np.einsum("ij,ij->i", rows, rows)
     norm = np.sqrt(square)
     low, high = safe_range(rows.dtype)
-    hard = np.flatnonzero(~((square > low) & (square < high)))
-    if hard.size:
+    safe = (square > low) & (square < high)
+    if not safe.all():
+        hard = np.flatnonzero(~safe)
         peak = np.abs(rows[hard]).max(axis=1, initial=0)
         scaled = rows[hard] / np.where(peak > 0, peak, 1)[:, None]
         norm[hard] = peak * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))

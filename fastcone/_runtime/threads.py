@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from fastcone._runtime.kernels import address
 from fastcone._runtime.validation import integer
 
 ALIGNMENT = 64  # bytes: one cache line, and the widest lane vector
@@ -32,10 +33,8 @@ ALIGNMENT = 64  # bytes: one cache line, and the widest lane vector
 def aligned(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     """Return an uninitialised C-contiguous array that starts on a 64-byte boundary."""
     dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size].view(dtype).reshape(shape)
+    raw = np.empty(math.prod(shape) * dtype.itemsize + ALIGNMENT, dtype=np.uint8)
+    return np.ndarray(shape, dtype, raw, -address(raw) % ALIGNMENT)
 
 
 class Scratch:

@@ -47,8 +47,10 @@ def real_array(
         and dtype in (None, value.dtype)
         and value.ndim in ndim
         and value.flags.aligned
-        and not (finite or nonnegative or order or min_size)
+        and not (nonnegative or order or min_size)
     ):
+        if finite:
+            check_finite(name, value, allow_nan=allow_nan)
         return value
     if issparse(value):
         raise TypeError(f"{name} is a sparse {type(value).__name__}, want a dense array")

@@ -20,7 +20,7 @@ from fastcone._nmf.api import nmf
 from fastcone._nnlad.api import solve_nnlad
 from fastcone._nnls.result import Solution
 from fastcone._runtime.modelfile import read_model, write_model
-from fastcone._runtime.rows import Array, Loss, filled, groups, narrowed
+from fastcone._runtime.rows import Array, Loss, filled, groups
 from fastcone._runtime.validation import (
     check_nonnegative,
     check_shape,
@@ -35,8 +35,9 @@ from fastcone.cone.arguments import (
     check_operator,
     checked_samples,
 )
+from fastcone.cone.prepared import Prepared, Views
 from fastcone.cone.projection import Projection, Solved, explained
-from fastcone.cone.view import Prepared, View, Views
+from fastcone.cone.view import View
 from fastcone.operators.base import Operator, boolean_array
 
 __all__ = ["Cone", "Projection"]
@@ -230,10 +231,10 @@ class Cone:
         samples = checked_samples(V, mask, m if forward is None else forward.size_out, loss)
         rows = samples.rows
         whole = self._views.of(self._W, rows.dtype, forward, None)
-        W = whole.A if forward is None else narrowed(self._W, rows.dtype)
+        plain = whole if forward is None else self._views.of(self._W, rows.dtype, None, None)
         if samples.known is None and 0 not in rows.shape:
             found = _coefficients(whole, rows, loss, l1)
-            return Solved(samples, loss, W, whole.A, found.x.T, found.gap)
+            return Solved(samples, loss, plain, whole, found.x.T, found.gap)
         coef, gap = np.zeros((len(rows), rank), rows.dtype), np.zeros(len(rows))
         for group, seen in groups(samples.known, len(rows)):
             part = rows[group][:, seen]
@@ -241,7 +242,7 @@ class Cone:
                 view = self._views.of(self._W, rows.dtype, forward, seen)
                 found = _coefficients(view, part, loss, l1)
                 coef[group], gap[group] = found.x.T, found.gap
-        return Solved(samples, loss, W, whole.A, coef, gap)
+        return Solved(samples, loss, plain, whole, coef, gap)
 
     def through(
         self, forward: Operator | None = None, mask: npt.ArrayLike | None = None

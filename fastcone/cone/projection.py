@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import issparse
 
+from fastcone._runtime import threads
 from fastcone._runtime.rows import Array, Loss, row_norms
+from fastcone._runtime.threads import Scratch
 from fastcone.cone.arguments import Samples
+from fastcone.cone.prepared import Prepared
 
-PIECE = 1 << 22  # entries of signals that are formed at a time
+PIECE = 1 << 18  # entries of signals that are formed at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,32 +43,33 @@ class Projection:
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """Coefficients (N, d) of samples, with the generators that gave them.
-
-    W: as signals.  A: as data shows them.
-    """
+    """Coefficients (N, d) of samples, with the generators as signals, and as data shows them."""
 
     samples: Samples
     loss: Loss
-    W: Array
-    A: Array
+    plain: Prepared
+    data: Prepared
     coef: Array
     gap: Array
 
 
 def explained(solved: Solved, whole: bool) -> tuple[Array, Array]:
     """Return the signals, none unless `whole`, and the distances, some rows at a time."""
-    rows, known = solved.samples.rows, solved.samples.known
-    n, step = len(solved.coef), max(1, PIECE // len(solved.A))
-    signal = np.empty((n if whole else 0, len(solved.W)), rows.dtype)
+    rows, known, coef = solved.samples.rows, solved.samples.known, solved.coef
+    n, step = len(coef), max(1, PIECE // len(solved.data.A))
+    signal = np.empty((n if whole else 0, len(solved.plain.A)), rows.dtype)
     distance = np.empty(n, rows.dtype)
-    for i in range(0, n, step):
-        part = slice(i, i + step)
-        seen = solved.coef[part] @ solved.A.T
+
+    def piece(k: int, scratch: Scratch) -> None:
+        part = slice(k * step, (k + 1) * step)
+        seen = solved.data.signals(coef[part], scratch, "seen")
         if whole:
-            signal[part] = seen if solved.W is solved.A else solved.coef[part] @ solved.W.T
-        residual = seen - (rows[part].toarray() if issparse(rows) else rows[part])
+            same = solved.plain is solved.data
+            signal[part] = seen if same else solved.plain.signals(coef[part], scratch, "signal")
+        seen -= rows[part].toarray() if issparse(rows) else rows[part]
         if known is not None:
-            residual[~np.broadcast_to(known, rows.shape)[part]] = 0
-        distance[part] = row_norms(residual, solved.loss)
+            seen[~np.broadcast_to(known, rows.shape)[part]] = 0
+        distance[part] = row_norms(seen, solved.loss)
+
+    threads.run(-(-n // step), piece, threads.thread_count(None))
     return signal, distance
