@@ -81,6 +81,7 @@ def plain() -> list[Extension]:
     names = (
         "fastcone._runtime.dispatch",
         *(f"fastcone.{floor}.kernels" for floor in ("_runtime", "_nnls", "_nnlad", "_nmf")),
+        "fastcone._nnls.constants",
         "fastcone._nnls.single",
         "fastcone._nnls.rung",
         "fastcone._nnls.stack",

@@ -4,6 +4,7 @@
 arguments    what the caller gave, checked; result: what it gets
 projector    generators prepared once, for any number of batches
 prepare      what depends on A alone: scaled, packed, its Gram matrix and spectrum
+             (constants: its passes over small arrays)
 dense        A and B as arrays; sparse: where A or B is; targets: what they share, and G alone
 plan         which stages a batch goes through
 solve        all blocks, on the threads: the first rung, then stage after stage

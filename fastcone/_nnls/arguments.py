@@ -72,7 +72,7 @@ def checked_targets(B: Any, m: int, sparse: bool) -> Any:
 
     `sparse`: the generators are, and then that is not so.
     """
-    dense = not issparse(B)
+    dense = type(B) is np.ndarray or not issparse(B)
     B = real_array("B", B, ndim=(1, 2), finite=sparse) if dense else sparse_array("B", B)
     if B.shape[0] != m:
         hint = ": transpose, targets are columns" if B.shape[-1] == m else ""
@@ -90,6 +90,9 @@ def penalties(l1: Any, count: int) -> np.ndarray | None:
 
 def checked_pair(A: Any, B: Any, l2: float) -> tuple[Any, Any, float]:
     """Check A, B and l2; A comes in the dtype of the answers, sparse if either is."""
+    if type(A) is type(B) is np.ndarray and A.dtype == B.dtype:
+        A = real_array("A", A, ndim=(2,))
+        return A, checked_targets(B, A.shape[0], False), nonnegative("l2", l2)
     A = sparse_array("A", A) if issparse(A) else real_array("A", A, ndim=(2,))
     B = checked_targets(B, A.shape[0], issparse(A))
     A = A.astype(np.result_type(A.dtype, B.dtype), copy=False)

@@ -180,7 +180,7 @@ def store(job: Job, block: Block, answers: Answers, scratch: Scratch) -> None:
         largest = np.finfo(job.dtype).max
         held = np.minimum(rescale(block.X[:, : gram.n].astype(F64), gram.exponent, e), largest)
         held = held.astype(job.dtype)
-    if np.abs(gram.exponent).max(initial=0) + np.abs(e).max(initial=0) > ROOM[job.dtype]:
+    if gram.far + np.abs(e).max(initial=0) > ROOM[job.dtype]:
         back = rescale(held.astype(job.working), -gram.exponent, -e)
         lost = np.flatnonzero((back != block.X[:, : gram.n]).any(axis=1))
         if lost.size:  # what the caller gets is what is proved

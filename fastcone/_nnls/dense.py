@@ -46,8 +46,7 @@ class DenseGenerators:
         It is lost in squares where generators are nearly dependent, and behind a gap relative to
         ||b|| where some generators live in small rows alone: those are small in the caller's units.
         """
-        norm = np.ldexp(self.gram.norm, -self.plain.exponent)[self.gram.norm > 0]
-        apart = bool(norm.size) and norm.max() > APART * norm.min()
+        apart = self.gram.apart > APART
         if self.gram.lam >= UNLIKE_LAM and not apart:
             return False
         return self.plain.unlike(False) > UNLIKE or (apart and self.plain.unlike(True) > UNLIKE)

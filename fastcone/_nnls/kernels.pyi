@@ -2,8 +2,6 @@
 # Types of kernels.pyx for mypy; the contracts stand there.
 import numpy as np
 
-COORDINATE_WIDTH: int
-COORDINATE: dict[str, int]
 REPORT: dict[str, int]
 
 def nnls_work(n: int, dtype: np.dtype) -> int: ...

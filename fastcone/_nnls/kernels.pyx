@@ -9,18 +9,11 @@ from fastcone._runtime.dispatch cimport (
 
 from fastcone._kernels.nnls.support_room cimport support_room
 from fastcone._kernels.nnls.report_columns cimport (
-    AX, CONVEX, COORDINATE_COLUMNS, CX, HALF_CURVATURE, INVERSE_CURVATURE, INVERSE_SCALE,
-    INVERSE_SHIFT, NORM1, REPORT_COLUMNS, ROOT, SCALE, SHIFT, SHIFT_ENTRY, VIOLATION, XDELTA, XG,
+    AX, CONVEX, COORDINATE_COLUMNS, CX, NORM1, REPORT_COLUMNS, SHIFT, VIOLATION, XDELTA, XG,
 )
 
 from fastcone._runtime.kernels import tile
 
-COORDINATE_WIDTH = COORDINATE_COLUMNS
-COORDINATE = {                      # what the report takes, by name, one row a coordinate
-    "root": ROOT, "inverse_curvature": INVERSE_CURVATURE, "half_curvature": HALF_CURVATURE,
-    "inverse_shift": INVERSE_SHIFT, "shift_entry": SHIFT_ENTRY, "scale": SCALE,
-    "inverse_scale": INVERSE_SCALE,
-}
 REPORT = {                          # its columns by name, one row a problem
     "xg": XG, "cx": CX, "xdelta": XDELTA, "violation": VIOLATION, "convex": CONVEX, "shift": SHIFT,
     "ax": AX, "norm1": NORM1,

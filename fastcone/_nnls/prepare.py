@@ -20,13 +20,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from fastcone._nnls.kernels import COORDINATE, COORDINATE_WIDTH
+from fastcone._nnls import constants
+from fastcone._runtime import kernels as runtime_kernels
 from fastcone._runtime.layout import blocks, pack, pack_symmetric, product_and_norms
 from fastcone._runtime.scaling import F64, exponent, rescale, roundoff
-from fastcone._runtime.threads import Scratch, one_blas_thread
+from fastcone._runtime.threads import Scratch, aligned, one_blas_thread
 
 POWER_STEPS = 8  # of the power method: eigenvalues to some per cent, as the limits need them
-FEW = 16  # generators up to which all eigenvalues cost less than a few products
+FEW = 16  # generators up to which eigenvalues are estimated without calls of LAPACK
 SHARES = (0.95, 0.8, 0.5, 0.1)  # of an estimated eigenvalue that are tried as a bound
 POINTED = 1e-8  # the least a_j / ||a_j|| of a shift that is used: its bound grows as 1 / a_j
 PIECE = 2e8  # flops of a piece of A'A: some milliseconds between two looks at signals
@@ -34,6 +35,8 @@ PIECE = 2e8  # flops of a piece of A'A: some milliseconds between two looks at s
 
 def ridge(l2: float, exponent: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return l2 in the scaled coordinates; it may outweigh the generators, but not out of range."""
+    if not l2:
+        return np.zeros(len(exponent))
     with np.errstate(over="ignore", under="ignore"):
         scaled = np.ldexp(l2, 2 * exponent)
     limit = np.finfo(dtype).max ** 0.5
@@ -66,9 +69,7 @@ class Generators:
     def __init__(self, A: np.ndarray) -> None:
         self.m, self.n = A.shape
         self.dtype = A.dtype
-        largest = np.maximum(A.max(axis=0, initial=0), -A.min(axis=0, initial=0))
-        self.exponent = -exponent(largest)
-        self.scaled = rescale(A, self.exponent, np.zeros(1, dtype=np.intc))
+        self.exponent, self.scaled = constants.scaled_columns(A)
         self._packed: dict[np.dtype, Packed] = {}
 
     def packed(self, dtype: np.dtype) -> Packed:
@@ -92,12 +93,13 @@ class Generators:
 
     def gram(self) -> np.ndarray:
         """Return A'A in the scaled coordinates, float64."""
-        G = np.empty((self.n, self.n))
-        packed, step = self.packed(F64), max(1, int(PIECE / (2 * self.m * self.n + 1)))
+        packed, rows = self.packed(F64), self.rows
+        G, norm2 = aligned((self.n, packed.ld), F64), np.empty(self.n)
+        step = max(1, int(PIECE / (2 * self.m * self.n + 1)))
         for i in range(0, self.n, step):
-            product, _ = packed.product(self.rows[i : i + step], Scratch(), "G")
-            G[i : i + step] = product[:, : self.n]
-        return G
+            part = slice(i, i + step)
+            runtime_kernels.product(packed.panels, rows[part], G[part], norm2[part])
+        return G[:, : self.n]
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,14 @@ class Gram:
         self.matrix, self.exponent, self.terms = G, exponent.astype(np.intc, copy=False), terms
         self.n, self.n_padded = len(G), blocks(len(G))
         self.rounding = 1.01 * (terms + self.n + 8) * roundoff(F64)  # rho of docs/nnls.md
+        self.far = int(np.abs(self.exponent).max(initial=0))
         self.diagonal = G.diagonal()
-        self.ridge = np.zeros(self.n) if ridge is None else ridge
-        self.norm = np.sqrt(np.maximum(self.diagonal - self.ridge, 0))
         self.used = self.diagonal > 0
-        self.root = np.sqrt(self.diagonal)
-        self.rootinv = np.divide(1, self.root, out=np.zeros(self.n), where=self.used)
+        self.ridge = np.zeros(self.n) if ridge is None else ridge
+        # ||a_j||, sqrt(G_jj), its inverse, and the ratio of the ||a_j|| in the caller's units
+        self.norm, self.root, self.rootinv, self.apart = constants.gram_constants(
+            G, self.ridge, self.exponent
+        )
         self._hull = hull
         self._packed: dict[np.dtype, PackedGram] = {}
         self._coord: dict[np.dtype, np.ndarray] = {}
@@ -173,22 +177,24 @@ class Gram:
         return M if self.used.all() else M[np.ix_(self.used, self.used)]
 
     @functools.cached_property
-    def _spectrum(self) -> tuple[float, float]:
-        """A bound of the least eigenvalue before its allowance, and about the largest."""
-        n = len(self.unit)
-        if n == 0:
-            return 1.0, 1.0
-        if n <= FEW:
-            values = np.linalg.eigvalsh(self.unit)
-            return float(values[0]), float(values[-1])
+    def _spectrum(self) -> tuple[float, float, float]:
+        """A bound of the least eigenvalue before its allowance, about the largest, ||.||_1."""
+        if self.n <= FEW:
+            singular = self._singular(int(np.count_nonzero(self.used)))
+            return constants.small_spectrum(self.matrix, self.rootinv, singular)
+        n, widest = len(self.unit), float(np.abs(self.unit).sum(axis=0).max(initial=0))
         v = 1.5 + np.cos(np.arange(n))
         for _ in range(POWER_STEPS):
             v = self.unit @ (v / float(np.linalg.norm(v)))
-        return self._least(n), max(1.0, float(np.linalg.norm(v)))
+        return self._least(n), max(1.0, float(np.linalg.norm(v))), widest
+
+    def _singular(self, n: int) -> bool:
+        """Return whether n generators of fewer rows, without a ridge, are sure to be dependent."""
+        return 0 < self.terms < n and not self.ridge.any()
 
     def _least(self, n: int) -> float:
         """Return a share of what inverse iteration finds, such that a Cholesky factor proves it."""
-        if 0 < self.terms < n and not self.ridge.any():
+        if self._singular(n):
             return 0.0
         with one_blas_thread():
             factor, failed = dpotrf(self.unit, lower=1)
@@ -213,7 +219,7 @@ class Gram:
     @functools.cached_property
     def lam(self) -> float:
         """A lower bound of the least eigenvalue of G with unit diagonal; 0 if none is found."""
-        least, largest = self._spectrum[0], float(np.abs(self.unit).sum(axis=0).max(initial=0))
+        least, _, largest = self._spectrum
         slack = (4 * self.n * largest + self.n * (self.terms + 8)) * roundoff(F64)
         return max(least - slack, 0.0)
 
@@ -227,11 +233,8 @@ class Gram:
 
     def _shift(self, z: np.ndarray) -> Shift:
         """Return the shift y0 = A z."""
-        Gz = self.matrix @ z
-        slack = self.rounding * self.root * (self.root @ z)
-        low = Gz - slack
-        pointed = bool(np.all(low[self.used] > POINTED * self.root[self.used]))
-        return Shift(low, Gz + slack, float(z @ Gz + slack @ z), pointed)
+        found = constants.shift_bounds(self.matrix, z, self.root, self.rounding, POINTED)
+        return Shift(*found)
 
     def packed(self, dtype: np.dtype) -> PackedGram:
         """Return G and its constants in this dtype."""
@@ -248,20 +251,15 @@ class Gram:
         return self._packed[dtype]
 
     def coord(self, dtype: np.dtype) -> np.ndarray:
-        """Return the columns of a report's coordinates, (n padded, COORDINATE_WIDTH)."""
+        """Return the columns of a report's coordinates, (n padded, COORDINATE_COLUMNS)."""
         if dtype not in self._coord:
-            coord = np.zeros((self.n_padded, COORDINATE_WIDTH))
-            column = coord.T[:, : self.n]
-            column[COORDINATE["root"]] = self.root
-            if self.lam > 0:
-                column[COORDINATE["inverse_curvature"]] = self.rootinv**2 / self.lam
-                column[COORDINATE["half_curvature"]] = self.lam * self.diagonal / 2
-            if self.shift.pointed:
-                inverse = column[COORDINATE["inverse_shift"]]
-                np.divide(1, self.shift.low, out=inverse, where=self.used)
-                column[COORDINATE["shift_entry"]] = self.shift.high
-            with np.errstate(over="ignore", under="ignore"):
-                column[COORDINATE["scale"]] = np.ldexp(1.0, self.exponent)
-                column[COORDINATE["inverse_scale"]] = np.ldexp(1.0, -self.exponent)
-                self._coord[dtype] = coord.astype(dtype, copy=False)
+            shift = self.shift
+            coord = constants.coordinates(
+                self.n_padded, self.root, self.rootinv, self.exponent, self.lam, shift.low,
+                shift.high, shift.pointed,
+            )  # fmt: skip
+            if dtype != F64:
+                with np.errstate(over="ignore", under="ignore"):
+                    coord = coord.astype(dtype)
+            self._coord[dtype] = coord
         return self._coord[dtype]

@@ -144,7 +144,7 @@ cdef class Rung:
         q.rounding, q.lam, q.top = gram.rounding, gram.lam, gram.top
         q.delta = gram.rounding if q.double_precision else 0
         q.shift2, q.pointed = gram.shift.norm2, gram.shift.pointed
-        q.far = abs(gram.exponent).max(initial=0)
+        q.far = gram.far
         q.column_exp = <const int*> self.keep(gram.exponent)
         q.rootinv, q.norm = self.wide(gram.rootinv), self.wide(gram.norm)
         q.ridge = self.wide(gram.ridge)

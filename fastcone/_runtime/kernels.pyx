@@ -30,6 +30,20 @@ def tile(dtype):
     return lanes(dtype.itemsize)
 
 
+def pack(const real[:, :] A, real[:, :, ::1] panels):
+    """panels [n / panel][m][panel] = the columns of A (m, n), the last panel filled with zeros."""
+    cdef Py_ssize_t m = A.shape[0], n = A.shape[1], size = panels.shape[2], p, i, c, held
+    assert panels.shape[1] == m and panels.shape[0] * size >= n
+    with nogil:
+        for p in range(panels.shape[0]):
+            held = min(size, n - p * size)
+            for i in range(m):
+                for c in range(held):
+                    panels[p, i, c] = A[i, p * size + c]
+                for c in range(held, size):
+                    panels[p, i, c] = 0
+
+
 def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[::1] norm2):
     """C = B'A and norm2 = squared norms; A packed [panels][m][panel], B, C one problem a row."""
     cdef Py_ssize_t m = A.shape[1], n = A.shape[0] * A.shape[2], p = B.shape[0]

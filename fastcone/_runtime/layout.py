@@ -20,11 +20,7 @@ def pack(A: np.ndarray) -> np.ndarray:
     m, n = A.shape
     width = kernels.panel(A.dtype)
     panels = aligned((-(-n // width), m, width), A.dtype)
-    whole = n // width
-    panels[:whole] = A[:, : whole * width].reshape(m, whole, width).transpose(1, 0, 2)
-    if whole < len(panels):
-        panels[whole] = 0
-        panels[whole, :, : n - whole * width] = A[:, whole * width :]
+    kernels.pack(A, panels)
     return panels
 
 

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Types of constants.pyx for mypy; the contracts stand there.
+import numpy as np
+
+def scaled_columns(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+def gram_constants(
+    G: np.ndarray, ridge: np.ndarray, exponent: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]: ...
+def small_spectrum(
+    G: np.ndarray, rootinv: np.ndarray, singular: bool
+) -> tuple[float, float, float]: ...
+def shift_bounds(
+    G: np.ndarray, z: np.ndarray, root: np.ndarray, rounding: float, pointed_from: float
+) -> tuple[np.ndarray, np.ndarray, float, bool]: ...
+def coordinates(
+    padded: int,
+    root: np.ndarray,
+    rootinv: np.ndarray,
+    exponent: np.ndarray,
+    lam: float,
+    low: np.ndarray,
+    high: np.ndarray,
+    pointed: bool,
+) -> np.ndarray: ...

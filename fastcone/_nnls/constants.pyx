@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The constants of generators and of their Gram matrix, a pass or two each: see prepare.py.
+
+For a few generators a handful of array operations would take longer than the problem.
+"""
+from libc.math cimport fabs, frexp, ldexp, sqrt
+
+import numpy as np
+
+from fastcone._kernels.common.lanes cimport real
+from fastcone._kernels.nnls.report_columns cimport (
+    COORDINATE_COLUMNS, HALF_CURVATURE, INVERSE_CURVATURE, INVERSE_SCALE, INVERSE_SHIFT, ROOT,
+    SCALE, SHIFT_ENTRY,
+)
+
+cdef enum:
+    POWER_STEPS = 8     # of the power methods: eigenvalues to some per cent, as the limits need
+
+cdef extern from *:
+    """
+    static const double FC_SHARES[4] = {0.95, 0.8, 0.5, 0.1};
+    """
+    const double* SHARES "FC_SHARES"    # of an estimated eigenvalue that are tried as a bound
+
+
+def scaled_columns(const real[:, :] A):
+    """Return exponents e (n,) and A 2^e with each column's largest entry in [1/2, 1), or 0."""
+    cdef Py_ssize_t m = A.shape[0], n = A.shape[1], i, j, outer, inner
+    cdef bint by_columns = abs(A.strides[0]) < abs(A.strides[1])
+    order, dtype = ("F" if by_columns else "C"), (np.float32 if real is float else np.float64)
+    scaled, exponent, peak = np.empty((m, n), dtype, order), np.empty(n, np.intc), np.zeros(n)
+    cdef real[:, :] out = scaled
+    cdef int[::1] e = exponent
+    cdef double[::1] largest = peak
+    cdef int far = 0, limit = 60 if real is float else 500
+    with nogil:
+        for outer in range(n if by_columns else m):
+            for inner in range(m if by_columns else n):
+                i, j = (inner, outer) if by_columns else (outer, inner)
+                largest[j] = max(largest[j], fabs(A[i, j]))
+        for j in range(n):
+            e[j] = 0
+            frexp(largest[j], &e[j])
+            e[j] = -e[j]
+            far = max(far, abs(e[j]))
+            largest[j] = ldexp(1, e[j]) if abs(e[j]) <= limit else 0
+        for outer in range(n if by_columns else m):
+            for inner in range(m if by_columns else n):
+                i, j = (inner, outer) if by_columns else (outer, inner)
+                out[i, j] = <real> (A[i, j] * largest[j] if far <= limit else ldexp(A[i, j], e[j]))
+    return exponent, scaled
+
+
+def gram_constants(const double[:, :] G, const double[::1] ridge, const int[::1] exponent):
+    """Return ||a_j||, sqrt(G_jj), its inverse (0 for 0), and max ||a_j|| / min in given units."""
+    cdef Py_ssize_t n = G.shape[0], j
+    cdef double most = 0, least = 0, size
+    norm, root, rootinv = np.empty((3, n))
+    cdef double[::1] norms = norm, roots = root, inverses = rootinv
+    assert G.shape[1] == n == ridge.shape[0] == exponent.shape[0]
+    for j in range(n):
+        norms[j] = sqrt(max(G[j, j] - ridge[j], 0))
+        roots[j] = sqrt(G[j, j])
+        inverses[j] = 1 / roots[j] if G[j, j] > 0 else 0
+        if norms[j] > 0:
+            size = ldexp(norms[j], -exponent[j])
+            most = max(most, size)
+            least = size if least == 0 else min(least, size)
+    return norm, root, rootinv, most / least if least > 0 else 1.0
+
+
+cdef bint cholesky(Py_ssize_t n, const double* G, double less, double* L) noexcept nogil:
+    """Write L, lower, of G - less I; False where there is none."""
+    cdef Py_ssize_t i, j, k
+    cdef double value
+    for i in range(n):
+        for j in range(i + 1):
+            value = G[i * n + j] - (less if i == j else 0)
+            for k in range(j):
+                value -= L[i * n + k] * L[j * n + k]
+            if i > j:
+                L[i * n + j] = value * L[j * n + j]
+            elif value > 0:
+                L[i * n + i] = 1 / sqrt(value)      # the inverse of the diagonal
+            else:
+                return False
+    return True
+
+
+cdef double normalise(Py_ssize_t n, double* v) noexcept nogil:
+    """v / ||v||; returns ||v||."""
+    cdef double size = 0
+    cdef Py_ssize_t i
+    for i in range(n):
+        size += v[i] * v[i]
+    size = sqrt(size)
+    for i in range(n):
+        v[i] /= size
+    return size
+
+
+cdef double inverse_step(Py_ssize_t n, const double* L, double* v) noexcept nogil:
+    """v <- (L L')^-1 v / ||v||; returns the length of the new v."""
+    cdef double value, size = 0
+    cdef Py_ssize_t i, k
+    normalise(n, v)
+    for i in range(n):
+        value = v[i]
+        for k in range(i):
+            value -= L[i * n + k] * v[k]
+        v[i] = value * L[i * n + i]
+    for i in range(n - 1, -1, -1):
+        value = v[i]
+        for k in range(i + 1, n):
+            value -= L[k * n + i] * v[k]
+        v[i] = value * L[i * n + i]
+        size += v[i] * v[i]
+    return sqrt(size)
+
+
+def small_spectrum(const double[:, :] G, const double[::1] rootinv, bint singular):
+    """Return a bound of the least eigenvalue, before its allowance, and about the largest.
+
+    Those of G with unit diagonal, for a few generators; then its largest sum of a column's sizes.
+    The bound is a share of what inverse iteration finds, for which a Cholesky factor exists; 0
+    where G is known to be `singular`. A generator that is zero counts as orthogonal to the others.
+    """
+    cdef Py_ssize_t n = G.shape[0], i, j, _turn
+    cdef double top, least, value, widest = 0, estimate = 1
+    cdef double[:, ::1] room = np.empty((2 * n + 2, max(n, 1)))
+    cdef double* unit = &room[0, 0]
+    cdef double* L
+    cdef double* v
+    cdef double* w
+    assert G.shape[1] == n == rootinv.shape[0]
+    if n == 0:
+        return 1.0, 1.0, 0.0
+    L, v, w = &room[n, 0], &room[2 * n, 0], &room[2 * n + 1, 0]
+    for i in range(n):
+        value = 0
+        for j in range(n):
+            unit[i * n + j] = G[i, j] * rootinv[i] * rootinv[j]
+            value += fabs(unit[i * n + j])
+        if rootinv[i] == 0:
+            unit[i * n + i] = value = 1
+        widest = max(widest, value)
+        v[i] = 1.5 + (i % 3) / 4.0
+    for _turn in range(POWER_STEPS):
+        normalise(n, v)
+        for i in range(n):
+            value = 0
+            for j in range(n):
+                value += unit[i * n + j] * v[j]
+            w[i] = value
+        for i in range(n):
+            v[i] = w[i]
+    top = max(1.0, normalise(n, v))
+    if singular or not cholesky(n, unit, 0, L):
+        return 0.0, top, widest
+    for i in range(n):
+        v[i] = 1 - 2 * (i % 2) + (i % 3) / 4.0
+    for _turn in range(POWER_STEPS):
+        estimate = inverse_step(n, L, v)
+    for i in range(4):
+        least = SHARES[i] / estimate
+        if cholesky(n, unit, least, L):
+            return least, top, widest
+    return 0.0, top, widest
+
+
+def shift_bounds(const double[:, :] G, const double[::1] z, const double[::1] root,
+                 double rounding, double pointed_from):
+    """Return bounds of a = G z from below and above, of z'G z, and whether a > 0 holds."""
+    cdef Py_ssize_t n = G.shape[0], i, j
+    cdef double size = 0, slack, norm2 = 0, value
+    cdef bint pointed = True
+    low, high = np.empty((2, n))
+    cdef double[::1] below = low, above = high
+    assert G.shape[1] == n == z.shape[0] == root.shape[0]
+    with nogil:
+        for j in range(n):
+            size += root[j] * z[j]
+        for i in range(n):
+            value = 0
+            for j in range(n):
+                value += G[i, j] * z[j]
+            slack = rounding * root[i] * size
+            below[i], above[i] = value - slack, value + slack
+            norm2 += z[i] * (value + slack)
+            if root[i] > 0 and not below[i] > pointed_from * root[i]:
+                pointed = False
+    return low, high, norm2, pointed
+
+
+def coordinates(Py_ssize_t padded, const double[::1] root, const double[::1] rootinv,
+                const int[::1] exponent, double lam, const double[::1] low,
+                const double[::1] high, bint pointed):
+    """Return the columns of a report's coordinates, (n padded, COORDINATE_COLUMNS)."""
+    cdef Py_ssize_t n = root.shape[0], j
+    coord = np.zeros((padded, <int> COORDINATE_COLUMNS))
+    cdef double[:, ::1] out = coord
+    assert padded >= n == rootinv.shape[0] == exponent.shape[0] == low.shape[0] == high.shape[0]
+    for j in range(n):
+        out[j, <int> ROOT] = root[j]
+        if lam > 0:
+            out[j, <int> INVERSE_CURVATURE] = rootinv[j] * rootinv[j] / lam
+            out[j, <int> HALF_CURVATURE] = lam * root[j] * root[j] / 2
+        if pointed:
+            out[j, <int> INVERSE_SHIFT] = 1 / low[j] if root[j] > 0 else 0
+            out[j, <int> SHIFT_ENTRY] = high[j]
+        out[j, <int> SCALE] = ldexp(1, exponent[j])
+        out[j, <int> INVERSE_SCALE] = ldexp(1, -exponent[j])
+    return coord
