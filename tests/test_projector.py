@@ -2,6 +2,7 @@
 """Generators prepared once: the answers of one-off calls, and what must not be remembered."""
 
 import copy
+import gc
 import pickle
 import threading
 import time
@@ -163,3 +164,18 @@ def test_row_weights_are_roots_on_the_rows(level, rng):
     for bad in (w[:-1], -w, np.full(30, np.nan)):
         with pytest.raises(ValueError, match="row_weights"):
             solve_nnls(A, B, row_weights=bad)
+
+
+def test_an_answer_leaves_nothing_to_the_garbage_collector(rng):
+    """Prepared generators are as large as A: they are freed at once, not when cycles are sought."""
+    A, b = rng.random((30, 6)), rng.random(30)
+    fastcone.solve_nnls(A, b)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            fastcone.solve_nnls(A, b), fastcone.solve_nnls(A[:4], b[:4], l1=0.1)
+            fastcone.Projector(A).solve(np.c_[b, -b], n_threads=1)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

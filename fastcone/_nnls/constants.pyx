@@ -14,6 +14,7 @@ from fastcone._kernels.nnls.report_columns cimport (
 )
 
 cdef enum:
+    BLOCK = 16          # entries of a generator that are read before those of the next
     POWER_STEPS = 8     # of the power methods: eigenvalues to some per cent, as the limits need
 
 cdef extern from *:
@@ -23,32 +24,38 @@ cdef extern from *:
     const double* SHARES "FC_SHARES"    # of an estimated eigenvalue that are tried as a bound
 
 
-def scaled_columns(const real[:, :] A):
-    """Return exponents e (n,) and A 2^e with each column's largest entry in [1/2, 1), or 0."""
-    cdef Py_ssize_t m = A.shape[0], n = A.shape[1], i, j, outer, inner
-    cdef bint by_columns = abs(A.strides[0]) < abs(A.strides[1])
-    order, dtype = ("F" if by_columns else "C"), (np.float32 if real is float else np.float64)
-    scaled, exponent, peak = np.empty((m, n), dtype, order), np.empty(n, np.intc), np.zeros(n)
-    cdef real[:, :] out = scaled
+def scaled_generators(const real[:, :] A, real[:, ::1] rows):
+    """rows (n, m padded) = A' 2^e, the largest of a row in [1/2, 1) or 0; returns e (n,)."""
+    cdef Py_ssize_t m = A.shape[0], n = A.shape[1], i, j, block, first, last
+    exponent, peak = np.empty(n, np.intc), np.zeros(n)
     cdef int[::1] e = exponent
     cdef double[::1] largest = peak
     cdef int far = 0, limit = 60 if real is float else 500
+    cdef bint by_columns = abs(A.strides[0]) < abs(A.strides[1])
+    assert rows.shape[0] == n and rows.shape[1] >= m
     with nogil:
-        for outer in range(n if by_columns else m):
-            for inner in range(m if by_columns else n):
-                i, j = (inner, outer) if by_columns else (outer, inner)
-                largest[j] = max(largest[j], fabs(A[i, j]))
+        for i in range(n if by_columns else m):
+            for j in range(m if by_columns else n):
+                if by_columns:
+                    largest[i] = max(largest[i], fabs(A[j, i]))
+                else:
+                    largest[j] = max(largest[j], fabs(A[i, j]))
         for j in range(n):
             e[j] = 0
             frexp(largest[j], &e[j])
             e[j] = -e[j]
             far = max(far, abs(e[j]))
             largest[j] = ldexp(1, e[j]) if abs(e[j]) <= limit else 0
-        for outer in range(n if by_columns else m):
-            for inner in range(m if by_columns else n):
-                i, j = (inner, outer) if by_columns else (outer, inner)
-                out[i, j] = <real> (A[i, j] * largest[j] if far <= limit else ldexp(A[i, j], e[j]))
-    return exponent, scaled
+        for block in range((m + BLOCK - 1) // BLOCK):       # a line of each row at a time
+            first, last = BLOCK * block, min(m, BLOCK * (block + 1))
+            for j in range(n):
+                for i in range(first, last):
+                    rows[j, i] = <real> (A[i, j] * largest[j] if far <= limit
+                                         else ldexp(A[i, j], e[j]))
+        for j in range(n):
+            for i in range(m, rows.shape[1]):
+                rows[j, i] = 0
+    return exponent
 
 
 def gram_constants(const double[:, :] G, const double[::1] ridge, const int[::1] exponent):

@@ -31,9 +31,10 @@ class DenseGenerators:
         self.plans: dict[Any, Plan] = {}
         self.bounded: dict[tuple[bytes, bool], tuple[RowStable, float]] = {}
         self._rungs: dict[tuple[np.dtype, str, int], Rung] = {}
+        hull = functools.partial(hull_point, self.plain)
         G, added = self.plain.gram(), ridge(l2, self.plain.exponent, A.dtype)
         G[np.diag_indices(self.n)] += added
-        self.gram = Gram(G, self.plain.exponent, self.m, lambda g: hull_point(self.plain, g), added)
+        self.gram = Gram(G, self.plain.exponent, self.m, hull, added)
 
     def given(self) -> np.ndarray:
         """Return A in the caller's units."""
@@ -89,7 +90,7 @@ class DenseGenerators:
                 dtype,
                 dtype == F64 and not support,  # plan.py: descent only where G fits float32
                 epochs,
-                self.plain.rows if support else None,
+                self.plain.wide if support else None,
             )
         return self._rungs[key]
 

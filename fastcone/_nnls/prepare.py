@@ -27,9 +27,10 @@ from fastcone._runtime.scaling import F64, exponent, rescale, roundoff
 from fastcone._runtime.threads import Scratch, aligned, one_blas_thread
 
 POWER_STEPS = 8  # of the power method: eigenvalues to some per cent, as the limits need them
-FEW = 16  # generators up to which eigenvalues are estimated without calls of LAPACK
+FEW = 40  # generators up to which eigenvalues are estimated without calls of LAPACK
 SHARES = (0.95, 0.8, 0.5, 0.1)  # of an estimated eigenvalue that are tried as a bound
 POINTED = 1e-8  # the least a_j / ||a_j|| of a shift that is used: its bound grows as 1 / a_j
+LINE = 8  # numbers of float64 to a cache line
 PIECE = 2e8  # flops of a piece of A'A: some milliseconds between two looks at signals
 
 
@@ -64,12 +65,17 @@ class Packed:
 
 
 class Generators:
-    """The generators A (m, n) scaled by powers of two, and their products."""
+    """The generators A (m, n) scaled by powers of two, and their products.
+
+    padded: (n, m and zeros up to whole lines), a generator in a row.  scaled: (m, n), its view.
+    """
 
     def __init__(self, A: np.ndarray) -> None:
         self.m, self.n = A.shape
         self.dtype = A.dtype
-        self.exponent, self.scaled = constants.scaled_columns(A)
+        self.padded = aligned((self.n, -(-self.m // LINE) * LINE), A.dtype)
+        self.exponent = constants.scaled_generators(A, self.padded)
+        self.scaled = self.padded[:, : self.m].T
         self._packed: dict[np.dtype, Packed] = {}
 
     def packed(self, dtype: np.dtype) -> Packed:
@@ -79,9 +85,18 @@ class Generators:
         return self._packed[dtype]
 
     @functools.cached_property
+    def wide(self) -> np.ndarray:
+        """`padded` in float64."""
+        if self.dtype == F64:
+            return self.padded
+        wide = aligned(self.padded.shape, F64)
+        wide[...] = self.padded
+        return wide
+
+    @property
     def rows(self) -> np.ndarray:
         """The scaled generators in float64, one generator a row (n, m)."""
-        return np.ascontiguousarray(self.scaled.T, dtype=np.float64)
+        return self.wide[:, : self.m]
 
     def unlike(self, given: bool) -> float:
         """Return the largest row's size over the smallest's, scaled, or in the caller's units."""

@@ -128,7 +128,7 @@ cdef class Rung:
     epochs : int
         Of a problem in one descent, at most.
     generators : ndarray or None
-        A', a generator in a row (n, m): then the support solver is the way.
+        A', a generator in a row (n, m padded with zeros): then the support solver is the way.
     """
 
     cdef Prepared q
@@ -167,13 +167,9 @@ cdef class Rung:
             q.rows_of_G = self.wide(rows)
             q.near_cache = generators.nbytes <= NEAR_CACHE
             if q.near_cache:
-                q.ldm = (q.m + 7) // 8 * 8
-                rows = aligned((q.n, q.ldm), float)
-                rows[:, q.m:] = 0
-                rows[:, : q.m] = generators
-                q.generators = self.wide(rows)
+                q.ldm, q.generators = generators.shape[1], self.wide(generators)
             else:
-                transposed = pack(generators)
+                transposed = pack(generators[:, : q.m])
                 q.transposed = self.wide(transposed)
                 q.ldm = transposed.shape[0] * transposed.shape[2]
 

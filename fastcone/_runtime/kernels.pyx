@@ -44,9 +44,14 @@ def pack(const real[:, :] A, real[:, :, ::1] panels):
                     panels[p, i, c] = 0
 
 
-def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[::1] norm2):
-    """C = B'A and norm2 = squared norms; A packed [panels][m][panel], B, C one problem a row."""
+def product(const real[:, :, ::1] A, const real[:, :] B, real[:, ::1] C, real[::1] norm2):
+    """C = B'A and norm2 = squared norms; A packed [panels][m][panel], B, C one problem a row.
+
+    The rows of B may lie apart.
+    """
     cdef Py_ssize_t m = A.shape[1], n = A.shape[0] * A.shape[2], p = B.shape[0]
+    cdef Py_ssize_t ldb = B.strides[0] // <Py_ssize_t> sizeof(real)
+    assert m <= 1 or B.strides[1] == sizeof(real)
     assert B.shape[1] == m and C.shape[0] == p and C.shape[1] == n and norm2.shape[0] == p
     if p == 0:
         return
@@ -54,6 +59,6 @@ def product(const real[:, :, ::1] A, const real[:, ::1] B, real[:, ::1] C, real[
     cdef const real* b = &B[0, 0] if m else NULL
     with nogil:
         if real is float:
-            product_table.f32(m, n, a, p, b, m, &C[0, 0], &norm2[0])
+            product_table.f32(m, n, a, p, b, ldb, &C[0, 0], &norm2[0])
         else:
-            product_table.f64(m, n, a, p, b, m, &C[0, 0], &norm2[0])
+            product_table.f64(m, n, a, p, b, ldb, &C[0, 0], &norm2[0])
