@@ -26,9 +26,11 @@ import numpy as np
 
 cdef extern from *:
     """
+    #include <float.h>
     #define FC_DEPENDENCE_TOL 32.0        /* as in fastcone/_nnls/active_set.py */
     """
     const double DEPENDENCE_TOL "FC_DEPENDENCE_TOL"
+    const double NORMAL "DBL_MIN"
 
 cdef enum:
     CALL_WORK = 100_000_000     # flops between two looks at the signals
@@ -101,7 +103,8 @@ cdef Py_ssize_t reduce(Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t first,
 
 
 cdef void take_triangle(Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t rank) noexcept nogil:
-    """R as generators of `rank` entries, and the target that goes with them."""
+    """R as generators of `rank` entries, the target that goes with them, and what that leaves."""
+    cdef Py_ssize_t whole = padded(rank)
     cdef double* d = aligned(a.rest) + padded(m)
     cdef double* head = d + padded(m)
     cdef double* R = triangle(a, m, n)
@@ -109,7 +112,9 @@ cdef void take_triangle(Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t rank) 
     cdef Py_ssize_t i, q
     memcpy(d, a.target, padded(m) * sizeof(double))
     triangle_table.apply(rank, padded(m), a.columns, head, head + n, a.order, order, d)
-    for i in range(rank, padded(rank)):
+    a.rest2 = dot(padded(m) - whole, d + whole, d + whole)
+    for i in range(rank, whole):
+        a.rest2 += d[i] * d[i]
         d[i] = 0
     for q in range(n):
         for i in range(padded(rank)):
@@ -132,9 +137,27 @@ cdef Py_ssize_t some_steps(Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t ran
                                   a.rest, a.order)
 
 
-cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, int unit, double* x) noexcept nogil:
+cdef double square_of_triangle(const Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t rank,
+                               const double* x) noexcept nogil:
+    """||A x - b||^2 of a reduced problem: ||R x - d||^2 and what no generator reaches."""
+    cdef const double* d = aligned(a.rest) + padded(m)
+    cdef const Py_ssize_t* order = a.order + n
+    cdef double total = a.rest2, rest
+    cdef Py_ssize_t i, q
+    for i in range(rank):
+        rest = d[i]
+        for q in range(i, n):
+            rest -= a.columns[order[q] * padded(m) + i] * x[order[q]]
+        total += rest * rest
+    return total
+
+
+cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t rank, int unit,
+                   double* x) noexcept nogil:
     """Bring x back to the caller's units; returns ||A x - b|| of the x that he gets."""
-    cdef double total = 0, product
+    cdef double total = 0, square = square_of_triangle(a, m, n, rank, x) if a.reduced else 0
+    cdef double product
+    cdef bint rounded = False
     cdef double* held = a.norm
     cdef const double* row
     cdef int power
@@ -143,7 +166,10 @@ cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, int unit, double* x) n
         power = <int> a.e[j] + (<int> a.fetched[j] if a.householder else 0)
         x[j] = ldexp(x[j], unit - power) if x[j] > 0 else 0
         total += x[j] - x[j]                    # not a number where x_j has overflowed
+        rounded = rounded or 0 < x[j] < NORMAL
         held[j] = ldexp(x[j], <int> a.e[j] - unit) if x[j] > 0 else 0   # rounded if subnormal
+    if a.reduced and not rounded:
+        return ldexp(sqrt(total + square), unit)
     if a.householder and a.row_stride != 1:
         for i in range(m):
             row = a.A + i * a.row_stride
@@ -180,7 +206,7 @@ cdef Py_ssize_t nnls_strided(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssi
         rank = reduce(&a, m, n, 0, n)
         take_triangle(&a, m, n, rank)
     steps = some_steps(&a, m, n, rank, x, max_steps, False)
-    rnorm[0] = finish(&a, m, n, unit, x)
+    rnorm[0] = finish(&a, m, n, rank, unit, x)
     return steps
 
 
@@ -223,7 +249,7 @@ def nnls_arrays(const double[:, :] A, const double[:] b, Py_ssize_t max_steps):
                     steps = some_steps(&a, m, n, rank, &out[0], some, used > 0)
                 used += some
                 PyErr_CheckSignals()
-            rnorm = finish(&a, m, n, unit, &out[0])
+            rnorm = finish(&a, m, n, rank, unit, &out[0])
     finally:
         PyMem_Free(work)
         PyMem_Free(index)

@@ -21,6 +21,7 @@ cdef struct Arrays:
     const double* A
     Py_ssize_t row_stride, column_stride
     bint householder, reduced
+    double rest2            # of a reduced problem: what of ||b||^2 no generator reaches
     double* copy            # n x ld: A scaled, or in the order of rows, or of columns
     double* columns         # n x ld: generators, one a row
     double* target          # ld: b scaled, padded with zeros
@@ -179,13 +180,24 @@ cdef inline void scale_generators(Py_ssize_t m, Py_ssize_t n, Arrays* a) noexcep
 
 cdef inline void lay_down(Py_ssize_t m, Py_ssize_t n, Arrays* a) noexcept nogil:
     """columns = A', padded with zeros, for the Householder kernel."""
-    cdef Py_ssize_t i, j, ld = padded(m)
+    cdef const double* row
+    cdef double* column
+    cdef Py_ssize_t i, j, group, groups = m // 8, ld = padded(m)
+    cdef int q
     for j in range(n):
         for i in range(m if a.row_stride == 1 else 0):
             a.columns[j * ld + i] = a.A[i + j * a.column_stride]
         for i in range(m, ld):
             a.columns[j * ld + i] = 0
-    for i in range(m if a.row_stride != 1 else 0):
+    if a.row_stride == 1:
+        return
+    for group in range(groups):                 # a line of each column at a time
+        row = a.A + 8 * group * a.row_stride
+        for j in range(n):
+            column = a.columns + j * ld + 8 * group
+            for q in range(8):
+                column[q] = row[q * a.row_stride + j * a.column_stride]
+    for i in range(8 * groups, m):
         for j in range(n):
             a.columns[j * ld + i] = a.A[i * a.row_stride + j * a.column_stride]
 
