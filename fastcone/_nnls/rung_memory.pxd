@@ -18,8 +18,10 @@ cdef extern from *:
     const double UNIT "FC_UNIT"
     const double UNIT32 "FC_UNIT32"
     const double LARGEST32 "FC_LARGEST32"
+    void prefetch "__builtin_prefetch"(const void* address) noexcept nogil
 
 cdef enum:
+    AHEAD = 4           # groups of 8 rows of the targets that are asked for ahead
     SLAB = 64           # targets packed before their product: as the product kernel takes them
 
 ctypedef fused source:
@@ -144,14 +146,20 @@ cdef inline int exponent(double value) noexcept nogil:
 
 cdef inline void pack(Py_ssize_t m, Py_ssize_t p, const source* B, Py_ssize_t along,
                       Py_ssize_t across, real* rows) noexcept nogil:
-    """rows = B', p rows of m numbers: whole cache lines of p targets are read and written."""
+    """rows = B', p rows of m numbers: whole cache lines of p targets are read and written.
+
+    Where a row of B is long, the lines of the next rows are asked for meanwhile.
+    """
     cdef const source* b
     cdef real* to
-    cdef Py_ssize_t i, q, part
+    cdef Py_ssize_t i, q, part, ahead, per_line = 64 // sizeof(source)
     for part in range(m // 8):
+        ahead = min(8 * part + 8 * AHEAD, m - 8) * along
         for q in range(p):
             b = B + 8 * part * along + q * across
             to = rows + q * m + 8 * part
+            for i in range(8 if q % per_line == 0 else 0):
+                prefetch(B + ahead + q * across + i * along)
             for i in range(8):
                 to[i] = <real> b[i * along]
     for i in range(m - m % 8, m):
