@@ -155,10 +155,11 @@ def test_penalties(rng, dtype, l1, l2, method):
         ours = objective(A, B[:, r], solution.x[:, r].astype(float), l1, l2)
         at_zero = B[:, r] @ B[:, r] / 2
         assert ours - best <= (solution.gap[r] + 1e-14) * at_zero
-        assert solution.objective[r] == pytest.approx(ours, abs=1e-9 * at_zero)
+        assert solution.objective[r] == pytest.approx(ours, abs=tol * at_zero)
         g = A.T @ (A @ solution.x[:, r] - B[:, r]) + l1 + l2 * solution.x[:, r]
         violation = np.abs(np.minimum(solution.x[:, r], g)).max()
-        assert solution.violation[r] == pytest.approx(violation, abs=1e-10 + 1e-4 * tol**0.5)
+        rounding = 1e-6 if dtype == np.float32 else 1e-10 + 1e-4 * tol**0.5
+        assert solution.violation[r] == pytest.approx(violation, abs=rounding)
 
 
 @settings(max_examples=150, deadline=None)

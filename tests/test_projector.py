@@ -179,3 +179,36 @@ def test_an_answer_leaves_nothing_to_the_garbage_collector(rng):
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_a_gap_proved_of_products_in_float32_holds(level, rng):
+    """The products A'b are then formed in float32: the gap allows for the worst roundings."""
+    proved = 0
+    for m in (1, 7, 130, 784, 3000):
+        for kind in range(6):
+            n = int(rng.integers(1, 40))
+            A = np.abs(rng.standard_normal((m, n))) ** rng.choice([1, 3])
+            A *= rng.random((m, n)) < rng.choice([0.2, 1.0])
+            A = (A * 2.0 ** rng.integers(-20, 20, n)).astype(np.float32)
+            B = A @ rng.random((n, 9)) if kind % 2 else rng.standard_normal((m, 9))
+            B = (B * 10.0 ** rng.uniform(-12, 12, 9)).astype(np.float32)
+            l1 = rng.random(9) * np.abs(A.T @ B).max(axis=0) * (kind > 2)
+            found = fastcone.solve_nnls(A, B, l1=l1)
+            wide, targets, x = A.astype(float), B.astype(float), found.x.astype(float)
+            best = fastcone.solve_nnls(wide, targets, l1=l1)
+            objective = ((wide @ x - targets) ** 2).sum(axis=0) / 2 + l1 * x.sum(axis=0)
+            at_zero = (targets**2).sum(axis=0) / 2
+            true = (objective - best.objective) / np.where(at_zero > 0, at_zero, 1)
+            assert np.all(true <= found.gap + best.gap + 1e-13)
+            np.testing.assert_allclose(found.objective, objective, atol=1e-4 * at_zero.max())
+            proved += found.converged.sum()
+    assert proved > 200
+
+
+def test_a_repeated_row_of_a_register_block_is_added_once(level, rng):
+    """Blocks of problems that are not full repeat one of them: its partial sums came twice."""
+    A, B = rng.random((700, 9)), rng.random((700, 5))
+    for dtype in (np.float32, np.float64):
+        found = fastcone.solve_nnls(A.astype(dtype), B.astype(dtype))
+        want = np.stack([scipy.optimize.nnls(A, b)[0] for b in B.T], axis=1)
+        np.testing.assert_allclose(found.x, want, atol=1e-4 if dtype == np.float32 else 1e-9)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastcone._nnls import kernels
 from fastcone._nnls.certificate import Proof, from_report
-from fastcone._nnls.plan import Options, Plan
+from fastcone._nnls.plan import Options, Plan, provable_in_float32
 from fastcone._nnls.result import Solution
 from fastcone._nnls.targets import LinearTerms, Penalty, Targets
 from fastcone._runtime.scaling import F32, F64, largest_penalty, rescale
@@ -23,7 +23,8 @@ ROOM = {F32: 60, F64: 500}  # powers of two between units that lose no digit
 class Job:
     """What all blocks share: the problems, and how they are to be solved.
 
-    dtype: of the answers.  working: of descent and its reports.
+    dtype: of the answers.  working: of descent and its reports.  narrow: whether the first rung is
+    in float32 all the same, and proves what it finds in float64.
     """
 
     targets: Targets
@@ -32,6 +33,7 @@ class Job:
     plan: Plan
     dtype: np.dtype
     working: np.dtype
+    narrow: bool
     started: bool
 
     @classmethod
@@ -45,8 +47,14 @@ class Job:
         started: bool,
     ) -> Job:
         """Return a batch; `started`: the caller gave coefficients."""
-        working = F64 if options.certify else dtype
-        return cls(targets, Penalty(l1, targets.gram), options, plan, dtype, working, started)
+        working, gram = F64 if options.certify else dtype, targets.gram
+        narrow = (
+            dtype == F32 != working
+            and plan.rung == "descent"
+            and provable_in_float32(gram, gram.terms, options.proved(dtype))
+        )
+        penalty = Penalty(l1, gram)
+        return cls(targets, penalty, options, plan, dtype, working, narrow, started)
 
     def late(self, scratch: Scratch) -> bool:
         """Return whether to stop: the time is up, or another thread has stopped the job."""

@@ -12,7 +12,7 @@ import numpy as np
 from fastcone._nnls.active_set import Exact, hull_point
 from fastcone._nnls.certificate import DataProof, Proof, dense_maps
 from fastcone._nnls.householder import RowStable
-from fastcone._nnls.plan import APART, UNLIKE, UNLIKE_LAM, Plan
+from fastcone._nnls.plan import APART, UNLIKE, UNLIKE_LAM, Plan, of_products
 from fastcone._nnls.prepare import Generators, Gram, Packed, ridge
 from fastcone._nnls.rung import Rung
 from fastcone._nnls.targets import Products, Solver
@@ -30,7 +30,7 @@ class DenseGenerators:
         self.terms = self.m
         self.plans: dict[Any, Plan] = {}
         self.bounded: dict[tuple[bytes, bool], tuple[RowStable, float]] = {}
-        self._rungs: dict[tuple[np.dtype, str, int], Rung] = {}
+        self._rungs: dict[tuple[np.dtype, str, int, bool], Rung] = {}
         hull = functools.partial(hull_point, self.plain)
         G, added = self.plain.gram(), ridge(l2, self.plain.exponent, A.dtype)
         G[np.diag_indices(self.n)] += added
@@ -79,9 +79,9 @@ class DenseGenerators:
         A = self.plain.scaled.astype(F64, copy=False)
         return DataProof(dense_maps(A), self.m, self.n, self.gram)
 
-    def rung(self, dtype: np.dtype, way: str, epochs: int) -> Rung:
-        """Return the compiled first rung in one dtype."""
-        key = dtype, way, epochs
+    def rung(self, dtype: np.dtype, way: str, epochs: int, narrow: bool) -> Rung:
+        """Return the compiled first rung in one dtype; `narrow`: in float32, proved in float64."""
+        key = dtype, way, epochs, narrow
         if key not in self._rungs:
             support = way == "support"
             self._rungs[key] = Rung(
@@ -90,6 +90,7 @@ class DenseGenerators:
                 dtype,
                 dtype == F64 and not support,  # plan.py: descent only where G fits float32
                 epochs,
+                of_products(self.terms) if narrow else 0.0,
                 self.plain.wide if support else None,
             )
         return self._rungs[key]

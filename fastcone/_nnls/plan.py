@@ -26,6 +26,7 @@ AIM = {F64: 1e-21, F32: 1e-12}
 ENOUGH = {F64: 1e-18, F32: 1e-12}  # where the roundings of many generators allow no less
 PROVED = {F64: 1e-10, F32: 1e-6}
 ESTIMATE = 1e-9  # what float32 alone can tell
+AIM_NARROW = 1e-10  # of a descent in float32 that is proved in float64
 RUNG_RANK = 512  # generators up to which a block's epochs are one call of some 20 ms
 RUNG_EPOCHS = 150  # of one descent: 20 at condition 8, 60 at 31, 140 at 47
 RUNG_WORK = 1.6e9  # flops of a block's descent, of which there may be two in a call
@@ -33,6 +34,8 @@ RUNG_WORK = 1.6e9  # flops of a block's descent, of which there may be two in a 
 DESCENT_CONDITION = ((40, 30.0), (160, 100.0), (RUNG_RANK, 50.0))
 SUPPORT_RANK = 1500  # generators up to which its steps on one problem take milliseconds
 GRAM_RANK = 1500  # sparse generators beyond which no product of two of them is formed
+PRODUCT_CHUNK = 128  # of fastcone/_kernels/common/panels.pxd
+ROOM_FOR_ROUNDING = 0.2  # share of a wanted gap that roundings of float32 may take
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
 UNLIKE = 2e4  # ratio of row sizes at which a triangle by columns loses small rows' ninth digit
 APART = 1e6  # ratio of norms at which generators may live in rows that a gap does not see
@@ -116,6 +119,25 @@ def fits_float32(gram: Gram) -> bool:
     """Return whether G is in float32's range and regular there."""
     fits = gram.lam > gram.n * roundoff(F32)
     return bool(fits and gram.diagonal.max(initial=0) < largest_penalty(F32))
+
+
+def of_products(terms: int) -> float:
+    """Return what bounds the roundings of A'b in float32, relative to ||a_j|| ||b||.
+
+    The product kernel adds up sums of PRODUCT_CHUNK terms; ||b|| is a sum of 16 parts, a penalty
+    is rounded and subtracted, and the powers of two are exact.
+    """
+    roundings = min(terms, PRODUCT_CHUNK) + terms / PRODUCT_CHUNK + terms / 16 + 12
+    return 1.01 * roundings * roundoff(F32)
+
+
+def provable_in_float32(gram: Gram, terms: int, wanted: float) -> bool:
+    """Return whether a gap can be proved of A'b in float32: the worst roundings leave room.
+
+    They change the bound of strong convexity by sum_j (of_products ||a_j|| ||b||)^2 / (2 lam G_jj).
+    """
+    worst = gram.n * of_products(terms) ** 2 / max(gram.lam, 1e-300)
+    return bool(worst < ROOM_FOR_ROUNDING * wanted)
 
 
 def _descent_is_slow(gram: Gram, rank: int) -> bool:

@@ -18,7 +18,8 @@ class Solution:
     x : ndarray, (n, p) or (n,)
         Coefficients, x >= 0, one problem a column; exactly 0 off the support.
     objective : ndarray (p,) or float
-        The objective at x, in float64.
+        The objective at x, in float64; of float32 problems to 1e-6 of that at x = 0
+        (the violation likewise, of ||a_j|| ||b||).
     gap : ndarray (p,) or float
         Upper bound of (objective - optimum) / (objective at x = 0); `inf` where no bound is known.
     violation : ndarray (p,) or float

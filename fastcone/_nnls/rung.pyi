@@ -12,6 +12,7 @@ class Rung:
         dtype: np.dtype,
         float32_first: bool,
         epochs: int,
+        of_products: float,
         generators: np.ndarray | None,
     ) -> None: ...
     def work_size(self, p: int) -> int: ...

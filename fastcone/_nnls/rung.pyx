@@ -30,7 +30,7 @@ from fastcone._runtime.threads import aligned
 
 from fastcone._kernels.common.lanes cimport real
 from fastcone._nnls.rung_descent cimport (
-    first_limit, float32_floor, in_float32, prove_start, until_proved,
+    certify, first_limit, float32_floor, in_float32, prove_start, until_proved,
 )
 from fastcone._nnls.rung_memory cimport (
     LARGEST32, Block, Prepared, answer, lay_out, products, source,
@@ -104,6 +104,9 @@ cdef Py_ssize_t whole(const Prepared* q, Block* k, const real* panels, const sou
     else:
         until_proved[real](q, k, tol, min(max_epochs, 2 * <int> q.epochs), count, report_first,
                            answer is float and real is double, answer is double and tol < 1e-18, 0)
+    if real is float:
+        if q.certified:
+            certify(q, k)
     units_out(q, k, <const real*> k.X, out)
     for r in range(k.p):
         if k.near[r]:
@@ -127,6 +130,9 @@ cdef class Rung:
         Whether the first epochs run in float32.
     epochs : int
         Of a problem in one descent, at most.
+    of_products : float
+        Of a float32 rung: what bounds the roundings of A'b, and certificates in float64 are then
+        made at last; or 0.
     generators : ndarray or None
         A', a generator in a row (n, m padded with zeros): then the support solver is the way.
     """
@@ -134,7 +140,7 @@ cdef class Rung:
     cdef Prepared q
     cdef list arrays        # what q points to
 
-    def __init__(self, gram, panels, dtype, float32_first, epochs, generators):
+    def __init__(self, gram, panels, dtype, float32_first, epochs, of_products, generators):
         cdef Prepared* q = &self.q
         self.arrays = []
         q.by_support, q.double_precision = generators is not None, dtype.itemsize == 8
@@ -143,6 +149,7 @@ cdef class Rung:
         q.m, q.ld = panels.shape[1], panels.shape[0] * panels.shape[2]
         q.rounding, q.lam, q.top = gram.rounding, gram.lam, gram.top
         q.delta = gram.rounding if q.double_precision else 0
+        q.certified, q.of_products = of_products > 0, of_products
         q.shift2, q.pointed = gram.shift.norm2, gram.shift.pointed
         q.far = gram.far
         q.column_exp = <const int*> self.keep(gram.exponent)
@@ -152,8 +159,10 @@ cdef class Rung:
             q.panels64, q.coord64 = self.wide(panels), self.wide(gram.coord(dtype))
         else:
             q.panels32, q.coord32 = self.narrow(panels), self.narrow(gram.coord(dtype))
-        if q.double_precision and not q.by_support:
-            packed = gram.packed(dtype)
+        if q.certified:
+            q.coord64 = self.wide(gram.coord(np.dtype(np.float64)))
+        if q.certified or (q.double_precision and not q.by_support):
+            packed = gram.packed(np.dtype(np.float64))
             q.G64, q.inverse64 = self.wide(packed.G), self.wide(packed.inverse)
             q.weight64 = self.wide(packed.weight)
         if float32_first or not q.double_precision:

@@ -66,8 +66,8 @@ cdef inline double gap_of(const Prepared* q, const real* report, double size,
         bound = min(bound, max(xg, 0.0) + report[<int> XDELTA] + s * report[<int> AX]
                     + s * s * q.shift2 / 2)
     total = report[<int> NORM1] + size
-    bound = min(bound, max(value, 0.0) + q.rounding * total * total)
-    bound = max(bound, 0.0) * (1 + 1e-12)
+    bound = min(bound, max(value, 0.0) + (q.rounding + q.of_products) * total * total)
+    bound = max(bound, 0.0) * (1 + 1e-12 + 4 * q.of_products)
     total = value + report[<int> CONVEX] + report[<int> XDELTA] + s + report[<int> AX] + total
     if total - total != 0:                      # something is not a number
         return INFINITY
@@ -143,6 +143,30 @@ cdef inline void refine(const Prepared* q, Block* k, Py_ssize_t count, const dou
     epochs_of[float](q, count, k.C32, k.lower32, k.X32, k.ld, stop, k.schedule, stop, k.most,
                      k.used, k.work)
     correction_table.finish(count, q.padded, k.ld, k.X32, k.lower32, k.shift, X)
+
+
+cdef inline void certify(const Prepared* q, Block* k) noexcept nogil:
+    """Certificates in float64 of what float32 has found, for the worst roundings of A'b there.
+
+    of_products bounds what c is off by, in units of ||a_j|| (||b|| + the penalty's share).
+    """
+    cdef const float* C = <const float*> k.C
+    cdef const float* X = <const float*> k.X
+    cdef const float* norm = <const float*> k.norm
+    cdef double* delta_scale = <double*> k.some_delta
+    cdef double* report = <double*> k.report
+    cdef double* wide_X = k.wide + k.p * k.ld
+    cdef Py_ssize_t r, i
+    for i in range(k.p * k.ld):
+        k.wide[i], wide_X[i] = C[i], X[i]
+    for r in range(k.p):
+        delta_scale[r] = (<const float*> k.delta_scale)[r] * (1 + q.of_products / q.rounding)
+    report_table.f64(q.padded, q.G64, q.coord64, k.p, k.wide, wide_X, k.ld, delta_scale,
+                     q.rounding, report, <double*> k.work)
+    for r in range(k.p):
+        if k.near[r]:
+            k.gap[r] = gap_of[double](q, report + r * REPORT_COLUMNS, norm[r], &k.objective[r])
+            k.violation[r] = report[r * REPORT_COLUMNS + <int> VIOLATION]
 
 
 cdef inline void prove_start(const Prepared* q, Block* k, double tol, Py_ssize_t* count,

@@ -37,7 +37,9 @@ cdef struct Prepared:
     # what the rung reads of A; the arrays belong to the `Rung`
     Py_ssize_t m, n, padded, ld, ldm, epochs
     bint double_precision, float32_first, pointed, by_support
+    bint certified              # of a float32 rung: its reports are made in float64 at last
     double rounding, lam, top, shift2, delta
+    double of_products          # rounding of A'b, of ||b|| too; 0 where `rounding` has it
     int far                     # the largest power of two taken out of a column
     const int* column_exp       # n: powers of two taken out of the columns
     const double* panels64      # A in panels, or
@@ -77,9 +79,10 @@ cdef struct Block:
     void* some_C            # p x ld: those of the problems that go on
     void* some_X
     double* g               # p x ld: gradients
-    float* C32
+    float* C32              # p x ld, and two more: the descent's in float32
     float* X32
     float* lower32
+    double* wide            # 2 p x ld: linear terms and coefficients in float64 (certified)
     void* norm              # p: squared, then ||b|| scaled
     void* delta_scale       # p
     void* stop              # p: an epoch's movement at which to look at the certificate
@@ -122,9 +125,10 @@ cdef inline Py_ssize_t lay_out(const Prepared* q, Block* k, char* start) noexcep
     k.g = <double*> carve(&at, p * ld * item)
     k.C32, k.X32 = <float*> carve(&at, p * ld * 4), <float*> carve(&at, p * ld * 4)
     k.lower32 = <float*> carve(&at, p * ld * 4)
+    k.wide = <double*> carve(&at, 2 * p * ld * 8 if q.certified else 0)
     k.norm, k.delta_scale = carve(&at, p * item), carve(&at, p * item)
     k.stop, k.last = carve(&at, p * item), carve(&at, p * item)
-    k.report, k.some_delta = carve(&at, p * REPORT_COLUMNS * item), carve(&at, p * item)
+    k.report, k.some_delta = carve(&at, p * REPORT_COLUMNS * 8), carve(&at, p * 8)
     k.schedule = <double*> carve(&at, 2 * p * 8)
     k.size2 = <double*> carve(&at, p * 8)
     k.work = carve(&at, max(4 * padded + 3, 2 * padded + 10) * wide)

@@ -15,11 +15,12 @@ import numpy as np
 
 from fastcone._nnls.block import Answers, Block, Job, accept, load, prove, store
 from fastcone._nnls.descent import descend
+from fastcone._nnls.plan import AIM_NARROW
 from fastcone._nnls.result import Solution
 from fastcone._nnls.support import solve_on_support
 from fastcone._nnls.targets import Solver
 from fastcone._runtime import threads
-from fastcone._runtime.scaling import F64
+from fastcone._runtime.scaling import F32, F64
 from fastcone._runtime.threads import Scratch
 
 NONE = np.empty(0, dtype=np.intp)
@@ -57,11 +58,15 @@ def first_rung(
 ) -> np.ndarray:  # fmt: skip
     """Take a block through the compiled rung; returns which of its problems are left to do."""
     way, options = job.plan.rung, job.options
-    working = F64 if way == "support" else job.working
-    rung = job.targets.rung(working, way, job.plan.rung_epochs) if way else None
+    working = F64 if way == "support" else F32 if job.narrow else job.working
+    rung = job.targets.rung(working, way, job.plan.rung_epochs, job.narrow) if way else None
     if rung is None:
         return np.arange(first, last)
-    wanted = options.aim(job.dtype) if way == "descent" else options.proved(job.dtype)
+    wanted = enough = options.proved(job.dtype)
+    if job.narrow:
+        wanted = max(AIM_NARROW, options.aim(job.dtype) / 10)
+    elif way == "descent":
+        wanted, enough = options.aim(job.dtype), options.enough(job.dtype)
     which = slice(first, last)
     part = answers if last - first == len(answers.X) else answers.part(which)
     small = last - first < FEW
@@ -78,7 +83,6 @@ def first_rung(
     )
     if left == 0:
         return NONE
-    enough = options.enough(job.dtype) if way == "descent" else wanted
     return first + np.flatnonzero(~(part.known[1] <= enough))
 
 

@@ -138,5 +138,5 @@ class SparseTargets:
               for name in ("objective", "gap", "violation"))
         )  # fmt: skip
 
-    def rung(self, dtype: np.dtype, way: str, epochs: int) -> None:
+    def rung(self, dtype: np.dtype, way: str, epochs: int, narrow: bool) -> None:
         """Return None: sparse products are not the rung's."""

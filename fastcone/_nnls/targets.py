@@ -87,7 +87,7 @@ class Targets(Protocol):
     def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray, l1: np.ndarray) -> Proof:
         """Return the certificate of scaled coefficients from the original A and B."""
 
-    def rung(self, dtype: np.dtype, way: str, epochs: int) -> Rung | None:
+    def rung(self, dtype: np.dtype, way: str, epochs: int, narrow: bool) -> Rung | None:
         """Return the compiled first rung, or None where the targets are not dense."""
 
 
@@ -156,5 +156,5 @@ class GramTargets:
         """Refuse: there is no A to go back to."""
         raise NotImplementedError
 
-    def rung(self, dtype: np.dtype, way: str, epochs: int) -> None:
+    def rung(self, dtype: np.dtype, way: str, epochs: int, narrow: bool) -> None:
         """Return None: the targets are products already."""

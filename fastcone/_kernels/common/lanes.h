@@ -30,6 +30,8 @@ typedef double unaligned64 __attribute__((vector_size(FC_BYTES), aligned(8))); /
 #define fc_positive(a) fc_keep((a) > (__typeof__(a)){0}, a)              /* max(a, 0) */
 #define fc_negative(a) fc_keep((a) < (__typeof__(a)){0}, a)              /* min(a, 0) */
 #define fc_max(a, b) (fc_keep((a) > (b), a) + fc_keep((a) <= (b), b))
+#define fc_none32() ((lane32){0})
+#define fc_none64() ((lane64){0})
 #define fc_spread(p, i) (((const __typeof__((*(p))[0])*)(p))[i] - (__typeof__(*(p))){0}) /* p[i] in every lane */
 
 /* the sum of a vector's lanes: halves added until one number is left */

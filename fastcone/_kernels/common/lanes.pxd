@@ -15,6 +15,8 @@ cdef extern from "lanes.h" nogil:
     lane64 _negative64 "fc_negative"(lane64)
     lane32 _max32 "fc_max"(lane32, lane32)
     lane64 _max64 "fc_max"(lane64, lane64)
+    lane32 _none32 "fc_none32"()
+    lane64 _none64 "fc_none64"()
     lane32 _spread32 "fc_spread"(const lane32*, Py_ssize_t)
     lane64 _spread64 "fc_spread"(const lane64*, Py_ssize_t)
     float total32 "fc_total32"(lane32)
@@ -51,6 +53,14 @@ cdef inline lane maximum(lane a, lane b) noexcept nogil:
         return _max32(a, b)
     else:
         return _max64(a, b)
+
+
+cdef inline lane none(const lane* kind) noexcept nogil:
+    """Zeros; `kind` tells of what type."""
+    if lane is lane32:
+        return _none32()
+    else:
+        return _none64()
 
 
 cdef inline lane spread(const lane* scalars, Py_ssize_t i) noexcept nogil:

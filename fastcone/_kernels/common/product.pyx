@@ -5,7 +5,8 @@
 #
 # Lanes      coordinates j: a panel is 2 vectors of generators, ROWS problems share each load of it
 # Order      every C_rj adds its terms in the order of i, whatever the block, so a problem's answer
-#            does not depend on its neighbours; chunks of CHUNK rows keep the panels in cache
+#            does not depend on its neighbours; CHUNK of them make a partial sum, so that a C_rj has
+#            CHUNK + m / CHUNK roundings, not m, and the panels stay in cache meanwhile
 # Memory     A: panels [n / panel][m][panel], panel = 2 BYTES / sizeof(real) divides n,
 #               64-byte aligned, read only.          B: p rows of m, row stride ldb, read only.
 #            C: p x n, 64-byte aligned, written.     norm2: p, written.           Allocates nothing.
@@ -14,13 +15,13 @@
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 
-from fastcone._kernels.common.lanes cimport BYTES, ROWS, lane, lane32, lane64, real, spread
-from fastcone._kernels.common.panels cimport PANEL, rank_chunk
+from fastcone._kernels.common.lanes cimport BYTES, ROWS, lane, lane32, lane64, none, real, spread
+from fastcone._kernels.common.panels cimport PANEL, PRODUCT_CHUNK, rank_chunk
 from fastcone._kernels.common.sums cimport dot
 from fastcone._kernels.common.tables cimport ProductTable
 
 cdef enum:
-    CHUNK = 512         # rows of A per pass: one panel chunk and ROWS chunks of B stay in cache
+    CHUNK = PRODUCT_CHUNK   # rows of A per pass
     SINGLE = 4          # panels that share each load of a single problem
     SLAB = 64           # problems per pass over A: their targets come from memory once
 
@@ -31,23 +32,23 @@ cdef void product_single(Py_ssize_t m, Py_ssize_t panels, const lane* A, const l
     cdef lane acc[SINGLE * PANEL]
     cdef const lane* a[SINGLE]
     cdef lane t
-    cdef Py_ssize_t group, i
+    cdef Py_ssize_t chunk, group, i
     cdef int q
     for group in range((panels + SINGLE - 1) // SINGLE):
         for q in range(SINGLE):                 # the last group repeats a panel to stay full
-            i = min(group * SINGLE + q, panels - 1)
-            a[q] = A + i * m * PANEL
-            acc[2 * q] = c[i * PANEL]
-            acc[2 * q + 1] = c[i * PANEL + 1]
-        for i in range(m):
-            t = spread(b, i)
-            for q in range(SINGLE):
-                acc[2 * q] = acc[2 * q] + a[q][i * PANEL] * t
-                acc[2 * q + 1] = acc[2 * q + 1] + a[q][i * PANEL + 1] * t
-        for q in range(SINGLE):
-            i = min(group * SINGLE + q, panels - 1)
-            c[i * PANEL] = acc[2 * q]
-            c[i * PANEL + 1] = acc[2 * q + 1]
+            a[q] = A + min(group * SINGLE + q, panels - 1) * m * PANEL
+        for chunk in range((m + CHUNK - 1) // CHUNK):
+            for q in range(SINGLE * PANEL):
+                acc[q] = none(A)
+            for i in range(chunk * CHUNK, min(m, (chunk + 1) * CHUNK)):
+                t = spread(b, i)
+                for q in range(SINGLE):
+                    acc[2 * q] = acc[2 * q] + a[q][i * PANEL] * t
+                    acc[2 * q + 1] = acc[2 * q + 1] + a[q][i * PANEL + 1] * t
+            for q in range(<int> min(<Py_ssize_t> SINGLE, panels - group * SINGLE)):
+                i = (group * SINGLE + q) * PANEL
+                c[i] = c[i] + acc[2 * q]
+                c[i + 1] = c[i + 1] + acc[2 * q + 1]
 
 
 cdef void product_lanes(Py_ssize_t m, Py_ssize_t panels, const lane* A, Py_ssize_t p,
