@@ -27,6 +27,7 @@ DIRECTIVES = {
 }
 SANITIZE = os.environ.get("FASTCONE_SANITIZE", "")
 SANITIZERS = [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover", "-g"] if SANITIZE else []
+CPUS = os.cpu_count() or 1
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
 
 
@@ -70,6 +71,7 @@ def kernels(level: str) -> list[Extension]:
         ],
         build_dir=f"build/cython/{level}",
         compiler_directives=DIRECTIVES,
+        nthreads=CPUS,
     )
 
 
@@ -79,11 +81,11 @@ def plain() -> list[Extension]:
     Dispatch, bindings, the first rung, the single and the stacked solver, the cimport surface.
     """
     names = (
+        "fastcone._nnls.rung",  # the longest to compile
         "fastcone._runtime.dispatch",
         *(f"fastcone.{floor}.kernels" for floor in ("_runtime", "_nnls", "_nnlad", "_nmf")),
         "fastcone._nnls.constants",
         "fastcone._nnls.single",
-        "fastcone._nnls.rung",
         "fastcone._nnls.stack",
         "fastcone.cy.__init__",
     )
@@ -91,7 +93,11 @@ def plain() -> list[Extension]:
         [extension(name, source(name), []) for name in names],
         build_dir="build/cython/plain",
         compiler_directives=DIRECTIVES,
+        nthreads=CPUS,
     )
 
 
-setup(ext_modules=[module for level in built_levels() for module in kernels(level)] + plain())
+setup(
+    ext_modules=plain() + [module for level in built_levels() for module in kernels(level)],
+    options={"build_ext": {"parallel": CPUS}},
+)
