@@ -12,7 +12,8 @@ from fastcone._nmf.api import Checkpoint, nmf
 from fastcone._nmf.online import OnlineNMF
 from fastcone._nmf.result import NMFResult
 from fastcone._nnlad.api import solve_nnlad
-from fastcone._nnls.api import nnls, nnls_path, solve_nnls, solve_nnls_gram
+from fastcone._nnls.api import nnls_path, solve_nnls, solve_nnls_gram
+from fastcone._nnls.like_scipy import nnls
 from fastcone._nnls.projector import Projector
 from fastcone._nnls.result import ConvergenceError, Solution
 from fastcone._runtime.config import show_config, version_of

@@ -4,6 +4,7 @@
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -378,3 +379,22 @@ def test_a_bad_entry_of_a_late_block_is_found_at_its_place(rng):
 def test_bad_gram_input_is_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         solve_nnls_gram(**{"G": np.eye(2), "C": np.ones((2, 4)), **wrong})
+
+
+def test_calls_of_older_scipy_are_taken_where_scipy_takes_them(rng):
+    A, b = rng.random((10, 4)), rng.random(10)
+    want = fastcone.nnls(A, b)[0]
+    for call in ((20,), (20, 1e-9), (None, 1e-9)):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                scipy.optimize.nnls(A, b, *call)
+        except TypeError:
+            with pytest.raises(TypeError):
+                fastcone.nnls(A, b, *call)
+        else:
+            with pytest.warns(DeprecationWarning):
+                np.testing.assert_array_equal(fastcone.nnls(A, b, *call)[0], want)
+    for call in ((20, 1e-9, 1), (20,)):
+        with pytest.raises(TypeError):
+            fastcone.nnls(A, b, *call, maxiter=5)

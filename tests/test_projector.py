@@ -212,3 +212,32 @@ def test_a_repeated_row_of_a_register_block_is_added_once(level, rng):
         found = fastcone.solve_nnls(A.astype(dtype), B.astype(dtype))
         want = np.stack([scipy.optimize.nnls(A, b)[0] for b in B.T], axis=1)
         np.testing.assert_allclose(found.x, want, atol=1e-4 if dtype == np.float32 else 1e-9)
+
+
+def test_the_residual_is_that_of_the_answer(rng):
+    A, B, l1 = rng.random((30, 6)), rng.standard_normal((30, 4)), rng.random(4)
+
+    def residual(found, norm=2):
+        return np.linalg.norm(A @ found.x - B, ord=norm, axis=0)
+
+    weights = rng.random(30)
+    for options in ({}, {"l1": l1}, {"l2": 0.3}, {"l1": l1, "l2": 0.2}, {"upper": 0.1},
+                    {"sum_to": 1.0}, {"method": "active_set"}):  # fmt: skip
+        found = solve_nnls(A, B, **options)
+        np.testing.assert_allclose(found.residual, residual(found), rtol=1e-9)
+        one = solve_nnls(A, B[:, 0], **(options | ({"l1": l1[0]} if "l1" in options else {})))
+        assert np.ndim(one.residual) == 0 and one.residual == found.residual[0]
+    found = solve_nnls(A, B, row_weights=weights)
+    scaled = np.sqrt(weights)[:, None] * (A @ found.x - B)
+    np.testing.assert_allclose(found.residual, np.linalg.norm(scaled, axis=0), rtol=1e-9)
+    found = fastcone.solve_nnlad(A, B, l1=l1)
+    np.testing.assert_allclose(found.residual, residual(found, 1), rtol=1e-9)
+    gram = {"G": A.T @ A, "C": A.T @ B}
+    found = fastcone.solve_nnls_gram(**gram, b_norm2=(B**2).sum(axis=0))
+    np.testing.assert_allclose(found.residual, residual(found), rtol=1e-9)
+    assert np.isnan(fastcone.solve_nnls_gram(**gram).residual).all()
+    exact = solve_nnls(A, A @ np.ones(6))
+    assert exact.residual <= 1e-7 * np.linalg.norm(A @ np.ones(6))
+    stack = solve_nnls(np.stack([A, 2 * A]), B[:, :2].T)
+    want = [scipy.optimize.nnls(M, b)[1] for M, b in zip((A, 2 * A), B.T[:2], strict=True)]
+    np.testing.assert_allclose(stack.residual, want, rtol=1e-9)

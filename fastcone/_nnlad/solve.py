@@ -127,7 +127,8 @@ class Batch:
             self.deadline.cancel()
         objective, gap, violation = self.facts.T.copy()
         steps = np.where(self.steps < 0, -1 - self.steps, self.steps)
-        return Solution(self.x.T, objective, gap, violation, steps, gap <= self.tol)
+        found = Solution(self.x.T, objective, gap, violation, steps, gap <= self.tol, norm=1)
+        return found.with_penalty(self.problems.l1, 0.0)
 
 
 class Block:

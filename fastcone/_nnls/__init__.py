@@ -16,7 +16,8 @@ active_set   the exact solver on shared generators; householder: for rows of unl
 bounded      upper bounds and sums
 columns      many sparse generators; hurried: no time to prepare dense ones
 certificate  upper bounds of objective - optimum
-single       one problem, exactly, in the caller's units (single_memory: its arrays);
-             stack, stacked: one after the other
+like_scipy   scipy's contract
+single       one problem, exactly, in the caller's units (single_memory: its arrays)
+stack        many problems one after the other, each with its own A; stacked: on threads
 kernels      checked bindings of fastcone/_kernels/nnls
 """

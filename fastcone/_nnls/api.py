@@ -2,13 +2,12 @@
 """Non-negative least squares: the functions that users call.
 
 `solve_nnls` is `Projector(A).solve(B)`: one problem or millions that share their generators, each
-answer with its certificate. `nnls` is scipy's contract on the exact solver.
+answer with its certificate. `nnls` stands in like_scipy.py.
 """
 
 from __future__ import annotations
 
-import math
-import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,6 @@ from fastcone._nnls.plan import Plan
 from fastcone._nnls.prepare import Gram
 from fastcone._nnls.projector import Projector, answer
 from fastcone._nnls.result import Solution
-from fastcone._nnls.single import nnls_arrays
 from fastcone._nnls.solve import solve
 from fastcone._nnls.stacked import solve_stack
 from fastcone._nnls.targets import GramTargets
@@ -37,88 +35,10 @@ from fastcone._runtime.scaling import F64
 from fastcone._runtime.validation import (
     check_finite,
     check_shape,
-    integer,
     nonnegative,
     real_array,
     weights,
 )
-
-
-def nnls(A: Any, b: Any, *, maxiter: int | None = None) -> tuple[np.ndarray, float]:
-    """Solve ``argmin_x ||A x - b||_2`` over x >= 0: scipy.optimize.nnls, to the letter.
-
-    Parameters
-    ----------
-    A : array_like, (m, n)
-        Coefficients; converted to float64.
-    b : array_like, (m,) or (m, 1)
-        Right-hand side.
-    maxiter : int, optional
-        Limit of the steps, 3 n by default.
-
-    Returns
-    -------
-    x : ndarray, (n,)
-        The solution.
-    rnorm : float
-        ||A x - b||_2, computed from A, x and b.
-
-    Raises
-    ------
-    ValueError
-        NaN or infinity, A not 2-D, b not 1-D, or sizes that do not match.
-    RuntimeError
-        `maxiter` steps were not enough.
-    OverflowError
-        A coefficient is beyond the range of float64.
-
-    Notes
-    -----
-    Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23, on columns scaled by powers of
-    two. Rows may be of any size: see docs/nnls.md. Where the optimum is not unique the order of
-    entry is scipy's: largest gradient first.
-
-    Examples
-    --------
-    >>> import numpy as np, fastcone
-    >>> x, rnorm = fastcone.nnls(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), [2.0, 1.0, -1.0])
-    >>> x, round(rnorm, 12)
-    (array([1.5, 0. ]), 1.224744871392)
-    """
-    A, b = _plain("A", A), _plain("b", b)
-    if A.ndim != 2:
-        raise ValueError(f"A is {A.ndim}-D with shape {A.shape}. Expected a 2D array")
-    if b.ndim == 2 and b.shape[1] == 1:
-        b = b[:, 0]
-    if b.ndim != 1:
-        raise ValueError(f"b has shape {b.shape}. Expected a 1D array")
-    m, n = A.shape
-    if len(b) != m:
-        raise ValueError(f"b has {len(b)} entries, want {m}: A has {m} rows")
-    if m == 0 or n == 0:
-        check_finite("b", b)
-        return np.zeros(n), float(np.linalg.norm(b))
-    if (A.strides[0] | A.strides[1]) % 8:  # a field of a packed struct
-        A = A.copy()
-    if b.strides[0] % 8:
-        b = b.copy()
-    if maxiter is not None:
-        maxiter = integer("maxiter", maxiter, minimum=-sys.maxsize)
-    x, rnorm, solved = nnls_arrays(A, b, min(maxiter or 3 * n, sys.maxsize))
-    if not math.isfinite(rnorm):
-        check_finite("A", A)
-        check_finite("b", b)
-        raise OverflowError("x is beyond the range of float64")
-    if not solved:
-        raise RuntimeError("Maximum number of iterations reached.")
-    return x, rnorm
-
-
-def _plain(name: str, value: Any) -> np.ndarray:
-    """Return a float64 array of any shape and strides, its finiteness not looked at."""
-    if type(value) is np.ndarray and value.dtype == F64 and value.flags.aligned:
-        return value
-    return real_array(name, value, ndim=range(65), dtype=F64, finite=False)
 
 
 def solve_nnls(
@@ -233,7 +153,9 @@ def solve_nnls(
         wide, many = columns(B), penalties(l1, columns(B).shape[1])
         start = start_from(x0, (n, *B.shape[1:]), np.dtype(F64))
         start = np.zeros((n, wide.shape[1])) if start is None else start
-        return answer(solve_in_time(A, wide, many, l2, start, options), B.ndim == 1, on_fail)
+        return answer(
+            solve_in_time(A, wide, many, l2, start, options), B.ndim == 1, on_fail, many, l2
+        )
     return Projector.checked(A, l2).solve(
         B, l1=l1, upper=upper, sum_to=sum_to, x0=x0, tol=tol, max_epochs=max_epochs,
         method=method, n_threads=n_threads, time_limit=options.deadline.left(), certify=certify,
@@ -331,7 +253,10 @@ def solve_nnls_gram(
         Plan.of(gram, 0, False, options, x0 is not None),
         x0 is not None,
     )
-    return answer(solve(job, x0, n_threads), single, on_fail)
+    found = solve(job, x0, n_threads)
+    if b_norm2 is None:
+        found = replace(found, norm=None)
+    return answer(found, single, on_fail, l1 if l1.any() else None, l2)
 
 
 def _indefinite(gram: Gram, dtype: np.dtype) -> bool:

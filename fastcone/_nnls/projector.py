@@ -26,8 +26,16 @@ from fastcone._nnls.sparse import SparseGenerators, SparseTargets
 from fastcone._runtime.validation import nonnegative, real_array, sparse_array
 
 
-def answer(solution: Solution, single: bool, on_fail: str) -> Solution:
+def answer(
+    solution: Solution,
+    single: bool,
+    on_fail: str,
+    l1: np.ndarray | None = None,
+    l2: float = 0.0,
+) -> Solution:
     """Return what the caller gets, or raise what he asked for."""
+    if l1 is not None or l2:
+        solution = solution.with_penalty(l1, l2)
     if on_fail == "raise" and not solution.converged.all():
         raise ConvergenceError(solution)
     return solution.single() if single else solution
@@ -138,12 +146,12 @@ class Projector:
                 raise ValueError("upper and sum_to are for dense A and B, found sparse ones")
             constraints = bounded.Constraints.checked(upper, sum_to, self.shape[1], targets.p)
             job = self.job(targets, l1, options, dtype, False)
-            return answer(bounded.solve(job, constraints, n_threads), single, on_fail)
+            return answer(bounded.solve(job, constraints, n_threads), single, on_fail, l1, self._l2)
         if isinstance(targets, ColumnTargets):
             found = targets.solve(l1, x0, options, dtype, n_threads)
-            return answer(found, single, on_fail)
+            return answer(found, single, on_fail, l1, self._l2)
         job = self.job(targets, l1, options, dtype, x0 is not None)
-        return answer(solve(job, x0, n_threads), single, on_fail)
+        return answer(solve(job, x0, n_threads), single, on_fail, l1, self._l2)
 
     @staticmethod
     def job(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,10 @@ class Solution:
         Passes over the coordinates, or steps of the exact solver.
     converged : ndarray of bool (p,) or bool
         The gap wanted is proved.
+    penalty : ndarray (p,) or float, default 0
+        The part of the objective that is not the residual's: l1 sum(x) + l2/2 ||x||^2.
+    norm : int or None, default 2
+        Norm of the residual in the objective; None where the objective leaves ||b|| out.
     """
 
     x: np.ndarray
@@ -36,6 +40,20 @@ class Solution:
     violation: Any
     epochs: Any
     converged: Any
+    penalty: Any = 0.0
+    norm: int | None = 2
+
+    @property
+    def residual(self) -> Any:
+        """||A x - b|| of each problem, in the norm and with the row weights of the objective.
+
+        Taken from the objective, and known to about 1e-8 ||b|| (float32: 1e-3); not a number where
+        the objective does not hold ||b||.
+        """
+        if self.norm is None:
+            return self.objective * np.nan
+        fit = np.maximum(self.objective - self.penalty, 0)
+        return np.sqrt(2 * fit) if self.norm == 2 else fit
 
     def __repr__(self) -> str:
         n, p = self.x.shape if self.x.ndim == 2 else (len(self.x), 1)
@@ -44,8 +62,26 @@ class Solution:
 
     def single(self) -> Solution:
         """Return the answer of a single problem with scalars in place of arrays."""
-        numbers = (self.objective, self.gap, self.violation, self.epochs, self.converged)
-        return Solution(self.x[:, 0], *(values.item() for values in numbers))
+        return Solution(
+            self.x[:, 0],
+            self.objective.item(),
+            self.gap.item(),
+            self.violation.item(),
+            self.epochs.item(),
+            self.converged.item(),
+            self.penalty if isinstance(self.penalty, float) else self.penalty.item(),
+            self.norm,
+        )
+
+    def with_penalty(self, l1: np.ndarray | None, l2: float) -> Solution:
+        """Return the answer with what the penalties have added to its objectives."""
+        x, penalty = self.x.astype(float, copy=False), np.zeros(self.x.shape[1])
+        with np.errstate(over="ignore"):
+            if l1 is not None:
+                np.multiply(l1, x.sum(axis=0), out=penalty, where=l1 > 0)
+            if l2:
+                penalty += l2 / 2 * np.einsum("ij,ij->j", x, x)
+        return replace(self, penalty=penalty)
 
 
 class ConvergenceError(RuntimeError):
