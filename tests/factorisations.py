@@ -29,7 +29,8 @@ def twin(loss, solver, X, W, H, known=1.0, penalties=(0, 0, 0, 0), iterations=1)
     """Iterations in plain NumPy."""
     if solver == "cd":
         epochs = (frobenius.EPOCHS_H, frobenius.EPOCHS_W)
-        return reference.nmf_cd(X, W, H, iterations, penalties, epochs, extrapolation.FIRST)
+        first = extrapolation.FIRST
+        return reference.nmf_cd(X, W, H, iterations, penalties, epochs, first, known)
     for _ in range(iterations):
         W, H = reference.nmf_mu_iteration(BETA.get(loss, loss), X, W, H, known, penalties)
     return W, H

@@ -20,8 +20,6 @@ ways = pytest.mark.parametrize("loss, solver", WAYS, ids=lambda value: value[:9]
 @ways
 @pytest.mark.parametrize("masked", [False, True])
 def test_threads_change_no_bit(dtype, rng, loss, solver, masked):
-    if masked and solver == "cd":
-        pytest.skip("masks are for mu")
     X = rng.random((300, 2100)).astype(dtype)
     mask = rng.random(X.shape) < 0.9 if masked else None
     fits = [
@@ -150,10 +148,11 @@ BAD = [
     ("X", {"X": np.full((4, 5), np.nan), "mask": np.eye(4, 5) > 0, "solver": "mu"}, ValueError),
     ("rank", {"rank": 0}, ValueError),
     ("rank", {"rank": 1.5}, TypeError),
-    ("loss", {"loss": "kl"}, ValueError),
+    ("loss", {"loss": "hellinger"}, ValueError),
     ("solver", {"solver": "hals"}, ValueError),
-    ("solver", {"loss": KL}, ValueError),
-    ("solver", {"mask": np.ones((4, 5), bool)}, ValueError),
+    ("solver", {"loss": KL, "solver": "cd"}, ValueError),
+    ("mask", {"mask": "none"}, ValueError),
+    ("X", {"X": np.array([[1.0, np.nan, np.inf]]), "mask": "nan"}, ValueError),
     ("init", {"init": "custom"}, ValueError),
     ("init", {"init": "random", "W": np.ones((4, 2))}, ValueError),
     ("init", {"init": "nndsvd", "rank": 5}, ValueError),

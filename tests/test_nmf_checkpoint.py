@@ -47,7 +47,7 @@ def same(fit, want):
 RUNS = [
     (SQUARE, "cd", "dense"), (SQUARE, "cd", "sparse"), (SQUARE, "cd", "kept W"),
     (SQUARE, "mu", "masked"), (KL, "mu", "dense"), (KL, "mu", "sparse"), (1.5, "mu", "weighted"),
-    (SQUARE, "cd", "fixed"),
+    (SQUARE, "cd", "fixed"), (SQUARE, "cd", "masked"), (SQUARE, "cd", "weighted"),
 ]  # fmt: skip
 runs = pytest.mark.parametrize("loss, solver, form", RUNS, ids=lambda value: str(value)[:9])
 

@@ -8,7 +8,8 @@ init           random and SVD-based starts
 train          one start trained to its end
 losses         one record a loss; losses formed entry by entry, and their multiplicative steps
 frobenius      iterations that see the data only through W'X and XH' (squared error)
-divergence     iterations that look at every entry of WH (other divergences, masks, weights)
+filled         the same where entries are masked or weighted: filled in by the model
+divergence     iterations that look at every entry of WH (other divergences)
 update         what training asks of these iterations
 extrapolation  extrapolation of coordinate descent, and taking it back
 checkpoint     the last iterate in a file, and a fingerprint of the run that wrote it

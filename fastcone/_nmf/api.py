@@ -3,8 +3,9 @@
 
 a) X becomes a source of blocks of samples (`_nmf/dense.py`, `_nmf/sparse.py`), where its largest
    entry is far from 1 at a scale at which no product overflows (`_nmf/arguments.py`).
-b) `GramFit` (squared error), `KLFit` or `SparseKL` (Kullback-Leibler) or `EntryFit` (all others,
-   masks, weights) proposes new factors; they are accepted only if the objective has not grown.
+b) `GramFit` (squared error; `FilledFit` with a mask or weights), `KLFit` or `SparseKL`
+   (Kullback-Leibler) or `EntryFit` (all others) proposes new factors; they are accepted only if
+   the objective has not grown.
 c) Time limit, Ctrl-C and the callback act between blocks and iterations; the factors last
    accepted are what is returned.
 """
@@ -29,7 +30,7 @@ def nmf(
     rank: int,
     *,
     loss: str | float = "frobenius",
-    solver: str = "cd",
+    solver: str | None = None,
     W: Any = None,
     H: Any = None,
     init: str | None = None,
@@ -72,9 +73,11 @@ def nmf(
     rank : int
         Columns k of the dictionary, at least 1; may exceed min(m, N).
     loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float
-        A name, or the exponent b of a beta-divergence, -4 <= b <= 6. X must be > 0 for b <= 0.
-    solver : {"cd", "mu"}
-        Coordinate descent (frobenius only, no mask or weights), or multiplicative updates.
+        A name ("kl" and "is" for short), or the exponent b of a beta-divergence, -4 <= b <= 6. X
+        must be > 0 for b <= 0.
+    solver : {"cd", "mu"}, optional
+        Coordinate descent (frobenius only), or multiplicative updates. By default cd where it
+        serves the loss, else mu.
     W : array_like, (m, k) or (m, fixed), optional
         Dictionary to start from. Without `H` the coefficients start at 0 (cd) or at a constant.
         Of (m, fixed) columns the others start as `init` says, by default at random.
@@ -86,9 +89,9 @@ def nmf(
         that are not known count as 0.
     l1_W, l1_H, l2_W, l2_H : float, default 0
         Penalty weights >= 0, not scaled by any size.
-    mask : array_like of bool, (m, N), optional
-        True where X is known. The other entries are never looked at and may be NaN. Neither this
-        nor weights with sparse data or parts.
+    mask : array_like of bool, (m, N), or "nan", optional
+        True where X is known; "nan" for where X is not NaN. The other entries are never looked at
+        and may be NaN. Neither this nor weights with sparse data or parts.
     weights : array_like, (m, N), optional
         Weight >= 0 of each entry's loss. Where it is 0, X is never looked at and may be NaN.
     max_iter : int, default 200
@@ -149,7 +152,7 @@ def nmf(
     True
     """
     options = Options.checked(
-        rank, mask=mask, weights=weights, W=W, H=H, loss=loss, solver=solver, init=init, l1_W=l1_W,
+        rank, W=W, H=H, loss=loss, solver=solver, init=init, l1_W=l1_W,
         l1_H=l1_H, l2_W=l2_W, l2_H=l2_H, max_iter=max_iter, tol=tol, update_W=update_W, fixed=fixed,
         n_init=n_init, random_state=random_state, callback=callback, n_threads=n_threads,
         time_limit=time_limit,

@@ -58,14 +58,14 @@ class Options:
     deadline: Deadline
 
     @classmethod
-    def checked(
-        cls, rank: Any, *, mask: Any, weights: Any, W: Any, H: Any, **given: Any
-    ) -> Options:
+    def checked(cls, rank: Any, *, W: Any, H: Any, **given: Any) -> Options:
         """Return the options, or raise for the first bad one."""
+        loss = loss_of(given["loss"])
+        suits = "cd" if loss.entry == "square" else "mu"
         options = cls(
             rank=integer("rank", rank, minimum=1),
-            loss=loss_of(given["loss"]),
-            solver=choice("solver", given["solver"], SOLVERS),
+            loss=loss,
+            solver=choice("solver", given["solver"] or suits, SOLVERS),
             init=None if given["init"] is None else choice("init", given["init"], INITS),
             weights={
                 name: nonnegative(name, given[name]) for name in ("l1_W", "l1_H", "l2_W", "l2_H")
@@ -82,15 +82,13 @@ class Options:
         )
         if options.callback is not None and not callable(options.callback):
             raise TypeError(f"callback must be callable, found {options.callback!r}")
-        options._check_solver(mask, weights)
+        options._check_solver()
         options._check_start(W, H)
         return options
 
-    def _check_solver(self, mask: Any, weights: Any) -> None:
-        if self.solver == "cd" and self.loss.beta != 2:
+    def _check_solver(self) -> None:
+        if self.solver == "cd" and self.loss.entry != "square":
             raise ValueError("solver must be 'mu' for a loss that is not 'frobenius', found 'cd'")
-        if self.solver == "cd" and not (mask is None and weights is None):
-            raise ValueError("solver must be 'mu' with a mask or weights, found 'cd'")
 
     def _check_start(self, W: Any, H: Any) -> None:
         if W is None and H is not None:
@@ -116,17 +114,22 @@ def generator(random_state: Any) -> np.random.Generator:
     """Return the generator a seed stands for."""
     if random_state is None or isinstance(random_state, np.random.Generator):
         return np.random.default_rng(random_state)
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31))
     try:
         return np.random.default_rng(integer("random_state", random_state, minimum=0))
     except TypeError:
         raise TypeError(
-            f"random_state must be an integer, a numpy Generator or None, found {random_state!r}"
+            f"random_state must be an integer, a numpy Generator or RandomState, or None, "
+            f"found {random_state!r}"
         ) from None
 
 
 def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarray | None]:
     """Return the samples, 0 where not known, and the mask or weights (N, m), C order."""
     given = "mask" if mask is not None else "weights" if weights is not None else None
+    if isinstance(mask, str):
+        choice("mask", mask, ("nan",))
     if given and issparse(X):
         raise ValueError(f"{given} must be None with a sparse X, whose other entries are zeros")
     if given and is_parts(X):
@@ -144,7 +147,7 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
     if isinstance(mask, np.ma.MaskedArray):
         raise TypeError("mask is a masked array, want a plain array")
-    known = np.ones(1, dtype=bool) if mask is None else np.asarray(mask)
+    known = np.ones(1, dtype=bool) if mask is None else known_entries(X, mask)
     if known.dtype != np.bool_:
         raise TypeError(f"mask has dtype {known.dtype}, want bool")
     if mask is not None:
@@ -161,6 +164,11 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
     samples = DenseSource.of(whole)
     _check_positive(loss, bool(np.all(whole, where=known)))
     return samples, np.ascontiguousarray((known if weights is None else weights).T)
+
+
+def known_entries(X: np.ndarray, mask: Any) -> np.ndarray:
+    """Return a mask as an array: "nan" stands for the entries of X that are not NaN."""
+    return ~np.isnan(X) if isinstance(mask, str) else np.asarray(mask)
 
 
 def _check_positive(loss: Loss, positive: bool) -> None:

@@ -113,6 +113,7 @@ class GramFit(Update):
             SparseLoss(problem) if problem.X.sparse else DataLoss(problem, LOSSES["frobenius"])
         )
         self.step, self.epochs_H = STEPS[solver], EPOCHS_H if update_W else FIXED_EPOCHS
+        self.of_H, self.of_W = problem.H, problem.W  # the penalties beside squares of weight 1
         self.candidate = problem.factors()
         if not update_W:
             self.candidate.W = start.W
@@ -161,7 +162,7 @@ class GramFit(Update):
         if self.momentum is not None and self.momentum.weight_now:
             W = self.momentum.ahead(W)
             G = self._gram(W)
-        self._update_H(problem.X.operand(W[: problem.m], problem.k), G)
+        self._update_H(W, G)
         HH = self.HH.sum(axis=0)
         if self.update_W:
             self._update_W(HH, W)
@@ -170,14 +171,24 @@ class GramFit(Update):
             self.value[1] += problem.W(self.factors.W)
         self.value[0] += dot(self.next_G, HH) / 2
 
-    def _update_H(self, A: Any, G: np.ndarray) -> None:
+    def _samples(self, block: Block, H: np.ndarray, scratch: Scratch) -> Any:
+        """Return the samples of a block that the step on their coefficients H sees."""
+        return self.problem.X.block(block.rows, scratch)
+
+    def _refreshed(self, block: Block, X: Any, H: np.ndarray, scratch: Scratch) -> Any:
+        """Return the same samples as the step on W sees them, after H has changed."""
+        return X
+
+    def _update_H(self, W: np.ndarray, G: np.ndarray) -> None:
         problem, new, momentum = self.problem, self.candidate.Ht, self.momentum
-        step = self.step(G, problem.H, problem.k, self.epochs_H)
+        A = problem.X.operand(W[: problem.m], problem.k)
+        step = self.step(G, self.of_H, problem.k, self.epochs_H)
         parts = problem.per_block(problem.samples, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
-            X, g = problem.X.block(block.rows, scratch), block.group
+            g = block.group
             H = problem.coefficients(self.factors.Ht, block.rows, scratch)
+            X = self._samples(block, H, scratch)
             C = problem.X.product(X, A, scratch, "C")
             step(C, H, scratch)
             if momentum is not None:
@@ -187,7 +198,7 @@ class GramFit(Update):
                 self.HH[g] = 0
             outer(H, H, self.HH[g], scratch)
             if self.update_W:
-                self.XH.add(block, X, H, scratch)
+                self.XH.add(block, self._refreshed(block, X, H, scratch), H, scratch)
             else:
                 parts[block.index, 0] = -dot(C, H)
             parts[block.index, 1] = problem.H(H)
@@ -197,7 +208,7 @@ class GramFit(Update):
 
     def _update_W(self, HH: np.ndarray, start: np.ndarray) -> None:
         problem, new = self.problem, self.candidate.W
-        step = self.step(HH, problem.W, problem.k, EPOCHS_W, problem.fixed)
+        step = self.step(HH, self.of_W, problem.k, EPOCHS_W, problem.fixed)
         parts = problem.per_block(problem.features, 2)
 
         def work(block: Block, scratch: Scratch) -> None:

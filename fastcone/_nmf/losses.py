@@ -52,10 +52,13 @@ LOSSES = {
 }
 
 
+SHORT = {"kl": "kullback-leibler", "is": "itakura-saito"}
+
+
 def loss_of(given: Any) -> Loss:
     """Return the record of a loss told by its name or, any beta-divergence, by its exponent."""
     if isinstance(given, str):
-        return LOSSES[choice("loss", given, tuple(LOSSES))]
+        return LOSSES[choice("loss", SHORT.get(given, given), tuple(LOSSES))]
     beta = number("loss", given)
     if not BETAS[0] <= beta <= BETAS[1]:
         raise ValueError(f"loss must be within {BETAS[0]:g} and {BETAS[1]:g}, found {beta:g}")

@@ -10,6 +10,7 @@ import numpy as np
 from fastcone._nmf.arguments import Options, Scaled
 from fastcone._nmf.checkpoint import Keeper, Saved
 from fastcone._nmf.divergence import EntryFit, KLFit
+from fastcone._nmf.filled import FilledFit
 from fastcone._nmf.frobenius import GramFit
 from fastcone._nmf.problem import Factors, Penalty, Source
 from fastcone._nmf.result import NMFResult
@@ -47,6 +48,8 @@ def _fit(scaled: Scaled, options: Options, kept: bool) -> Update:
     problem, start, update_W, loss = scaled.problem, scaled.start, options.update_W, options.loss
     if loss.entry == "square" and problem.known is None:
         return GramFit(problem, start, options.solver, update_W, kept)
+    if options.solver == "cd":
+        return FilledFit(problem, start, update_W, kept)
     if problem.X.sparse:
         return SparseKL(problem, start, update_W)
     kind = KLFit if loss.entry == "kl" and problem.known is None else EntryFit

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, issparse
 
 from fastcone._runtime.rows import Array, Loss, filled
-from fastcone._runtime.validation import real_array, sparse_array
+from fastcone._runtime.validation import choice, real_array, sparse_array
 from fastcone.operators.base import Operator, as_operator, boolean_array
 
 MANY = range(1, 33)  # axes of samples: the last one is the entries
@@ -21,7 +21,7 @@ class Options(TypedDict, total=False):
     """The keywords of `Cone.project`."""
 
     forward: Operator | None
-    mask: npt.ArrayLike | None
+    mask: npt.ArrayLike | Literal["nan"] | None
     loss: Loss
     l1: float
 
@@ -58,7 +58,15 @@ class Samples:
         return array.reshape(self.lead + array.shape[1:])[()]
 
 
-def checked_samples(V: Any, mask: npt.ArrayLike | None, size: int, loss: Loss) -> Samples:
+def nan_mask(name: str, value: str, samples: Array) -> npt.NDArray[np.bool_]:
+    """Return where samples are known: the mask "nan" stands for entries that are not NaN."""
+    choice(name, value, ("nan",))
+    return ~np.isnan(samples)
+
+
+def checked_samples(
+    V: Any, mask: npt.ArrayLike | Literal["nan"] | None, size: int, loss: Loss
+) -> Samples:  # fmt: skip
     """Check samples (..., m) or sparse ones (N, m) and their mask."""
     if issparse(V):
         if mask is not None or loss == "l1":
@@ -71,6 +79,8 @@ def checked_samples(V: Any, mask: npt.ArrayLike | None, size: int, loss: Loss) -
     if V.shape[-1] != size:
         raise ValueError(f"V must have {size} entries per row, found shape {V.shape}")
     known = None
+    if isinstance(mask, str):
+        mask = nan_mask("mask", mask, V)
     if mask is not None:
         known = check_known("mask", mask, V.shape)
         dense = filled("V", V, known)

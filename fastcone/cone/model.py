@@ -10,7 +10,7 @@ task of `fastcone.tasks` is one or two such projections.
 from __future__ import annotations
 
 import os
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ from fastcone.cone.arguments import (
     check_known,
     check_operator,
     checked_samples,
+    nan_mask,
 )
 from fastcone.cone.prepared import Prepared, Views
 from fastcone.cone.projection import Projection, Solved, explained
@@ -97,7 +98,7 @@ class Cone:
         X: Any,
         rank: int,
         *,
-        mask: npt.ArrayLike | None = None,
+        mask: npt.ArrayLike | Literal["nan"] | None = None,
         weights: npt.ArrayLike | None = None,
         **options: Any,
     ) -> Cone:
@@ -112,11 +113,11 @@ class Cone:
             Non-negative samples as rows; a sparse or memory-mapped one is never copied as a whole.
         rank : int
             Number of generators ``d``.
-        mask : array_like of bool, shape (N, m), optional
-            True where `X` is known, with samples as rows like `X`; the rest may be NaN. The solver
-            is then "mu", the one of `nmf` that takes a mask.
+        mask : array_like of bool, shape (N, m), or "nan", optional
+            True where `X` is known, with samples as rows like `X`, or "nan" for where it is not
+            NaN; the rest may be NaN.
         weights : array_like, shape (N, m), optional
-            Weight >= 0 of each entry of `X`; where it is 0, `X` may be NaN. The solver as above.
+            Weight >= 0 of each entry of `X`; where it is 0, `X` may be NaN.
         **options
             The keywords of `fastcone.nmf`: loss, solver, l1_W, l1_H, max_iter, random_state, ...
 
@@ -138,9 +139,9 @@ class Cone:
         if alike and (issparse(X) or isinstance(X, np.memmap)):
             return cls(nmf(X.T, rank, **options).W)
         samples = real_array("X", X, ndim=(2,), finite=alike)
-        if not alike:
-            options.setdefault("solver", "mu")
         known: npt.NDArray[np.bool_] = np.ones((1, 1), dtype=bool)
+        if isinstance(mask, str):
+            mask = nan_mask("mask", mask, samples)
         if mask is not None:
             known = boolean_array("mask", mask)
             check_shape("mask", known, samples.shape)
@@ -159,7 +160,7 @@ class Cone:
         V: npt.ArrayLike,
         *,
         forward: Operator | None = None,
-        mask: npt.ArrayLike | None = None,
+        mask: npt.ArrayLike | Literal["nan"] | None = None,
         loss: Loss = "l2",
         l1: float = 0.0,
     ) -> Projection:
@@ -180,9 +181,10 @@ class Cone:
             (rows, columns, m') are samples too. Entries may be negative.
         forward : Operator, LinearOperator or matrix, optional
             How a signal became data; the identity if missing.
-        mask : array_like of bool, shape (m',) or that of V, optional
-            True where `V` is known, for all samples or for each; the rest is never looked at and
-            may be NaN. Equal masks are solved together; without a known entry ``h = 0``.
+        mask : array_like of bool, shape (m',) or that of V, or "nan", optional
+            True where `V` is known, for all samples or for each, or "nan" for where it is not NaN;
+            the rest is never looked at and may be NaN. Equal masks are solved together; without a
+            known entry ``h = 0``.
         loss : {'l2', 'l1'}
             The 1-norm forgives few but gross errors (salt and pepper).
         l1 : float
@@ -218,7 +220,7 @@ class Cone:
         V: Any,
         *,
         forward: Operator | None = None,
-        mask: npt.ArrayLike | None = None,
+        mask: npt.ArrayLike | Literal["nan"] | None = None,
         loss: Loss = "l2",
         l1: float = 0.0,
     ) -> Solved:

@@ -93,29 +93,36 @@ def nmf_cd(
     penalties: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
     epochs: tuple[int, int] = (1, 1),
     first: float = 0.3,
+    known: np.ndarray | float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return W and H after iterations of coordinate descent, extrapolation from weight `first`.
+
+    `known` is the mask or the weights: what is less known than the rest is filled in by W H.
 
     >>> nmf_cd(np.array([[2.0]]), np.array([[1.0]]), np.array([[0.0]]), 1)
     (array([[1.]]), array([[2.]]))
     """
     l1_W, l1_H, l2_W, l2_H = penalties
-    k = W.shape[1]
+    k, largest = W.shape[1], np.max(known)
+    share = known / largest
+    l1_W, l1_H, l2_W, l2_H = l1_W / largest, l1_H / largest, l2_W / largest, l2_H / largest
 
     def descend(G: np.ndarray, C: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
         return np.array([nnls_cd(G, c, x, -1.0, count)[0] for c, x in zip(C, rows, strict=True)])
 
     weight, ceiling, now, W_before, H_before = first, 1.0, 0.0, W, H
     for _ in range(iterations):
-        value = nmf_objective(2, X, W, H, penalties=penalties)
+        value = nmf_objective(2, X, W, H, known, penalties)
         while True:
             lean = np.maximum(0, W + now * (W - W_before))
-            new_H = descend(lean.T @ lean + l2_H * np.eye(k), X.T @ lean - l1_H, H.T, epochs[0]).T
+            Z = share * X + (1 - share) * (lean @ H)
+            new_H = descend(lean.T @ lean + l2_H * np.eye(k), Z.T @ lean - l1_H, H.T, epochs[0]).T
             H_lean = np.maximum(0, new_H + now * (new_H - H_before))
             H_before = new_H
-            G, C = H_lean @ H_lean.T + l2_W * np.eye(k), X @ H_lean.T - l1_W
+            Z = share * X + (1 - share) * (lean @ H_lean)
+            G, C = H_lean @ H_lean.T + l2_W * np.eye(k), Z @ H_lean.T - l1_W
             new_W = descend(G, C, lean, epochs[1])
-            if not now or nmf_objective(2, X, new_W, H_lean, penalties=penalties) < value:
+            if not now or nmf_objective(2, X, new_W, H_lean, known, penalties) < value:
                 break
             weight, ceiling, now = weight / 1.5, weight, 0.0
         if now:
