@@ -10,6 +10,7 @@ from typing import Any
 
 from fastcone._nmf.api import Checkpoint, nmf
 from fastcone._nmf.online import OnlineNMF
+from fastcone._nmf.rank import RankSelection, select_rank
 from fastcone._nmf.result import NMFResult
 from fastcone._nnlad.api import solve_nnlad
 from fastcone._nnls.api import nnls_path, solve_nnls, solve_nnls_gram
@@ -29,10 +30,12 @@ __all__ = [
     "OnlineNMF",
     "Projection",
     "Projector",
+    "RankSelection",
     "Solution",
     "nmf",
     "nnls",
     "nnls_path",
+    "select_rank",
     "show_config",
     "solve_nnlad",
     "solve_nnls",

@@ -128,8 +128,6 @@ def generator(random_state: Any) -> np.random.Generator:
 def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarray | None]:
     """Return the samples, 0 where not known, and the mask or weights (N, m), C order."""
     given = "mask" if mask is not None else "weights" if weights is not None else None
-    if isinstance(mask, str):
-        choice("mask", mask, ("nan",))
     if given and issparse(X):
         raise ValueError(f"{given} must be None with a sparse X, whose other entries are zeros")
     if given and is_parts(X):
@@ -168,7 +166,10 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
 
 def known_entries(X: np.ndarray, mask: Any) -> np.ndarray:
     """Return a mask as an array: "nan" stands for the entries of X that are not NaN."""
-    return ~np.isnan(X) if isinstance(mask, str) else np.asarray(mask)
+    if isinstance(mask, str):
+        choice("mask", mask, ("nan",))
+        return ~np.isnan(X)
+    return np.asarray(mask)
 
 
 def _check_positive(loss: Loss, positive: bool) -> None:
