@@ -168,13 +168,12 @@ def select_rank(
 
 def _hidden(known: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Draw entries to hide, one of the known ones left in every row and column that has any."""
-    hidden = known & (rng.random(known.shape) < share)
-    for axis in (0, 1):
+    draw = np.where(known, rng.random(known.shape), -1.0)
+    hidden = known & (draw < share)
+    for axis in (0, 1):  # the last one drawn stays
         lost = np.flatnonzero(known.any(axis=axis) & ~(known & ~hidden).any(axis=axis))
-        if axis == 0:
-            hidden[:, lost] = False
-        else:
-            hidden[lost] = False
+        kept = draw.argmax(axis=axis)[lost]
+        hidden[(kept, lost) if axis == 0 else (lost, kept)] = False
     return hidden
 
 
