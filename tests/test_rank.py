@@ -78,6 +78,6 @@ def test_the_picture_shows_mean_error_and_choice(rng):
     ],
 )
 def test_bad_arguments_are_named(argument, options, error):
-    options = {"X": np.ones((4, 5)), "ranks": [1, 2]} | options
+    options = {"X": np.ones((20, 30)), "ranks": [1, 2]} | options
     with pytest.raises(error, match=rf"^{argument}\b"):
         select_rank(options.pop("X"), options.pop("ranks"), **options)
