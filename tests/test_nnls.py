@@ -398,3 +398,24 @@ def test_calls_of_older_scipy_are_taken_where_scipy_takes_them(rng):
     for call in ((20, 1e-9, 1), (20,)):
         with pytest.raises(TypeError):
             fastcone.nnls(A, b, *call, maxiter=5)
+
+
+@pytest.mark.parametrize("kinds", [("f4", "f4"), ("f4", "f8"), ("f8", "f4"), ("i4", "f4")], ids=str)
+def test_float32_arguments_become_float64_where_that_is_what_is_computed(rng, kinds):
+    """float32 was taken for float64: None compares equal to its dtype."""
+    A, b = (a.astype(kind) for a, kind in zip((9 * rng.random((9, 4)), rng.random(9)), kinds,
+                                              strict=True))  # fmt: skip
+    want = scipy.optimize.nnls(A.astype(float), b.astype(float))[0]
+    np.testing.assert_allclose(fastcone.nnls(A, b)[0], want, atol=1e-12)
+    strided, half = fastcone.nnls(np.asfortranarray(A)[:, ::2], b)[0], A[:, ::2].astype(float)
+    np.testing.assert_allclose(strided, scipy.optimize.nnls(half, b)[0], atol=1e-12)
+    stack = solve_nnls(np.stack([A, A]), np.stack([b, b]))
+    np.testing.assert_allclose(stack.x, np.stack([want, want], axis=1), atol=1e-12)
+    for name in ("l1", "upper", "sum_to", "row_weights"):
+        size = 9 if name == "row_weights" else 1
+        value = 0.5 * np.ones(size)
+        wide, narrow = (
+            solve_nnls(A, b[:, None], **{name: value.astype(kind) if size > 1 or name != "upper"
+                                         else kind(0.5)}) for kind in (np.float64, np.float32)
+        )  # fmt: skip
+        np.testing.assert_array_equal(wide.x, narrow.x)

@@ -170,3 +170,34 @@ def test_correlated_endmembers_are_unmixed(level, n):
     found = solve_nnls(E, Y, sum_to=1.0)
     heavy = solve_nnls(np.vstack([E, 1e6 * np.ones(n)]), np.vstack([Y, 1e6 * np.ones(300)]))
     assert found.converged.all() and np.abs(found.x - heavy.x).max() < 1e-7
+
+
+@pytest.mark.parametrize("upper", [None, 0.4])
+def test_sums_of_float32_problems_are_proved(rng, upper):
+    """x rounded to float32 misses its sum by a rounding, of which the bound knows."""
+    A, X = rng.random((200, 8)), rng.dirichlet(np.full(8, 0.5), 300).T
+    B = A @ X + 0.01 * rng.standard_normal((200, 300))
+    options = {"sum_to": 1.0, "upper": upper}
+    A, B = A.astype(np.float32), B.astype(np.float32)
+    wide = fastcone.solve_nnls(A.astype(float), B.astype(float), **options)
+    found = fastcone.solve_nnls(A, B, **options)
+    assert found.converged.all() and wide.converged.all()
+    np.testing.assert_allclose(found.x, wide.x, atol=1e-6)
+    np.testing.assert_allclose(found.x.sum(axis=0), 1, atol=2e-7)
+    excess = (found.objective - wide.objective) / np.maximum((B**2).sum(axis=0) / 2, wide.objective)
+    assert np.all(excess <= found.gap + 1e-12)
+
+
+def test_bounds_that_the_plain_answer_keeps_change_nothing(rng):
+    A, B = rng.random((60, 6)), rng.standard_normal((60, 50))
+    plain = fastcone.solve_nnls(A, B)
+    free = fastcone.solve_nnls(A, B, upper=10 * plain.x.max())
+    assert np.array_equal(plain.x, free.x) and np.array_equal(plain.gap, free.gap)
+    level = np.median(plain.x[plain.x > 0])
+    mixed = fastcone.solve_nnls(A, B, upper=level)
+    within = (plain.x <= level).all(axis=0)
+    assert 0 < within.sum() < 50 and mixed.converged.all()
+    assert np.array_equal(mixed.x[:, within], plain.x[:, within])
+    for r in range(50):
+        want = scipy.optimize.lsq_linear(A, B[:, r], (0, level), method="bvls", tol=1e-14).x
+        np.testing.assert_allclose(mixed.x[:, r], want, atol=1e-8)

@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.sparse as sp
 
 import fastcone
@@ -110,3 +111,23 @@ def test_other_bad_sparse_input_is_named():
         fastcone.solve_nnls(sp.csc_array(np.eye(2)), np.ones(3))
     with pytest.raises(ValueError, match="B holds nan at"):
         fastcone.solve_nnls(sp.csc_array(np.eye(2)), np.array([1.0, np.nan]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_targets_of_dense_generators(rng, dtype):
+    """Products of sparse targets with generators that are full: the answer is that of arrays."""
+    A = rng.random((300, 15)).astype(dtype)
+    B = sp.random_array((300, 80), density=0.05, rng=rng, dtype=dtype, format="csc")
+    found, want = fastcone.solve_nnls(A, B), fastcone.solve_nnls(A, B.toarray())
+    np.testing.assert_allclose(found.x, want.x, atol=1e-4 if dtype == np.float32 else 1e-9)
+    some = fastcone.solve_nnls(A, B[:, 7:12])
+    assert np.array_equal(some.x, found.x[:, 7:12])
+
+
+def test_very_sparse_generators_are_solved_on_their_columns(rng):
+    """700 generators of 3 entries: no product of two of them is worth its time."""
+    A = sp.random_array((1500, 700), density=0.002, rng=rng, format="csc")
+    b = A @ rng.random(700) + 0.01 * rng.standard_normal(1500)
+    found = fastcone.solve_nnls(A, b)
+    want = scipy.optimize.nnls(A.toarray(), b)[1]
+    assert found.converged and found.residual == pytest.approx(want, rel=1e-6)

@@ -61,6 +61,8 @@ def solve_nnls(
 ) -> Solution:
     """Solve sparse non-negative least squares for one target or many, each with a certificate.
 
+    For one target `nnls` is faster, for batch after batch `Projector`.
+
     For each column b of B::
 
         minimise  1/2 ||A x - b||_2^2 + l1 sum(x) + l2/2 ||x||_2^2   over x >= 0
@@ -84,13 +86,14 @@ def solve_nnls(
         What the coefficients of a problem add up to, >= 0. Dense data only. The gap is then
         relative to the objective at x = 0 or at x, the larger.
     row_weights : array_like, (m,), optional
-        Weights >= 0 of the squares of the rows, 1 / variance for noise of unlike size: A and B
-        are multiplied by their roots.
+        Weights >= 0 of the squares of the rows, 1 / variance for noise of unlike size (of counts
+        1 / max(count, 1)): A and B are multiplied by their roots.
     x0 : array_like, (n, p) or, for one target, (n,), optional
         Warm start, >= 0; not used with bounds and sums.
     tol : float, optional
         Relative duality gap wanted, against the objective at x = 0. By default the answer is
         the solution to full accuracy, and a gap of 1e-10 (float32: 1e-6) is to be proved of it.
+        Descent alone stops early at it; the other solvers go to the end.
     max_epochs : int, optional
         Limit of the passes over the coordinates (of the steps, for the exact solver) per problem.
     method : {"auto", "cd", "active_set"}
@@ -250,7 +253,7 @@ def solve_nnls_gram(
         l1,
         options,
         dtype,
-        Plan.of(gram, 0, False, options, x0 is not None),
+        Plan.of(gram, 0, False, options, x0 is not None, options.aim(dtype)),
         x0 is not None,
     )
     found = solve(job, x0, n_threads)

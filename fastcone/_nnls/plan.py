@@ -12,6 +12,7 @@ Figures behind the constants: docs/nnls.md, "Stages".
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,8 @@ SUPPORT_RANK = 1500  # generators up to which its steps on one problem take mill
 GRAM_RANK = 1500  # sparse generators beyond which no product of two of them is formed
 PRODUCT_CHUNK = 128  # of fastcone/_kernels/common/panels.pxd
 ROOM_FOR_ROUNDING = 0.2  # share of a wanted gap that roundings of float32 may take
+FEW_COLUMNS = 256  # sparse generators up to which their products cost nothing
+COLUMN_EPOCHS = 50_000  # of a dozen targets or so, as their time compares with n^3 flops
 SINGULAR = 1e-9  # least eigenvalue below which descent is slow, whatever the target
 UNLIKE = 2e4  # ratio of row sizes at which a triangle by columns loses small rows' ninth digit
 APART = 1e6  # ratio of norms at which generators may live in rows that a gap does not see
@@ -86,16 +89,20 @@ class Plan:
     block_size: int
 
     @classmethod
-    def of(cls, gram: Gram, terms: int, unlike: bool, options: Options, started: bool) -> Plan:
+    def of(
+        cls, gram: Gram, terms: int, unlike: bool, options: Options, started: bool, aim: float
+    ) -> Plan:  # fmt: skip
         """Decide for generators of `terms` rows, `unlike` as dense.py says.
 
-        started: whether the caller gave coefficients.
+        started: whether the caller gave coefficients.  aim: the gap that descent goes for.
         """
         auto, cd = options.method == "auto", options.method == "cd"
         exact_first = unlike or options.method == "active_set" or (
             auto and not started and _descent_is_slow(gram, min(terms or gram.n, gram.n))
         )  # fmt: skip
         limit = next((most for n, most in DESCENT_CONDITION if gram.n <= n), 50.0)
+        # a gap that asks for fewer epochs, and float32, move the limit
+        limit *= math.log(AIM[F64]) / math.log(min(aim, 0.1))
         well = gram.top <= limit * gram.lam
         descent = cd or (auto and not exact_first and well)
         support = auto and not exact_first
@@ -113,6 +120,15 @@ class Plan:
             exact=not cd,
             block_size=size,
         )
+
+
+def column_by_column(n: int, entries: int) -> bool:
+    """Return whether sparse generators are better not multiplied with each other.
+
+    Descent over their entries takes some hundred epochs a target, at a tenth of the rate of the
+    n^3 flops that G takes to be prepared. How many targets there are must not change a bit.
+    """
+    return n > GRAM_RANK or (n > FEW_COLUMNS and COLUMN_EPOCHS * entries < n**3)
 
 
 def fits_float32(gram: Gram) -> bool:

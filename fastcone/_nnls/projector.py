@@ -19,7 +19,7 @@ from fastcone._nnls.arguments import (
 from fastcone._nnls.block import Job
 from fastcone._nnls.columns import ColumnGenerators, ColumnTargets
 from fastcone._nnls.dense import DenseGenerators, DenseTargets
-from fastcone._nnls.plan import GRAM_RANK, Options, Plan
+from fastcone._nnls.plan import Options, Plan, column_by_column
 from fastcone._nnls.result import ConvergenceError, Solution
 from fastcone._nnls.solve import solve
 from fastcone._nnls.sparse import SparseGenerators, SparseTargets
@@ -84,28 +84,28 @@ class Projector:
 
     def _take(self, A: Any, l2: float) -> None:
         self._sparse, self._l2, self.dtype, self.shape = issparse(A), l2, A.dtype, A.shape
-        self._made: dict[tuple[bool, np.dtype], Any] = {}
-        self._made[self._sparse, A.dtype] = self._make(self._sparse, A)
+        self._made: dict[tuple[type, np.dtype], Any] = {}
+        self._A = A if self._sparse else None  # prepared on first need: it depends on the targets
+        if not self._sparse:
+            self._made[DenseGenerators, A.dtype] = DenseGenerators(A, l2)
 
-    def _make(self, sparse: bool, A: Any) -> Any:
-        if sparse and A.shape[1] > GRAM_RANK:
-            return ColumnGenerators(A, self._l2)
-        return SparseGenerators(A, self._l2) if sparse else DenseGenerators(A, self._l2)
+    def _given(self) -> Any:
+        """Return A in the caller's units."""
+        return self._A if self._sparse else self._made[DenseGenerators, self.dtype].given()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        made = self._made[self._sparse, self.dtype]
-        return Projector.checked, (made.given(), self._l2)
+        return Projector.checked, (self._given(), self._l2)
 
     def __repr__(self) -> str:
         m, n = self.shape
         return f"Projector(m={m}, n={n}, dtype={self.dtype}, l2={self._l2:g})"
 
-    def _generators(self, sparse: bool, dtype: np.dtype) -> Any:
-        """Return the generators for targets of this kind and dtype, prepared on first need."""
-        made = self._made.get((sparse, dtype))
+    def _generators(self, kind: type, dtype: np.dtype) -> Any:
+        """Return the generators of this kind and dtype, prepared on first need."""
+        made = self._made.get((kind, dtype))
         if made is None:
-            A = self._made[self._sparse, self.dtype].given().astype(dtype, copy=False)
-            made = self._made[sparse, dtype] = self._make(sparse, A)
+            A = self._given().astype(dtype, copy=False)
+            made = self._made[kind, dtype] = kind(A, self._l2)
         return made
 
     def targets(self, B: Any) -> tuple[Any, np.dtype, bool]:
@@ -113,11 +113,13 @@ class Projector:
         B = checked_targets(B, self.shape[0], self._sparse)
         sparse = self._sparse or issparse(B)
         dtype = B.dtype if B.dtype == self.dtype else np.result_type(self.dtype, B.dtype)
-        generators, single = self._generators(sparse, dtype), B.ndim == 1
-        if isinstance(generators, ColumnGenerators):
-            return ColumnTargets(generators, columns(B)), dtype, single
-        made = SparseTargets if sparse else DenseTargets
-        return made(generators, columns(B)), dtype, single
+        single, B = B.ndim == 1, columns(B)
+        if not sparse:
+            return DenseTargets(self._generators(DenseGenerators, dtype), B), dtype, single
+        entries = self._A.nnz if self._A is not None else self.shape[0] * self.shape[1]
+        if column_by_column(self.shape[1], entries):
+            return ColumnTargets(self._generators(ColumnGenerators, dtype), B), dtype, single
+        return SparseTargets(self._generators(SparseGenerators, dtype), B), dtype, single
 
     def solve(
         self,
@@ -158,8 +160,11 @@ class Projector:
         targets: Any, l1: np.ndarray | None, options: Options, dtype: np.dtype, started: bool
     ) -> Job:
         """Return a batch with its plan."""
-        made, key = targets.generators, (options.method, options.max_epochs, started)
+        aim, made = options.aim(dtype), targets.generators
+        key = options.method, options.max_epochs, started, aim
         plan = made.plans.get(key)
         if plan is None:
-            plan = made.plans[key] = Plan.of(made.gram, made.terms, made.unlike, options, started)
+            plan = made.plans[key] = Plan.of(
+                made.gram, made.terms, made.unlike, options, started, aim
+            )
         return Job.of(targets, l1, options, dtype, plan, started)

@@ -28,7 +28,12 @@ FEW = 64  # problems of a block whose work space is not worth keeping
 
 
 def solve(job: Job, x0: np.ndarray | None, n_threads: int | None) -> Solution:
-    """Work through the blocks and gather the answers; x0 (n, p) or None."""
+    """Solve a batch; x0 (n, p) or None."""
+    return answers_of(job, x0, n_threads).solution(job.options)
+
+
+def answers_of(job: Job, x0: np.ndarray | None, n_threads: int | None) -> Answers:
+    """Work through the blocks and gather the answers."""
     p, size, gram = job.targets.p, job.plan.block_size, job.targets.gram
     answers = Answers.of(p, gram.n, job.dtype)
     if x0 is not None:
@@ -43,7 +48,7 @@ def solve(job: Job, x0: np.ndarray | None, n_threads: int | None) -> Solution:
         block(0, Scratch())
     else:
         threads.run(-(-p // size), block, count)
-    return answers.solution(job.options)
+    return answers
 
 
 def solve_block(job: Job, first: int, last: int, answers: Answers, scratch: Scratch) -> None:

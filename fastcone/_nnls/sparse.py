@@ -26,6 +26,7 @@ from fastcone._nnls.targets import Products, Solver
 from fastcone._runtime.scaling import F64, exponent, safe_range
 from fastcone._runtime.threads import Scratch
 
+FULL = 0.2  # of the entries: from there products with A are faster dense
 PROOF_BYTES = 1 << 23  # of a matrix of residuals
 
 
@@ -59,12 +60,19 @@ class SparseGenerators:
         scaled, self.exponent = scaled_columns(A)
         self.scaled = {dtype: scaled.astype(dtype) for dtype in {F64, scaled.dtype}}
         self.m, self.n = scaled.shape
+        full = scaled.nnz > FULL * scaled.shape[0] * scaled.shape[1]
+        self.whole = {d: A.toarray() for d, A in self.scaled.items()} if full else {}
         self.dtype = scaled.dtype
         self.terms = int(np.diff(scaled.indptr).max(initial=0))
         added = ridge(l2, self.exponent, scaled.dtype)
         G = dense(self.scaled[F64].T @ self.scaled[F64])
         G[np.diag_indices(self.n)] += added
         self.gram = Gram(G, self.exponent, self.terms, ridge=added)
+
+    def product(self, rows: Any, dtype: np.dtype) -> np.ndarray:
+        """Return rows @ A, a row's bits not those of its neighbours: no product of two arrays."""
+        whole = self.whole.get(dtype) if sp.issparse(rows) else None
+        return dense(rows @ (self.scaled[dtype] if whole is None else whole))
 
     def given(self) -> Any:
         """Return A in the caller's units."""
@@ -118,12 +126,12 @@ class SparseTargets:
         ld = Packed(np.zeros((0, n), dtype)).ld
         C = scratch.take(f"C{dtype.itemsize}", (len(norm), ld), dtype)
         C[:, n:] = 0
-        C[:, :n] = dense(rows.astype(dtype) @ self.generators.scaled[dtype])
+        C[:, :n] = self.generators.product(rows.astype(dtype), dtype)
         return Products(C, norm, exponent(norm), e)
 
     def exact_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return what the exact solver takes for targets."""
-        return dense(self._rows(which) @ self.generators.scaled[F64]) * np.ldexp(1.0, -e)[:, None]
+        return self.generators.product(self._rows(which), F64) * np.ldexp(1.0, -e)[:, None]
 
     def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray, l1: np.ndarray) -> Proof:
         """Return the certificate of scaled coefficients from the original A and B."""

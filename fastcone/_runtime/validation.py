@@ -44,7 +44,7 @@ def real_array(
         type(value) is np.ndarray
         and value.dtype in REALS
         and value.dtype.isnative
-        and dtype in (None, value.dtype)
+        and (dtype is None or value.dtype == dtype)
         and value.ndim in ndim
         and value.flags.aligned
         and not (nonnegative or order or min_size)

@@ -172,7 +172,9 @@ class Cone:
             'l1'   min_{h >= 0}      ||A W h - v||_1   + l1 sum(h)
 
         At ``l1 = 0`` the 2-norm projection onto the cone itself is idempotent and positively
-        homogeneous, its distance 1-Lipschitz and convex. `forward` may have negative entries.
+        homogeneous, its distance 1-Lipschitz and convex. `forward` may have negative entries. For
+        coefficients alone take `encode`: signals are dense, also of sparse `V`. For sums and bounds
+        ``solve_nnls(cone.W, V.T, sum_to=1.0)``.
 
         Parameters
         ----------
