@@ -241,3 +241,65 @@ def test_float32_answers_on_columns_are_proved_as_they_are(rng):
     r = A.astype(float) @ solution.x.astype(float) - b
     assert solution.gap >= 0.99 * (r @ r) / (b.astype(float) @ b.astype(float))
     assert solution.objective == pytest.approx(r @ r / 2)
+
+
+def in_the_cone(seed):
+    """Exact targets of ill-conditioned generators, condition 3e3 to 1e5, one coefficient tiny."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 25))
+    m = n + int(rng.integers(0, 30))
+    U, V = (np.linalg.qr(rng.standard_normal((rows, n)))[0] for rows in (m, n))
+    A = U @ np.diag(np.logspace(0, -rng.uniform(3.5, 5), n)) @ V
+    X = rng.random((n, 10)) * (rng.random((n, 10)) < 0.6)
+    X[0] *= 10.0 ** rng.uniform(-10, -6, 10)
+    return A, X, A @ X
+
+
+def test_supports_that_rounding_leaves_open_are_found_by_orthogonal_steps(level):
+    """Gradients of G, and of Gram-Schmidt, hide cond(A)^2 roundings: x was off by up to 1e-7."""
+    right = problems = 0
+    for seed in range(40):
+        A, X, B = in_the_cone(seed)
+        size = np.maximum(X.max(axis=0), 1e-300)
+        found = fastcone.solve_nnls(A, B)
+        right += np.count_nonzero(np.abs(found.x - X).max(axis=0) <= 1e-9 * size)
+        problems += len(size)
+        for b, x, most in zip(B.T, X.T, size, strict=True):
+            assert np.abs(fastcone.nnls(A, b)[0] - x).max() <= 1e-9 * most, seed
+    assert right >= 0.99 * problems
+
+
+def test_a_step_that_more_than_doubles_a_tiny_coefficient_is_made(level):
+    rng = np.random.default_rng(0)
+    U, _ = np.linalg.qr(rng.standard_normal((32, 16)))
+    V, _ = np.linalg.qr(rng.standard_normal((16, 16)))
+    A, x = U @ np.diag(np.logspace(0, -4.7, 16)) @ V, rng.random(16)
+    x[0] = 8e-9
+    np.testing.assert_allclose(fastcone.solve_nnls(A, A @ x).x, x, rtol=1e-4, atol=1e-11)
+
+
+def test_the_violation_of_a_start_is_its_own(rng):
+    A, B = rng.random((30, 5)), rng.standard_normal((30, 4)) + 0.3
+    x0 = fastcone.solve_nnls(A, B).x.copy()
+    x0[:, 1:], x0[0, 0] = 100.0, x0[0, 0] + 1e-3
+    found = fastcone.solve_nnls(A, B, x0=x0, method="active_set", tol=1e-3)
+    g = A.T @ (A @ found.x - B)
+    want = np.abs(np.minimum(found.x, g)).max(axis=0)
+    np.testing.assert_allclose(found.violation, want, atol=1e-12)
+
+
+def test_penalties_may_lie_apart(rng):
+    A, B, l1 = rng.random((9, 3)), rng.random((9, 8)), rng.random(16)
+    for strided in (l1[::2], np.broadcast_to(0.2, 8)):
+        found = fastcone.solve_nnls(A, B, l1=strided)
+        assert np.array_equal(found.x, fastcone.solve_nnls(A, B, l1=strided.copy()).x)
+
+
+def test_the_residual_of_coefficients_that_vanish_is_that_of_zero():
+    """x underflows to 0 in the caller's units: the residual is b's, not that of what x was."""
+    x, rnorm = fastcone.nnls(np.full((40, 1), 1e300), np.full(40, 1e-300))
+    assert x[0] == 0 and rnorm == pytest.approx(np.sqrt(40) * 1e-300)
+    A, b = np.ones((40, 2)), np.arange(40) * 1e-200
+    A[:20, 1], A[:, 0] = 0, 1e200
+    x, rnorm = fastcone.nnls(A, b)
+    assert rnorm == pytest.approx(1e-200 * np.linalg.norm((b - A @ x) * 1e200))

@@ -389,3 +389,19 @@ def test_compression_does_not_depend_on_the_units_of_the_generators(scale):
     got = compress([1.0, 3.0, 1.0], Cone(W * scale))
     assert np.array_equal(got.codes, want.codes)
     np.testing.assert_allclose(got.decompress(Cone(W * scale)), want.decompress(Cone(W)))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int16, np.float32])
+@pytest.mark.parametrize("scale", [1, 1e-200, 1e200])
+def test_relative_distances_of_sparse_samples_of_every_kind(rng, kind, scale):
+    """Norms were squared in the samples' own dtype, and a matrix was changed on the way."""
+    V = (rng.integers(0, 100, (6, 64)) * (rng.random((6, 64)) < 0.3)).astype(kind)
+    V = V.astype(float) * scale if kind is np.float32 and scale != 1 else V
+    sparse = csr_array(V)
+    sparse.has_sorted_indices = False
+    before = sparse.data.copy(), sparse.indices.copy()
+    found = detect(sparse, CONES, relative=True)
+    np.testing.assert_allclose(found, detect(V, CONES, relative=True), rtol=1e-4)
+    assert np.array_equal(before[0], sparse.data) and np.array_equal(before[1], sparse.indices)
+    for task in (detect, denoise, lambda V, cones: classify(V, cones, relative=True)):
+        task(csr_array((0, 64)), CONES)

@@ -84,7 +84,7 @@ def penalties(l1: Any, count: int) -> np.ndarray | None:
     """Return l1 for each of `count` problems, None where all are 0."""
     if type(l1) is float and l1 == 0:
         return None
-    l1 = weights("l1", l1, count)
+    l1 = np.ascontiguousarray(weights("l1", l1, count))
     return l1 if l1.any() else None
 
 

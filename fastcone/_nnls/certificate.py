@@ -85,7 +85,7 @@ def from_report(
         bounds.append(np.maximum(value, 0) + slack)
     bound = np.min(bounds, axis=0) if bounds else np.full(len(report), np.inf)
     objective = np.maximum(value, 0.0) if data else value
-    return Proof(objective, relative(bound, at_zero), column["violation"])
+    return Proof(objective, relative(bound, at_zero), column["violation"].copy())
 
 
 Times = Callable[[np.ndarray], np.ndarray]  # rows (p, .) times a fixed matrix
@@ -197,7 +197,7 @@ class DataProof:
             bounds.append(np.maximum(gain, 0) + s * mass + s**2 * gram.shift.norm2 / 2)
         if l1.any():
             bounds.append(self._scaled(X, R, g, in_R, in_g, l1))
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             scale = np.ldexp(1.0, gram.exponent)
             worst = np.maximum(np.minimum(X * scale, g / scale), -g / scale)
         at_zero = np.einsum("ij,ij->i", B, B) / 2

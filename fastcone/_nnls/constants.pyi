@@ -2,6 +2,9 @@
 # Types of constants.pyx for mypy; the contracts stand there.
 import numpy as np
 
+POWER_STEPS: int
+SHARES: tuple[float, ...]
+
 def scaled_generators(A: np.ndarray, rows: np.ndarray) -> np.ndarray: ...
 def gram_constants(
     G: np.ndarray, ridge: np.ndarray, exponent: np.ndarray

@@ -15,13 +15,15 @@ from fastcone._kernels.nnls.report_columns cimport (
 
 cdef enum:
     BLOCK = 16          # entries of a generator that are read before those of the next
-    POWER_STEPS = 8     # of the power methods: eigenvalues to some per cent, as the limits need
+    STEPS = 8           # of the power methods: eigenvalues to some per cent, as the limits need
 
 cdef extern from *:
     """
     static const double FC_SHARES[4] = {0.95, 0.8, 0.5, 0.1};
     """
-    const double* SHARES "FC_SHARES"    # of an estimated eigenvalue that are tried as a bound
+    const double* PARTS "FC_SHARES"     # of an estimated eigenvalue that are tried as a bound
+
+POWER_STEPS, SHARES = STEPS, (PARTS[0], PARTS[1], PARTS[2], PARTS[3])
 
 
 def scaled_generators(const real[:, :] A, real[:, ::1] rows):
@@ -152,7 +154,7 @@ def small_spectrum(const double[:, :] G, const double[::1] rootinv, bint singula
             unit[i * n + i] = value = 1
         widest = max(widest, value)
         v[i] = 1.5 + (i % 3) / 4.0
-    for _turn in range(POWER_STEPS):
+    for _turn in range(STEPS):
         normalise(n, v)
         for i in range(n):
             value = 0
@@ -166,10 +168,10 @@ def small_spectrum(const double[:, :] G, const double[::1] rootinv, bint singula
         return 0.0, top, widest
     for i in range(n):
         v[i] = 1 - 2 * (i % 2) + (i % 3) / 4.0
-    for _turn in range(POWER_STEPS):
+    for _turn in range(STEPS):
         estimate = inverse_step(n, L, v)
     for i in range(4):
-        least = SHARES[i] / estimate
+        least = PARTS[i] / estimate
         if cholesky(n, unit, least, L):
             return least, top, widest
     return 0.0, top, widest

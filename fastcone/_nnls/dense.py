@@ -74,6 +74,11 @@ class DenseGenerators:
         return tuple(forms[forms[0].m == forms[1].m :])
 
     @functools.cached_property
+    def stable_form(self) -> Solver:
+        """The Householder kernel on A, for problems whose support rounding leaves open."""
+        return RowStable(self.with_ridge)
+
+    @functools.cached_property
     def proof(self) -> DataProof:
         """Certificates from A and b."""
         A = self.plain.scaled.astype(F64, copy=False)
@@ -110,6 +115,11 @@ class DenseTargets:
     def exact_forms(self) -> Sequence[Solver]:
         """The exact solvers for these generators, the fastest first."""
         return self.generators.exact_forms
+
+    @property
+    def stable_form(self) -> Solver:
+        """The exact solver for problems whose support rounding leaves open."""
+        return self.generators.stable_form
 
     def products(self, which: np.ndarray, dtype: np.dtype, scratch: Scratch) -> Products:
         """Return A'b and ||b|| of the problems in `which`."""

@@ -44,7 +44,9 @@ def descend(
     """
     gram, dtype = job.targets.gram, job.working
     aim = job.options.aim(job.dtype)
-    size2 = np.maximum(block.linear.b_norm, block.linear.delta_scale / 8)[todo].astype(float) ** 2
+    size = np.maximum(block.linear.b_norm, block.linear.delta_scale / 8)[todo].astype(float)
+    with np.errstate(over="ignore"):
+        size2 = size**2
     limit, floor = first_limit(gram, aim) * size2, least_limit(gram, dtype) * size2
     C, X = block.linear.C[todo], block.X[todo]
     schedule, epochs = first_schedule(len(todo)), np.zeros(len(todo), dtype=np.intp)

@@ -2,10 +2,10 @@
 """Which stages a batch goes through: everything that chooses one, in one place.
 
 The stages, fastest first: the compiled first rung (descent, one problem a lane, or the support
-solver, one after the other),
-coordinate descent in pieces, the support solver on G, the exact solver on A reduced to its rank,
-the exact solver on A. Each works on what the ones before have not proved. What chooses depends on A
-and on the options alone, never on a neighbour, on the batch or on the threads.
+solver, one after the other), coordinate descent in pieces, the support solver on G, the exact
+solver on A reduced to its rank, the exact solver on A. Each works on what the ones before have not
+proved. What chooses depends on A and on the options alone, never on a neighbour, on the batch or on
+the threads.
 
 Figures behind the constants: docs/nnls.md, "Stages".
 """
@@ -35,7 +35,6 @@ RUNG_WORK = 1.6e9  # flops of a block's descent, of which there may be two in a 
 DESCENT_CONDITION = ((40, 30.0), (160, 100.0), (RUNG_RANK, 50.0))
 SUPPORT_RANK = 1500  # generators up to which its steps on one problem take milliseconds
 GRAM_RANK = 1500  # sparse generators beyond which no product of two of them is formed
-PRODUCT_CHUNK = 128  # of fastcone/_kernels/common/panels.pxd
 ROOM_FOR_ROUNDING = 0.2  # share of a wanted gap that roundings of float32 may take
 FEW_COLUMNS = 256  # sparse generators up to which their products cost nothing
 COLUMN_EPOCHS = 50_000  # of a dozen targets or so, as their time compares with n^3 flops
@@ -143,7 +142,8 @@ def of_products(terms: int) -> float:
     The product kernel adds up sums of PRODUCT_CHUNK terms; ||b|| is a sum of 16 parts, a penalty
     is rounded and subtracted, and the powers of two are exact.
     """
-    roundings = min(terms, PRODUCT_CHUNK) + terms / PRODUCT_CHUNK + terms / 16 + 12
+    chunk = runtime_kernels.PRODUCT_CHUNK
+    roundings = min(terms, chunk) + terms / chunk + terms / 16 + 12
     return 1.01 * roundings * roundoff(F32)
 
 

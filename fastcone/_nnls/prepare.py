@@ -26,9 +26,7 @@ from fastcone._runtime.layout import blocks, pack, pack_symmetric, product_and_n
 from fastcone._runtime.scaling import F64, exponent, rescale, roundoff
 from fastcone._runtime.threads import Scratch, aligned, one_blas_thread
 
-POWER_STEPS = 8  # of the power method: eigenvalues to some per cent, as the limits need them
-FEW = 40  # generators up to which eigenvalues are estimated without calls of LAPACK
-SHARES = (0.95, 0.8, 0.5, 0.1)  # of an estimated eigenvalue that are tried as a bound
+SMALL_RANK = 40  # generators up to which eigenvalues are estimated without calls of LAPACK
 POINTED = 1e-8  # the least a_j / ||a_j|| of a shift that is used: its bound grows as 1 / a_j
 LINE = 8  # numbers of float64 to a cache line
 PIECE = 2e8  # flops of a piece of A'A: some milliseconds between two looks at signals
@@ -194,12 +192,12 @@ class Gram:
     @functools.cached_property
     def _spectrum(self) -> tuple[float, float, float]:
         """A bound of the least eigenvalue before its allowance, about the largest, ||.||_1."""
-        if self.n <= FEW:
+        if self.n <= SMALL_RANK:
             singular = self._singular(int(np.count_nonzero(self.used)))
             return constants.small_spectrum(self.matrix, self.rootinv, singular)
         n, widest = len(self.unit), float(np.abs(self.unit).sum(axis=0).max(initial=0))
         v = 1.5 + np.cos(np.arange(n))
-        for _ in range(POWER_STEPS):
+        for _ in range(constants.POWER_STEPS):
             v = self.unit @ (v / float(np.linalg.norm(v)))
         return self._least(n), max(1.0, float(np.linalg.norm(v))), widest
 
@@ -216,10 +214,10 @@ class Gram:
             if failed:
                 return 0.0
             v = np.cos(np.arange(n))
-            for _ in range(POWER_STEPS):
+            for _ in range(constants.POWER_STEPS):
                 v = dpotrs(factor, v / np.linalg.norm(v), lower=1)[0]
             estimate = 1 / float(np.linalg.norm(v))
-            for share in SHARES:
+            for share in constants.SHARES:
                 lessened = self.unit.copy()
                 lessened[np.diag_indices(n)] -= share * estimate
                 if not dpotrf(lessened, lower=1, overwrite_a=1)[1]:
@@ -257,10 +255,10 @@ class Gram:
             n, padded = self.n, self.n_padded
             G = np.zeros((padded, padded))
             G[:n, :n] = self.matrix
-            constants = np.zeros((2, padded))
-            constants[0, :n], constants[1, :n] = self.rootinv**2, self.diagonal
+            both = np.zeros((2, padded))
+            both[0, :n], both[1, :n] = self.rootinv**2, self.diagonal
             with np.errstate(over="ignore", under="ignore"):
-                inverse, weight = constants.astype(dtype)
+                inverse, weight = both.astype(dtype)
                 packed = pack_symmetric(G.astype(dtype, copy=False))
             self._packed[dtype] = PackedGram(packed, inverse, weight)
         return self._packed[dtype]

@@ -18,8 +18,8 @@ class Solution:
     x : ndarray, (n, p) or (n,)
         Coefficients, x >= 0, one problem a column; exactly 0 off the support.
     objective : ndarray (p,) or float
-        The objective at x, in float64; of float32 problems to 1e-6 of that at x = 0
-        (the violation likewise, of ||a_j|| ||b||).
+        The objective at x, in float64; of float32 problems to some 1e-6 of that at
+        x = 0 (the violation likewise, of ||a_j|| ||b||): to what docs/nnls.md calls rho_32.
     gap : ndarray (p,) or float
         Upper bound of (objective - optimum) / (objective at x = 0); `inf` where no bound is known.
     violation : ndarray (p,) or float
@@ -47,12 +47,13 @@ class Solution:
     def residual(self) -> Any:
         """||A x - b|| of each problem, in the norm and with the row weights of the objective.
 
-        Taken from the objective, and known to about 1e-8 ||b|| (float32: 1e-3); not a number where
-        the objective does not hold ||b||.
+        Taken from the objective, and known to about 1e-8 ||b|| (float32: 1e-3) where its square
+        is in float64's range; not a number where the objective does not hold ||b||.
         """
         if self.norm is None:
             return self.objective * np.nan
-        fit = np.maximum(self.objective - self.penalty, 0)
+        with np.errstate(invalid="ignore"):
+            fit = np.maximum(self.objective - self.penalty, 0)
         return np.sqrt(2 * fit) if self.norm == 2 else fit
 
     def __repr__(self) -> str:

@@ -100,7 +100,7 @@ cdef Py_ssize_t whole(const Prepared* q, Block* k, const real* panels, const sou
             in_float32(q, k, tol, min(max_epochs, <int> q.epochs), &count)
             report_first = first_limit(q, tol) >= float32_floor(q)
     if real is double and q.by_support:
-        by_support(q, k, l1, max_epochs, answer is float)
+        by_support(q, k, l1, tol, max_epochs, answer is float)
     else:
         until_proved[real](q, k, tol, min(max_epochs, 2 * <int> q.epochs), count, report_first,
                            answer is float and real is double, answer is double and tol < 1e-18, 0)

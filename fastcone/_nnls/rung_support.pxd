@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The first rung's other way: the support solver on G, a refinement with A, the certificate."""
 
-from libc.math cimport ldexp, sqrt
+from libc.math cimport INFINITY, ldexp, sqrt
 from libc.string cimport memset
 
 from fastcone._kernels.common.dense cimport axpy
@@ -15,9 +15,13 @@ from fastcone._runtime.dispatch cimport scale_table, support_table
 
 cdef extern from *:
     """
-    #define FC_SMALL 1e-6       /* of x: a refinement whose own rounding is no matter */
+    #define FC_SMALL 1e-6       /* of sum ||a_j|| x_j: the rounding of such a step is no matter */
+    #define FC_DIGITS 1e-9      /* of the largest coefficient: what the default is right to */
+    #define FC_PROVED 1e-10     /* the gap that the default wants proved, as in plan.py */
     """
     const double SMALL "FC_SMALL"
+    const double DIGITS "FC_DIGITS"
+    const double PROVED "FC_PROVED"
 
 
 cdef inline Py_ssize_t solve_one(const Prepared* q, Block* k, Py_ssize_t r,
@@ -54,8 +58,8 @@ cdef inline void solve_on_support(const Prepared* q, Block* k, const double* l1,
         k.epochs[r] = solve_one(q, k, r, max_steps)
         if q.near_cache:
             change = support_table.refine(
-                q.n, q.ld, q.rows_of_G, X + r * k.ld, k.g + r * k.ld, k.exact, k.index, q.m,
-                q.ldm, q.generators, b + r * k.ldb, ldexp(1, -k.exponent[r]), q.ridge,
+                q.n, q.ld, q.rows_of_G, q.rootinv, X + r * k.ld, k.g + r * k.ld, k.exact, k.index,
+                q.m, q.ldm, q.generators, b + r * k.ldb, ldexp(1, -k.exponent[r]), q.ridge,
                 penalty + r * k.ld if l1 != NULL else NULL, k.fit, &residual[r])
             residual[r] = residual[r] if 0 <= change < SMALL else -1
     if not q.near_cache:
@@ -123,6 +127,31 @@ cdef inline void report_of(const Prepared* q, const double* c, const double* x, 
         report[<int> AX] += x[j] * bound[<int> SHIFT_ENTRY]
 
 
+cdef inline bint undecided(const Prepared* q, const double* x, const double* g, double size,
+                           double residual) noexcept nogil:
+    """Whether rounding hides the sign of a gradient behind which x may be larger than DIGITS of it.
+
+    A generator outside with |g_j| below its rounding may belong inside with x_j as large as that
+    over lam G_jj: cond(A)^2 roundings, where QR, which never forms a gradient of A, has cond(A).
+    size: ||b|| + sum ||a_j|| x_j.
+    """
+    cdef double slack, largest = 0
+    cdef Py_ssize_t j, k = 0
+    for j in range(q.n):
+        k += x[j] > 0
+        largest = max(largest, x[j] * q.coord64[j * COORDINATE_COLUMNS + <int> ROOT])
+    slack = 4 * UNIT * ((k + 10) * size + (q.m + 8) * max(residual, 0.0))
+    if slack <= DIGITS * largest * q.lam:
+        return False
+    # the optimum fits no worse: lam ||D^1/2 (x - x*)||^2 <= ||A (x - x*)||^2 <= (2 ||r||)^2
+    if 0 <= residual and 2 * (residual + slack) <= DIGITS * largest * sqrt(q.lam):
+        return False
+    for j in range(q.n):
+        if x[j] == 0 and q.rootinv[j] > 0 and g[j] * q.rootinv[j] < slack:
+            return True
+    return residual < 0
+
+
 cdef inline void gradients(const Prepared* q, Block* k, const double* X) noexcept nogil:
     """g = G x - c of all problems, from the rows of G."""
     cdef const double* C = <const double*> k.C
@@ -135,9 +164,12 @@ cdef inline void gradients(const Prepared* q, Block* k, const double* X) noexcep
                 axpy(q.ld, X[r * k.ld + i], q.rows_of_G + i * q.ld, k.g + r * k.ld)
 
 
-cdef inline void by_support(const Prepared* q, Block* k, const double* l1, int max_steps,
-                            bint narrow) noexcept nogil:
-    """The support solver and the certificates of all problems that are near."""
+cdef inline void by_support(const Prepared* q, Block* k, const double* l1, double tol,
+                            int max_steps, bint narrow) noexcept nogil:
+    """The support solver and the certificates of all problems that are near.
+
+    At the default `tol` a support that rounding leaves open counts as not proved: QR decides.
+    """
     cdef double* X = <double*> k.X
     cdef double* report = <double*> k.report
     cdef Py_ssize_t r, j
@@ -155,3 +187,7 @@ cdef inline void by_support(const Prepared* q, Block* k, const double* l1, int m
                   report)
         k.gap[r] = gap_of[double](q, report, (<double*> k.norm)[r], &k.objective[r])
         k.violation[r] = report[<int> VIOLATION]
+        if tol <= PROVED and not narrow and undecided(
+                q, X + r * k.ld, k.g + r * k.ld,
+                report[<int> NORM1] + (<double*> k.delta_scale)[r], (<double*> k.some_delta)[r]):
+            k.gap[r] = INFINITY

@@ -6,7 +6,8 @@ The arrays, their lengths and what is returned: fastcone/cy/__init__.pxd.
 a) A is read where it lies. Only columns whose squared norms could over- or underflow are copied
    and scaled by powers of four.
 b) Few generators of many rows, and rows of unlike size, go to the Householder kernel, the
-   former reduced to a triangle first; all else to the Gram-Schmidt kernel, which is faster.
+   former reduced to a triangle first; all else to the Gram-Schmidt kernel, which is faster, and
+   from there to the Householder kernel again where b turns out to be in the cone all but exactly.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -27,9 +28,13 @@ import numpy as np
 cdef extern from *:
     """
     #include <float.h>
+    #define FC_CLOSE_FIT 1e-8             /* ||A x - b|| / ||b||, see too_close */
+    #define FC_EXACT_FIT 2e-15
     #define FC_DEPENDENCE_TOL 32.0        /* as in fastcone/_nnls/active_set.py */
     """
     const double DEPENDENCE_TOL "FC_DEPENDENCE_TOL"
+    const double CLOSE "FC_CLOSE_FIT"
+    const double EXACT "FC_EXACT_FIT"
     const double NORMAL "DBL_MIN"
 
 cdef enum:
@@ -50,8 +55,11 @@ cdef Py_ssize_t nnls_index(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
 
 cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t row_stride,
                   Py_ssize_t column_stride, const double* b, Py_ssize_t b_stride, double* x,
-                  int* unit) noexcept nogil:
-    """Scale the problem, where it must be, and put x to 0; False if A or b is not finite."""
+                  int* unit, bint careful) noexcept nogil:
+    """Scale the problem, where it must be, and put x to 0; False if A or b is not finite.
+
+    careful: the Householder kernel, whatever the rows.
+    """
     cdef double total = 0
     cdef bint unlike = False, thin = n <= THIN and m >= TALL * n, laid = thin, apart
     cdef Py_ssize_t i, j
@@ -72,7 +80,8 @@ cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssi
     apart = differ(n, a.norm)
     if not thin and not unlike and apart:
         unlike = unlike_when_scaled(m, n, a)
-    a.householder, a.reduced = thin or unlike, (thin or unlike) and m > n
+    a.householder = thin or unlike or careful
+    a.reduced, a.size = a.householder and m > n, sqrt(dot(padded(m), a.target, a.target))
     if not a.householder:
         in_rows(m, n, a)
     elif not laid:
@@ -157,16 +166,17 @@ cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t rank, int u
     """Bring x back to the caller's units; returns ||A x - b|| of the x that he gets."""
     cdef double total = 0, square = square_of_triangle(a, m, n, rank, x) if a.reduced else 0
     cdef double product
-    cdef bint rounded = False
+    cdef bint rounded = False, positive
     cdef double* held = a.norm
     cdef const double* row
     cdef int power
     cdef Py_ssize_t i, j
     for j in range(n):
         power = <int> a.e[j] + (<int> a.fetched[j] if a.householder else 0)
+        positive = x[j] > 0
         x[j] = ldexp(x[j], unit - power) if x[j] > 0 else 0
         total += x[j] - x[j]                    # not a number where x_j has overflowed
-        rounded = rounded or 0 < x[j] < NORMAL
+        rounded = rounded or (positive and x[j] < NORMAL)
         held[j] = ldexp(x[j], <int> a.e[j] - unit) if x[j] > 0 else 0   # rounded if subnormal
     if a.reduced and not rounded:
         return ldexp(sqrt(total + square), unit)
@@ -186,6 +196,15 @@ cdef double finish(Arrays* a, Py_ssize_t m, Py_ssize_t n, Py_ssize_t rank, int u
     return ldexp(sqrt(total), unit)
 
 
+cdef bint too_close(const Arrays* a, double rnorm, int unit) noexcept nogil:
+    """Whether b is so nearly in the cone that rounding hides the signs of gradients.
+
+    The Gram-Schmidt kernel then leaves out what is worth up to cond(A)^2 roundings of b. A fit to
+    some roundings tells that it did not.
+    """
+    return not a.householder and EXACT < rnorm / ldexp(a.size, unit) <= CLOSE
+
+
 cdef Py_ssize_t nnls(Py_ssize_t m, Py_ssize_t n, const double* A, const double* b, double* x,
                      double* rnorm, Py_ssize_t max_steps, double* work,
                      Py_ssize_t* index) noexcept nogil:
@@ -196,17 +215,21 @@ cdef Py_ssize_t nnls_strided(Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssi
                              Py_ssize_t column_stride, const double* b, Py_ssize_t b_stride,
                              double* x, double* rnorm, Py_ssize_t max_steps, double* work,
                              Py_ssize_t* index) noexcept nogil:
-    cdef Arrays a = cut(m, n, work, index)
-    cdef int unit = 0
-    cdef Py_ssize_t steps, rank = 0
-    if not prepare(&a, m, n, A, row_stride, column_stride, b, b_stride, x, &unit):
-        rnorm[0] = NAN
-        return 0
-    if a.reduced:
-        rank = reduce(&a, m, n, 0, n)
-        take_triangle(&a, m, n, rank)
-    steps = some_steps(&a, m, n, rank, x, max_steps, False)
-    rnorm[0] = finish(&a, m, n, rank, unit, x)
+    cdef Arrays a
+    cdef int unit = 0, turn
+    cdef Py_ssize_t steps = 0, rank = 0
+    for turn in range(2):
+        a = cut(m, n, work, index)
+        if not prepare(&a, m, n, A, row_stride, column_stride, b, b_stride, x, &unit, turn > 0):
+            rnorm[0] = NAN
+            return 0
+        if a.reduced:
+            rank = reduce(&a, m, n, 0, n)
+            take_triangle(&a, m, n, rank)
+        steps = some_steps(&a, m, n, rank, x, max_steps, False)
+        rnorm[0] = finish(&a, m, n, rank, unit, x)
+        if steps < 0 or not too_close(&a, rnorm[0], unit):
+            break
     return steps
 
 
@@ -230,7 +253,7 @@ def nnls_arrays(const double[:, :] A, const double[:] b, Py_ssize_t max_steps):
     cdef Py_ssize_t m = A.shape[0], n = A.shape[1], size = sizeof(double), steps = -1, used = 0
     cdef Py_ssize_t some = max(1, CALL_WORK // (6 * m * n + 1)), rank = 0
     cdef double rnorm = NAN
-    cdef int unit = 0
+    cdef int unit = 0, turn
     cdef Arrays a
     x = np.zeros(n)
     cdef double[::1] out = x
@@ -239,9 +262,12 @@ def nnls_arrays(const double[:, :] A, const double[:] b, Py_ssize_t max_steps):
     try:
         if work == NULL or index == NULL:
             raise MemoryError
-        a = cut(m, n, work, index)
-        if prepare(&a, m, n, &A[0, 0], A.strides[0] // size, A.strides[1] // size, &b[0],
-                   b.strides[0] // size, &out[0], &unit):
+        for turn in range(2):
+            a = cut(m, n, work, index)
+            if not prepare(&a, m, n, &A[0, 0], A.strides[0] // size, A.strides[1] // size, &b[0],
+                           b.strides[0] // size, &out[0], &unit, turn > 0):
+                break
+            steps, used = -1, 0
             rank = reduce_with_signals(&a, m, n) if a.reduced else 0
             while steps < 0 and used < max_steps:
                 some = min(some, max_steps - used)
@@ -250,6 +276,8 @@ def nnls_arrays(const double[:, :] A, const double[:] b, Py_ssize_t max_steps):
                 used += some
                 PyErr_CheckSignals()
             rnorm = finish(&a, m, n, rank, unit, &out[0])
+            if steps < 0 or not too_close(&a, rnorm, unit):
+                break
     finally:
         PyMem_Free(work)
         PyMem_Free(index)

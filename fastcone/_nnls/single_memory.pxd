@@ -21,6 +21,7 @@ cdef struct Arrays:
     const double* A
     Py_ssize_t row_stride, column_stride
     bint householder, reduced
+    double size             # ||b||, scaled
     double rest2            # of a reduced problem: what of ||b||^2 no generator reaches
     double* copy            # n x ld: A scaled, or in the order of rows, or of columns
     double* columns         # n x ld: generators, one a row

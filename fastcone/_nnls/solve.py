@@ -24,7 +24,7 @@ from fastcone._runtime.scaling import F32, F64
 from fastcone._runtime.threads import Scratch
 
 NONE = np.empty(0, dtype=np.intp)
-FEW = 64  # problems of a block whose work space is not worth keeping
+SMALL_BLOCK = 64  # problems of a block whose work space is not worth keeping
 
 
 def solve(job: Job, x0: np.ndarray | None, n_threads: int | None) -> Solution:
@@ -74,7 +74,7 @@ def first_rung(
         wanted, enough = options.aim(job.dtype), options.enough(job.dtype)
     which = slice(first, last)
     part = answers if last - first == len(answers.X) else answers.part(which)
-    small = last - first < FEW
+    small = last - first < SMALL_BLOCK
     left = rung.run(
         job.targets.B[:, which],  # type: ignore[attr-defined]
         job.penalty.of(which),
@@ -115,7 +115,10 @@ def stages(job: Job) -> Iterator[tuple[Callable[..., tuple[np.ndarray, np.ndarra
     tol = job.options.proved(job.dtype)
     if job.plan.epochs:
         yield descend, job.options.enough(job.dtype)
-    if job.plan.support:
+    stable = job.targets.stable_form if job.plan.rung == "support" else None
+    if stable is not None:  # the rung had its say; what it calls open has no gap yet
+        yield functools.partial(solve_exactly, stable), np.finfo(float).max
+    elif job.plan.support:
         yield solve_on_support, tol
     if job.plan.exact:
         yield from ((functools.partial(solve_exactly, form), tol) for form in _forms(job))
@@ -132,8 +135,9 @@ def solve_exactly(
     """Return the coefficients that an exact solver finds for some problems, and its steps."""
     n, e, which = job.targets.gram.n, block.linear.exponent[todo], block.which[todo]
     start = block.X[todo, :n].astype(F64)
-    if not job.started:  # a large support that descent was lost in tells too little to pay
+    if not job.started:  # a large support that descent was lost in tells too little to pay,
         start[np.count_nonzero(start, axis=1) > form.m / 2] = 0
+        start[np.isinf(block.proof.gap[todo])] = 0  # and one that rounding left open misleads
     limit = job.options.max_epochs
     x, used = form.solve(
         job.targets.exact_rows(which, e),

@@ -96,7 +96,7 @@ class SparseGenerators:
 class SparseTargets:
     """Targets given as the columns of B, where A or B is sparse, or both."""
 
-    known, data = True, True
+    known, data, stable_form = True, True, None
 
     def __init__(self, generators: SparseGenerators, B: Any) -> None:
         self.generators, self.gram = generators, generators.gram
@@ -119,8 +119,10 @@ class SparseTargets:
         norm2 = square_sums(rows)
         low, high = safe_range(dtype)
         e = np.where((norm2 > low) & (norm2 < high), 0, exponent(largest))
-        if e.any():
-            rows = sp.diags_array(np.ldexp(1.0, -e)) @ rows
+        if e.any():  # in two steps: 2^-e may be beyond float64
+            half = e // 2
+            rows = sp.diags_array(np.ldexp(1.0, -half)) @ rows
+            rows = sp.diags_array(np.ldexp(1.0, half - e)) @ rows
             norm2 = square_sums(rows)
         norm = np.sqrt(norm2)
         ld = Packed(np.zeros((0, n), dtype)).ld

@@ -78,6 +78,10 @@ class Targets(Protocol):
     def exact_forms(self) -> Sequence[Solver]:
         """Return the exact solvers for these generators, the fastest first."""
 
+    @property
+    def stable_form(self) -> Solver | None:
+        """Return the exact solver for what rounding leaves open, None without a compiled rung."""
+
     def products(self, which: np.ndarray, dtype: np.dtype, scratch: Scratch) -> Products:
         """Return A'b and ||b|| of the problems in `which`."""
 
@@ -124,7 +128,7 @@ class Penalty:
 class GramTargets:
     """Targets given as the columns of C = A'B, with ||b||^2 if the caller knows it."""
 
-    data = False
+    data, stable_form = False, None
 
     def __init__(self, C: np.ndarray, b_norm2: np.ndarray | None, gram: Gram) -> None:
         self.gram, self.Ct, self.norm2 = gram, C.T, b_norm2

@@ -9,10 +9,14 @@ header comment of fastcone/_kernels/<solver>/<kernel>.pyx.
 cimport numpy as np
 
 from fastcone._kernels.common.lanes cimport real
+from fastcone._kernels.common.panels cimport PRODUCT_CHUNK as TERMS
+from fastcone._kernels.common.sums cimport dot
 from fastcone._runtime.dispatch cimport lanes, product_table, width
 
 
 np.import_array()
+
+PRODUCT_CHUNK = TERMS               # terms of a partial sum of `product`
 
 
 def address(np.ndarray array):
@@ -28,6 +32,15 @@ def panel(dtype):
 def tile(dtype):
     """Problems per tile, L."""
     return lanes(dtype.itemsize)
+
+
+def square_norms(const real[:, :] rows, real[::1] out):
+    """out = squared norms of rows, whose numbers lie side by side; none depends on the others."""
+    cdef Py_ssize_t m = rows.shape[1], r
+    assert out.shape[0] == rows.shape[0] and (m <= 1 or rows.strides[1] == sizeof(real))
+    with nogil:
+        for r in range(rows.shape[0]):
+            out[r] = dot[real](m, &rows[r, 0], &rows[r, 0]) if m else 0
 
 
 def pack(const real[:, :] A, real[:, :, ::1] panels):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from fastcone._runtime import kernels
 from fastcone._runtime.scaling import safe_range
 from fastcone._runtime.validation import check_finite
 
@@ -34,11 +35,11 @@ def filled(name: str, rows: Array, known: npt.NDArray[np.bool_]) -> Array:
 
 
 def groups(
-    known: npt.NDArray[np.bool_] | None, n_samples: int
-) -> list[tuple[Any, npt.NDArray[np.bool_] | None]]:
-    """Return samples that share their known entries, and these; None where all are known."""
+    known: npt.NDArray[np.bool_] | None,
+) -> list[tuple[Any, npt.NDArray[np.bool_]]]:
+    """Return samples that share their known entries, and these; none where all are known."""
     if known is None:
-        return [(slice(None), None)]
+        return []
     if known.ndim == 1:
         return [(slice(None), known)]
     patterns, which, counts = np.unique(known, axis=0, return_inverse=True, return_counts=True)
@@ -50,7 +51,10 @@ def row_norms(rows: Array, loss: Loss) -> Array:
     """Return the 2-norms or 1-norms of rows, at any scale: no square overflows or vanishes."""
     if loss == "l1":
         return np.asarray(np.abs(rows).sum(axis=1))
-    square = np.einsum("ij,ij->i", rows, rows)
+    if rows.shape[1] > 1 and rows.strides[1] != rows.itemsize:
+        rows = np.ascontiguousarray(rows)
+    square = np.empty(len(rows), rows.dtype)
+    kernels.square_norms(rows, square)
     norm = np.sqrt(square)
     low, high = safe_range(rows.dtype)
     safe = (square > low) & (square < high)

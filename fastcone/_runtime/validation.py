@@ -65,7 +65,8 @@ def real_array(
     native = array.dtype.newbyteorder("=")
     wanted = np.dtype(dtype if dtype is not None else native if native in REALS else np.float64)
     if array.ndim not in ndim:
-        sizes = " or ".join(f"{d}-D" for d in ndim)
+        several = isinstance(ndim, range)
+        sizes = f"at least {ndim[0]}-D" if several else " or ".join(f"{d}-D" for d in ndim)
         raise ValueError(f"{name} is {array.ndim}-D with shape {array.shape}, want {sizes}")
     if array.size < min_size:
         raise ValueError(f"{name} has shape {array.shape}, want at least {min_size} entries")

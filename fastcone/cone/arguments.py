@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a projection takes, checked, and what it returns."""
+"""What a projection takes, checked."""
 
 from __future__ import annotations
 

@@ -239,8 +239,9 @@ class Cone:
         if samples.known is None and 0 not in rows.shape:
             found = _coefficients(whole, rows, loss, l1)
             return Solved(samples, loss, plain, whole, found.x.T, found.gap)
-        coef, gap = np.zeros((len(rows), rank), rows.dtype), np.zeros(len(rows))
-        for group, seen in groups(samples.known, len(rows)):
+        n = rows.shape[0]
+        coef, gap = np.zeros((n, rank), rows.dtype), np.zeros(n)
+        for group, seen in groups(samples.known):
             part = rows[group][:, seen]
             if 0 not in part.shape:
                 view = self._views.of(self._W, rows.dtype, forward, seen)

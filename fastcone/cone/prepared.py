@@ -16,9 +16,8 @@ from fastcone._runtime.rows import Array, narrowed
 from fastcone._runtime.threads import Scratch
 from fastcone.operators.base import Operator
 
-KEPT_BYTES = (
-    1 << 26
-)  # of generators that a cone keeps prepared, five times this with what they need
+# Of generators that a cone keeps prepared; five times this with what they need.
+KEPT_BYTES = 1 << 26
 
 
 class Prepared:

@@ -9,11 +9,10 @@ from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import issparse
-from scipy.sparse.linalg import norm as sparse_norm
+from scipy.sparse import csr_array, diags_array, issparse
 
 from fastcone._runtime.rows import Loss, row_norms
-from fastcone._runtime.validation import real_array
+from fastcone._runtime.validation import real_array, sparse_array
 from fastcone.cone.arguments import MANY, Options, check_operator
 from fastcone.cone.model import Cone
 from fastcone.cone.projection import Projection
@@ -104,7 +103,11 @@ def restore(V: npt.ArrayLike, cones: Cones, **options: Unpack[Options]) -> Resto
 def relative_to(V: Any, distance: Array, loss: Loss) -> Array:
     """Return distances (..., S) over the norms of their samples, 0 for the zero sample."""
     if issparse(V):
-        norm = sparse_norm(V, {"l1": 1, "l2": 2}[loss], axis=1)[:, None]
+        rows = csr_array(sparse_array("V", V))
+        peak = abs(rows).max(axis=1).toarray().ravel()
+        rows = diags_array(1 / np.where(peak > 0, peak, 1)) @ abs(rows)
+        power = 1 if loss == "l1" else 2
+        norm = (peak * np.asarray(rows.power(power).sum(axis=1)).ravel() ** (1 / power))[:, None]
     else:
         V = real_array("V", V, ndim=MANY)
         norm = row_norms(V.reshape(-1, V.shape[-1]), loss).reshape(*V.shape[:-1], 1)

@@ -98,8 +98,8 @@ ctypedef double (*support_polish)(
     double* work, Py_ssize_t* index) noexcept nogil
 
 ctypedef double (*support_refine)(
-    Py_ssize_t n, Py_ssize_t ld, const double* G, double* x, double* g, double* work,
-    Py_ssize_t* index, Py_ssize_t m, Py_ssize_t ldm, const double* A, const double* b,
+    Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv, double* x, double* g,
+    double* work, Py_ssize_t* index, Py_ssize_t m, Py_ssize_t ldm, const double* A, const double* b,
     double down, const double* ridge, const double* penalty, double* r,
     double* size) noexcept nogil
 

@@ -34,8 +34,8 @@
 #   x         followed by g, which is then the gradient at the new x
 #   r         ldm, aligned: written          size  ||r||, written
 # polish     the same step for a gradient g that is known; W is formed anew for the support of x
-#   returns   both: the largest |change| / x_j, or -1 with x as it was where a coefficient would
-#             leave the orthant
+#   returns   both: sum ||a_j|| |change_j| / sum ||a_j|| x_j, or -1 where no step was made.
+#             Coefficients that would leave the orthant are put to 0 first, and leave P
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport fabs, sqrt
 from libc.string cimport memcpy, memset
@@ -323,36 +323,54 @@ cdef Py_ssize_t support(Py_ssize_t n, Py_ssize_t ld, const double* G, const doub
     return -1 - steps
 
 
+cdef bint drop(Problem* f) noexcept nogil:
+    """Put to 0 what x_P - z would make negative, and let g follow; False if there is none."""
+    cdef double down
+    cdef Py_ssize_t i, j
+    cdef bint any = False
+    for i in range(f.k):
+        j = f.P[i]
+        if not f.x[j] > f.z[i]:
+            down, f.x[j], any = -f.x[j], 0, True
+            gemv_add(f.ld, f.G, f.ld, 1, &f.P[i], &down, f.g)
+    return any
+
+
 cdef double step(Problem* f) noexcept nogil:
-    """x_P -= z, g -= G_P z, unless that leaves the orthant: the largest |z_i| / x_j, or -1."""
-    cdef double most = 0
-    cdef Py_ssize_t i
+    """x_P -= z, g -= G_P z; returns sum ||a_j|| |z_j| / sum ||a_j|| x_j."""
+    cdef double root, moved = 0, size = 0
+    cdef Py_ssize_t i, j
     for i in range(f.k):
-        most = max(most, fabs(f.z[i]) / f.x[f.P[i]])
-    if not most < 1:
-        return -1
-    for i in range(f.k):
-        f.x[f.P[i]] -= f.z[i]
+        j = f.P[i]
+        root = sqrt(f.G[j * f.ld + j])
+        moved += root * fabs(f.z[i])
+        size += root * f.x[j]
+        f.x[j] -= f.z[i]
         f.z[i] = -f.z[i]
     gemv_add(f.ld, f.G, f.ld, f.k, f.P, f.z, f.g)
-    return most
+    return moved / size if size > 0 else 0
 
 
 cdef double polish(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv, double* x,
                    double* g, double* work, Py_ssize_t* index) noexcept nogil:
     cdef Problem f
     cdef Py_ssize_t j
+    cdef int _turn
     f.n, f.ld, f.G, f.c, f.rootinv, f.x, f.g = n, ld, G, g, rootinv, x, g
     lay_out(&f, work, index)
-    empty(&f)
-    for j in range(n):
-        if x[j] > 0 and not enter(&f, j):       # z = G_PP^-1 g_P
-            return -1
-    return step(&f)
+    for _turn in range(PATIENCE):
+        empty(&f)
+        for j in range(n):
+            if x[j] > 0 and not enter(&f, j):   # z = G_PP^-1 g_P
+                return -1
+        if not drop(&f):
+            return step(&f)
+    return -1
 
 
-cdef double refine(Py_ssize_t n, Py_ssize_t ld, const double* G, double* x, double* g,
-                   double* work, Py_ssize_t* index, Py_ssize_t m, Py_ssize_t ldm, const double* A,
+cdef double refine(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv,
+                   double* x, double* g, double* work, Py_ssize_t* index,
+                   Py_ssize_t m, Py_ssize_t ldm, const double* A,
                    const double* b, double down, const double* ridge, const double* penalty,
                    double* r, double* size) noexcept nogil:
     cdef Problem f
@@ -375,6 +393,8 @@ cdef double refine(Py_ssize_t n, Py_ssize_t ld, const double* G, double* x, doub
     gather(f.k, g, f.P, f.part)
     combine(f.k, f.row, f.columns, False, f.part, f.entering)
     combine(f.k, f.row, f.W, True, f.entering, f.z)         # z = W'W g_P
+    if drop(&f):
+        return polish(n, ld, G, rootinv, x, g, work, index)
     return step(&f)
 
 
