@@ -40,152 +40,16 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport fabs, sqrt
 from libc.string cimport memcpy, memset
 
-from fastcone._kernels.common.dense cimport dot, gather, gemv_add, hsum, padded, zero
-from fastcone._kernels.common.lanes cimport BYTES, lane64, spread
+from fastcone._kernels.common.dense cimport dot, gather, gemv_add, padded
 from fastcone._kernels.common.span cimport aligned, inner, largest
 from fastcone._kernels.common.tables cimport SupportTable
+from fastcone._kernels.nnls.support_factor cimport Problem, combine, enter, leave
 from fastcone._kernels.nnls.support_room cimport row_of
 
 cdef enum:
     BATCH = 16              # generators that may enter in one step
     TRUST = 2               # entries without a loss before several may
     PATIENCE = 4            # exchanges that gain nothing in this precision before the end
-    PAIR = 2                # vectors of entries that a sum over rows of W forms at a time
-    CHAINS = 2              # partial sums of each
-
-cdef extern from *:
-    """
-    #define FC_DEPENDENT 1e-13  /* of G_jj: a squared distance from the span that may be rounding */
-    """
-    const double DEPENDENT "FC_DEPENDENT"
-
-
-cdef struct Problem:
-    Py_ssize_t n, ld, k     # k = |P|
-    Py_ssize_t row          # length of a row of W
-    const double* G
-    const double* c
-    const double* rootinv
-    const double* norm
-    double* W               # n x row: L^-1, k rows in use, zeros from the diagonal to row_of(k)
-    double* columns         # n x row: W'
-    double* y               # row: W c_P, padded with zeros
-    double* z               # row: the minimiser on P, padded with zeros
-    double* score           # row: scores of generators
-    double* part            # row: entries of G, or scratch
-    double* entering        # row: the next row of L
-    double* outside         # row: 0 for a generator in P, else 1
-    double* left            # row: what a step leaves of the coefficients
-    double* x               # ld
-    double* g               # ld
-    Py_ssize_t* P           # n: the support, in the order of L
-
-
-cdef inline void combine(Py_ssize_t k, Py_ssize_t row, const double* rows, bint lower,
-                         const double* weight, double* out) noexcept nogil:
-    """out = sum_i weight_i rows_i, the k entries and what fills their last vectors up.
-
-    A row of W is zero behind entry i (`lower`), one of W' before it.
-    """
-    cdef lane64 acc[CHAINS * PAIR]
-    cdef lane64 w
-    cdef const lane64* a
-    cdef lane64* to = <lane64*> out
-    cdef Py_ssize_t block, i, first, last, width = BYTES // sizeof(double), entries = PAIR * width
-    cdef int h, v
-    for block in range((k + entries - 1) // entries):
-        first = block * entries if lower else 0
-        last = k if lower else min(k, (block + 1) * entries)
-        for v in range(CHAINS * PAIR):
-            acc[v] = zero
-        for i in range((last - first) // CHAINS):
-            for h in range(CHAINS):
-                a = <const lane64*> (rows + (first + CHAINS * i + h) * row) + PAIR * block
-                w = spread(<const lane64*> weight, first + CHAINS * i + h)
-                for v in range(PAIR):
-                    acc[PAIR * h + v] = acc[PAIR * h + v] + a[v] * w
-        if (last - first) % CHAINS:
-            a = <const lane64*> (rows + (last - 1) * row) + PAIR * block
-            w = spread(<const lane64*> weight, last - 1)
-            for v in range(PAIR):
-                acc[v] = acc[v] + a[v] * w
-        for v in range(PAIR):
-            to[PAIR * block + v] = acc[v] + acc[PAIR + v]
-
-
-cdef inline void less_dots(Py_ssize_t length, const double* a, const double* b, double* of_a,
-                           double* of_b) noexcept nogil:
-    """of_a -= a'a, of_b -= a'b over a padded length"""
-    cdef lane64 aa[2]
-    cdef lane64 ab[2]
-    cdef const lane64* x = <const lane64*> a
-    cdef const lane64* y = <const lane64*> b
-    cdef Py_ssize_t i, vectors = length * sizeof(double) // BYTES
-    cdef int c
-    for c in range(2):
-        aa[c], ab[c] = zero, zero
-    for i in range(vectors // 2):
-        for c in range(2):
-            aa[c] = aa[c] + x[2 * i + c] * x[2 * i + c]
-            ab[c] = ab[c] + x[2 * i + c] * y[2 * i + c]
-    if vectors % 2:
-        aa[0] = aa[0] + x[vectors - 1] * x[vectors - 1]
-        ab[0] = ab[0] + x[vectors - 1] * y[vectors - 1]
-    of_a[0] -= hsum(aa[0] + aa[1])
-    of_b[0] -= hsum(ab[0] + ab[1])
-
-
-cdef bint enter(Problem* f, Py_ssize_t j) noexcept nogil:
-    """Append row k of W; False, with nothing changed, if a_j lies in span(A_P) within rounding."""
-    cdef const double* column = f.G + j * f.ld
-    cdef double* a = f.part
-    cdef double* w = f.W + f.k * f.row
-    cdef double rest = column[j], y = f.c[j], pivot
-    cdef Py_ssize_t i, k = f.k
-    gather(k, column, f.P, a)
-    combine(k, f.row, f.columns, False, a, f.entering)      # row of L = W G_Pj
-    for i in range(k, padded(k)):
-        f.entering[i] = 0
-    less_dots(padded(k), f.entering, f.y, &rest, &y)
-    if not rest > DEPENDENT * column[j]:
-        return False
-    pivot = 1 / sqrt(rest)
-    y *= pivot
-    combine(k, f.row, f.W, True, f.entering, a)
-    if k % row_of(1) == 0:                      # the rows before reach into a new block
-        for i in range(k):
-            memset(f.W + i * f.row + k, 0, row_of(1) * sizeof(double))
-            memset(f.columns + i * f.row + k, 0, row_of(1) * sizeof(double))
-    memset(w, 0, row_of(k + 1) * sizeof(double))
-    memset(f.columns + k * f.row, 0, row_of(k + 1) * sizeof(double))
-    for i in range(k):
-        w[i] = -a[i] * pivot
-        f.columns[i * f.row + k] = w[i]
-        f.z[i] += y * w[i]
-    w[k] = f.columns[k * f.row + k] = pivot
-    f.y[k], f.z[k] = y, y * pivot
-    f.P[k] = j
-    f.outside[j] = 0
-    f.k += 1
-    return True
-
-
-cdef void leave(Problem* f, const double* keep) noexcept nogil:
-    """Drop the generators at the places where `keep` is not above 0; those after enter anew."""
-    cdef Py_ssize_t i = 0, j, first, k = f.k
-    while i < k and keep[i] > 0:
-        i += 1
-    f.k = first = i
-    for i in range(first, k):
-        f.y[i] = 0
-    combine(first, f.row, f.W, True, f.y, f.z)
-    for i in range(first, padded(k)):
-        f.z[i] = 0
-    for i in range(first, k):
-        j = f.P[i]
-        f.outside[j] = 1
-        if keep[i] > 0 and not enter(f, j):     # P[f.k] is written, f.k <= i
-            f.x[j] = 0
 
 
 cdef void settle(Problem* f) noexcept nogil:
