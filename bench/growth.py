@@ -59,7 +59,7 @@ def peak_of(work):
 
 
 def size(solution):
-    return sum(getattr(solution, f.name).nbytes for f in fields(solution))
+    return sum(np.asarray(getattr(solution, f.name)).nbytes for f in fields(solution))
 
 
 def peak(path, dictionary, columns, dtype, certify):
