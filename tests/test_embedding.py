@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fastcone.cy
 import numpy as np
 import pytest
 import scipy.optimize
 
 import fastcone
+import fastcone.cy
 
 pytest.importorskip("Cython")
 
