@@ -22,6 +22,7 @@ from fastcone._nmf.problem import COMFORT, Factors, Penalty, Problem, Source
 from fastcone._nmf.sparse import SparseSource
 from fastcone._runtime import threads
 from fastcone._runtime.deadline import Deadline, Expired
+from fastcone._runtime.rows import nan_mask
 from fastcone._runtime.scaling import exponent
 from fastcone._runtime.validation import (
     check_finite,
@@ -166,10 +167,7 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
 
 def known_entries(X: np.ndarray, mask: Any) -> np.ndarray:
     """Return a mask as an array: "nan" stands for the entries of X that are not NaN."""
-    if isinstance(mask, str):
-        choice("mask", mask, ("nan",))
-        return ~np.isnan(X)
-    return np.asarray(mask)
+    return nan_mask("mask", mask, X) if isinstance(mask, str) else np.asarray(mask)
 
 
 def _check_positive(loss: Loss, positive: bool) -> None:

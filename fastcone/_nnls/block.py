@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from fastcone._nnls import kernels
 from fastcone._nnls.certificate import Proof, from_report
 from fastcone._nnls.plan import Options, Plan, provable_in_float32
 from fastcone._nnls.result import Solution
-from fastcone._nnls.targets import LinearTerms, Penalty, Targets
+from fastcone._nnls.targets import DataTargets, LinearTerms, Penalty, Targets
 from fastcone._runtime.scaling import F32, F64, largest_penalty, rescale
 from fastcone._runtime.threads import Scratch
 
@@ -159,7 +159,7 @@ def prove(job: Job, block: Block, which: np.ndarray, X: np.ndarray, scratch: Scr
     if job.options.certify and job.targets.data and left.size:
         some, e = block.which[which[left]], block.linear.exponent[which[left]]
         wide = np.ascontiguousarray(X[left, : job.targets.gram.n], dtype=F64)
-        found = job.targets.prove(some, e, wide, job.penalty.scaled(some, e))
+        found = cast(DataTargets, job.targets).prove(some, e, wide, job.penalty.scaled(some, e))
         found.gap = np.minimum(found.gap, proof.gap[left])
         proof.put(left, found)
     return proof

@@ -161,9 +161,8 @@ def gap_of(
         bound[:, 0] += np.abs(nu) * off
         bound[off > missed * total] = np.inf
     value = objective + np.einsum("ij,ij->i", np.abs(R) + in_R, in_R) + 1e-14 * objective
-    if total is None:
-        bound = np.minimum(bound.sum(axis=1), value)
-    gap = relative(bound if total is None else bound.sum(axis=1), at_zero)
+    bound = bound.sum(axis=1)
+    gap = relative(np.minimum(bound, value) if total is None else bound, at_zero)
     unit = np.ldexp(1.0, generators.plain.exponent)
     down, up = np.minimum(X * unit, shifted / unit), np.minimum(room * unit, -shifted / unit)
     worst = np.maximum(down, up)

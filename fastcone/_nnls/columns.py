@@ -50,12 +50,6 @@ class ColumnGenerators:
         self.terms = int(np.diff(self.A.indptr).max(initial=0))
         self.rounding = 1.01 * (self.terms + self.n + 8) * roundoff(F64)
 
-    def given(self) -> Any:
-        """Return A in the caller's units."""
-        A = self.A.copy()
-        A.data = np.ldexp(A.data, np.repeat(-self.exponent, np.diff(A.indptr)))
-        return A.astype(self.dtype)
-
     @functools.cached_property
     def shift(self) -> Shift:
         """The shift y0 = A z, z_j = 1 / ||a_j||, with bounds of A'y0."""

@@ -38,7 +38,7 @@ def nnls(
     x : ndarray, (n,)
         The solution.
     rnorm : float
-        ||A x - b||_2, computed from A, x and b.
+        ||A x - b||_2 of the x returned.
 
     Raises
     ------

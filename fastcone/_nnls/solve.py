@@ -121,12 +121,7 @@ def stages(job: Job) -> Iterator[tuple[Callable[..., tuple[np.ndarray, np.ndarra
     elif job.plan.support:
         yield solve_on_support, tol
     if job.plan.exact:
-        yield from ((functools.partial(solve_exactly, form), tol) for form in _forms(job))
-
-
-def _forms(job: Job) -> Iterator[Solver]:
-    """Yield the exact solvers; they are made when the first problem asks for one."""
-    yield from job.targets.exact_forms
+        yield from ((functools.partial(solve_exactly, f), tol) for f in job.targets.exact_forms)
 
 
 def solve_exactly(

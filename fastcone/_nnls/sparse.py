@@ -74,12 +74,6 @@ class SparseGenerators:
         whole = self.whole.get(dtype) if sp.issparse(rows) else None
         return dense(rows @ (self.scaled[dtype] if whole is None else whole))
 
-    def given(self) -> Any:
-        """Return A in the caller's units."""
-        A = self.scaled[self.dtype].copy()
-        A.data = np.ldexp(A.data, np.repeat(-self.exponent, np.diff(A.indptr)))
-        return A
-
     @functools.cached_property
     def exact_forms(self) -> Sequence[Solver]:
         """The exact solver, of which G gives one form."""

@@ -88,11 +88,15 @@ class Targets(Protocol):
     def exact_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return what the exact solvers take for targets, in scaled units."""
 
-    def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray, l1: np.ndarray) -> Proof:
-        """Return the certificate of scaled coefficients from the original A and B."""
-
     def rung(self, dtype: np.dtype, way: str, epochs: int, narrow: bool) -> Rung | None:
         """Return the compiled first rung, or None where the targets are not dense."""
+
+
+class DataTargets(Targets, Protocol):
+    """Targets whose A and b are at hand: `data` is true."""
+
+    def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray, l1: np.ndarray) -> Proof:
+        """Return the certificate of scaled coefficients from the original A and B."""
 
 
 class Penalty:
@@ -155,10 +159,6 @@ class GramTargets:
     def exact_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return what the exact solver takes for targets."""
         return rescale(self.Ct[which].astype(F64), self.gram.exponent, -e)
-
-    def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray, l1: np.ndarray) -> Proof:
-        """Refuse: there is no A to go back to."""
-        raise NotImplementedError
 
     def rung(self, dtype: np.dtype, way: str, epochs: int, narrow: bool) -> None:
         """Return None: the targets are products already."""

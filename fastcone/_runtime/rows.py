@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastcone._runtime import kernels
 from fastcone._runtime.scaling import safe_range
-from fastcone._runtime.validation import check_finite
+from fastcone._runtime.validation import check_finite, choice
 
 Array = npt.NDArray[Any]
 Loss = Literal["l2", "l1"]
@@ -25,6 +25,12 @@ def narrowed(matrix: Array, dtype: Any) -> Array:
     ):
         raise ValueError(f"V is {narrow.dtype}, too narrow for this cone's W: want float64")
     return narrow
+
+
+def nan_mask(name: str, value: str, samples: Array) -> npt.NDArray[np.bool_]:
+    """Return where samples are known: the mask "nan" stands for entries that are not NaN."""
+    choice(name, value, ("nan",))
+    return ~np.isnan(samples)
 
 
 def filled(name: str, rows: Array, known: npt.NDArray[np.bool_]) -> Array:

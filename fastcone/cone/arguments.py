@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, issparse
 
-from fastcone._runtime.rows import Array, Loss, filled
-from fastcone._runtime.validation import choice, real_array, sparse_array
+from fastcone._runtime.rows import Array, Loss, filled, nan_mask
+from fastcone._runtime.validation import real_array, sparse_array
 from fastcone.operators.base import Operator, as_operator, boolean_array
 
 MANY = range(1, 33)  # axes of samples: the last one is the entries
@@ -58,12 +58,6 @@ class Samples:
         return array.reshape(self.lead + array.shape[1:])[()]
 
 
-def nan_mask(name: str, value: str, samples: Array) -> npt.NDArray[np.bool_]:
-    """Return where samples are known: the mask "nan" stands for entries that are not NaN."""
-    choice(name, value, ("nan",))
-    return ~np.isnan(samples)
-
-
 def checked_samples(
     V: Any, mask: npt.ArrayLike | Literal["nan"] | None, size: int, loss: Loss
 ) -> Samples:  # fmt: skip
@@ -72,10 +66,9 @@ def checked_samples(
         if mask is not None or loss == "l1":
             found = "loss='l1'" if mask is None else "a mask"
             raise ValueError(f"V is sparse: want loss='l2' and no mask, found {found}")
-        V = csr_array(sparse_array("V", V))
-        dense = V
+        rows = V = csr_array(sparse_array("V", V))
     else:
-        dense = V = real_array("V", V, ndim=MANY, finite=mask is None)
+        rows = V = real_array("V", V, ndim=MANY, finite=mask is None)
     if V.shape[-1] != size:
         raise ValueError(f"V must have {size} entries per row, found shape {V.shape}")
     known = None
@@ -83,8 +76,8 @@ def checked_samples(
         mask = nan_mask("mask", mask, V)
     if mask is not None:
         known = check_known("mask", mask, V.shape)
-        dense = filled("V", V, known)
+        rows = filled("V", V, known)
         known = known if known.ndim == 1 else known.reshape(-1, size)
-    if dense.ndim != 2:
-        dense = dense.reshape(-1, size)
-    return Samples(dense, known, V.shape[:-1])
+    if rows.ndim != 2:
+        rows = rows.reshape(-1, size)
+    return Samples(rows, known, V.shape[:-1])

@@ -20,7 +20,7 @@ from fastcone._nmf.api import nmf
 from fastcone._nnlad.api import solve_nnlad
 from fastcone._nnls.result import Solution
 from fastcone._runtime.modelfile import read_model, write_model
-from fastcone._runtime.rows import Array, Loss, filled, groups
+from fastcone._runtime.rows import Array, Loss, filled, groups, nan_mask
 from fastcone._runtime.validation import (
     check_nonnegative,
     check_shape,
@@ -34,7 +34,6 @@ from fastcone.cone.arguments import (
     check_known,
     check_operator,
     checked_samples,
-    nan_mask,
 )
 from fastcone.cone.prepared import Prepared, Views
 from fastcone.cone.projection import Projection, Solved, explained
