@@ -61,13 +61,17 @@ def scaled_generators(const real[:, :] A, real[:, ::1] rows):
 
 
 def gram_constants(const double[:, :] G, const double[::1] ridge, const int[::1] exponent):
-    """Return ||a_j||, sqrt(G_jj), its inverse (0 for 0), and max ||a_j|| / min in given units."""
+    """Return ||a_j||, sqrt(G_jj), its inverse (0 for 0), max ||a_j|| / min in given units, and
+    the largest |exponent|.
+    """
     cdef Py_ssize_t n = G.shape[0], j
+    cdef int far = 0
     cdef double most = 0, least = 0, size
     norm, root, rootinv = np.empty((3, n))
     cdef double[::1] norms = norm, roots = root, inverses = rootinv
     assert G.shape[1] == n == ridge.shape[0] == exponent.shape[0]
     for j in range(n):
+        far = max(far, abs(exponent[j]))
         norms[j] = sqrt(max(G[j, j] - ridge[j], 0))
         roots[j] = sqrt(G[j, j])
         inverses[j] = 1 / roots[j] if G[j, j] > 0 else 0
@@ -75,7 +79,7 @@ def gram_constants(const double[:, :] G, const double[::1] ridge, const int[::1]
             size = ldexp(norms[j], -exponent[j])
             most = max(most, size)
             least = size if least == 0 else min(least, size)
-    return norm, root, rootinv, most / least if least > 0 else 1.0
+    return norm, root, rootinv, most / least if least > 0 else 1.0, far
 
 
 cdef bint cholesky(Py_ssize_t n, const double* G, double less, double* L) noexcept nogil:

@@ -32,8 +32,10 @@ class DenseGenerators:
         self.bounded: dict[tuple[bytes, bool], tuple[RowStable, float]] = {}
         self._rungs: dict[tuple[np.dtype, str, int, bool], Rung] = {}
         hull = functools.partial(hull_point, self.plain)
-        G, added = self.plain.gram(), ridge(l2, self.plain.exponent, A.dtype)
-        G[np.diag_indices(self.n)] += added
+        G, added = self.plain.gram(), None
+        if l2:
+            added = ridge(l2, self.plain.exponent, A.dtype)
+            G[np.diag_indices(self.n)] += added
         self.gram = Gram(G, self.plain.exponent, self.m, hull, added)
 
     def given(self) -> np.ndarray:

@@ -34,8 +34,6 @@ PIECE = 2e8  # flops of a piece of A'A: some milliseconds between two looks at s
 
 def ridge(l2: float, exponent: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return l2 in the scaled coordinates; it may outweigh the generators, but not out of range."""
-    if not l2:
-        return np.zeros(len(exponent))
     with np.errstate(over="ignore", under="ignore"):
         scaled = np.ldexp(l2, 2 * exponent)
     limit = np.finfo(dtype).max ** 0.5
@@ -163,12 +161,11 @@ class Gram:
         self.matrix, self.exponent, self.terms = G, exponent.astype(np.intc, copy=False), terms
         self.n, self.n_padded = len(G), blocks(len(G))
         self.rounding = 1.01 * (terms + self.n + 8) * roundoff(F64)  # rho of docs/nnls.md
-        self.far = int(np.abs(self.exponent).max(initial=0))
         self.diagonal = G.diagonal()
         self.used = self.diagonal > 0
         self.ridge = np.zeros(self.n) if ridge is None else ridge
-        # ||a_j||, sqrt(G_jj), its inverse, and the ratio of the ||a_j|| in the caller's units
-        self.norm, self.root, self.rootinv, self.apart = constants.gram_constants(
+        # ||a_j||, sqrt(G_jj), its inverse, the ratio of the ||a_j|| in the caller's units, max |e|
+        self.norm, self.root, self.rootinv, self.apart, self.far = constants.gram_constants(
             G, self.ridge, self.exponent
         )
         self._hull = hull

@@ -24,6 +24,31 @@ def address(np.ndarray array):
     return <size_t> np.PyArray_DATA(array)
 
 
+def finite(np.ndarray array):
+    """Whether no number is infinite or NaN; None for an array that is not float32 or float64 in
+    one piece of memory, which is not looked at.
+    """
+    if not (np.PyArray_IS_C_CONTIGUOUS(array) or np.PyArray_IS_F_CONTIGUOUS(array)):
+        return None
+    if not np.PyArray_ISBEHAVED_RO(array):
+        return None
+    cdef Py_ssize_t size = np.PyArray_SIZE(array)
+    if np.PyArray_TYPE(array) == np.NPY_DOUBLE:
+        return all_finite(<const double*> np.PyArray_DATA(array), size)
+    if np.PyArray_TYPE(array) == np.NPY_FLOAT:
+        return all_finite(<const float*> np.PyArray_DATA(array), size)
+    return None
+
+
+cdef bint all_finite(const real* x, Py_ssize_t size) noexcept:
+    cdef bint bad = False
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(size):
+            bad |= x[i] - x[i] != 0
+    return not bad
+
+
 def panel(dtype):
     """Generators per panel of the packed dictionary."""
     return width(dtype.itemsize)

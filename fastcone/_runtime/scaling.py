@@ -8,9 +8,12 @@ import numpy as np
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
+ROUNDOFF = {dtype: float(np.finfo(dtype).eps) / 2 for dtype in (F32, F64)}
+
+
 def roundoff(dtype: np.dtype) -> float:
     """Return the unit roundoff, half the distance from 1 to the next larger number."""
-    return float(np.finfo(dtype).eps) / 2
+    return ROUNDOFF[dtype]
 
 
 def rescale(values: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:

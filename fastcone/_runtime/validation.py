@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy.sparse import csc_array, issparse
 
+from fastcone._runtime import kernels
+
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -122,9 +124,13 @@ def check_finite(
     """
     if array.dtype.kind != "f" or array.size == 0:
         return
-    with np.errstate(over="ignore", invalid="ignore"):
-        if math.isfinite(array.sum(dtype=np.float64)):
-            return
+    whole = kernels.finite(array)
+    if whole:
+        return
+    if whole is None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(array.sum(dtype=np.float64)):
+                return
     bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
     if bad.any():
         first = tuple(int(i) for i in np.unravel_index(np.argmax(bad), array.shape))
