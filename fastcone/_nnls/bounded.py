@@ -189,7 +189,7 @@ def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution
                 with np.errstate(over="ignore", under="ignore"):
                     solve_alike(job, constraints, which[alike], pattern, answers, scratch)
 
-    threads.run(-(-len(left) // BLOCK), block, threads.thread_count(n_threads))
+    threads.run(-(-len(left) // BLOCK), block, n_threads)
     return answers.solution(job.options)
 
 

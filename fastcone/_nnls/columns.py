@@ -22,7 +22,7 @@ from fastcone._nnls.prepare import POINTED, Shift, ridge
 from fastcone._nnls.result import Solution
 from fastcone._nnls.sparse import dense, scaled_columns
 from fastcone._runtime.scaling import F64, exponent, largest_penalty, rescale, roundoff
-from fastcone._runtime.threads import Scratch, run, thread_count
+from fastcone._runtime.threads import Scratch, run
 
 EPOCHS = 10  # on the generators that matter, between two looks at all
 MOST_EPOCHS = 20_000  # as many as pay: each gains a constant factor
@@ -172,5 +172,5 @@ class ColumnTargets:
             answers.known[:, r] = objective[0], proof.gap[0], violation[0]
             answers.epochs[r] = problem.epochs
 
-        run(self.p, block, thread_count(n_threads))
+        run(self.p, block, n_threads)
         return answers.solution(options)

@@ -43,10 +43,7 @@ def answers_of(job: Job, x0: np.ndarray | None, n_threads: int | None) -> Answer
         if not job.late(scratch):
             solve_block(job, k * size, min((k + 1) * size, p), answers, scratch)
 
-    if n_threads is None and p <= size:  # one block: nobody asks the system for its threads
-        block(0, Scratch())
-    else:
-        threads.run(-(-p // size), block, threads.thread_count(n_threads))
+    threads.run(-(-p // size), block, n_threads)
     return answers
 
 

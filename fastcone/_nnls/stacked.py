@@ -41,7 +41,7 @@ def solve_stack(A: Any, B: Any, options: Options, n_threads: int | None) -> Solu
                 last = min((k + 1) * size, p)
                 nnls_stack(A, B, answers.X, answers.known, answers.epochs, k * size, last, most)
 
-        threads.run(-(-p // size), block, threads.thread_count(n_threads))
+        threads.run(-(-p // size), block, n_threads)
     left = answers.epochs < 0
     answers.known[1, left] = np.inf
     answers.epochs[left] = -1 - answers.epochs[left]

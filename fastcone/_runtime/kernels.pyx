@@ -6,6 +6,8 @@ checks their shapes, drops the GIL and calls one kernel; the lengths and layouts
 header comment of fastcone/_kernels/<solver>/<kernel>.pyx.
 """
 
+from libc.math cimport sqrt
+
 cimport numpy as np
 
 from fastcone._kernels.common.lanes cimport real
@@ -59,13 +61,22 @@ def tile(dtype):
     return lanes(dtype.itemsize)
 
 
-def square_norms(const real[:, :] rows, real[::1] out):
-    """out = squared norms of rows, whose numbers lie side by side; none depends on the others."""
+def row_norms(const real[:, :] rows, double low, double high, real[::1] out):
+    """out = norms of rows, whose numbers lie side by side; none depends on the others.
+
+    -1 stands for a norm whose square is not between low and high; returns whether none is.
+    """
     cdef Py_ssize_t m = rows.shape[1], r
+    cdef real square
+    cdef bint safe, all_safe = True
     assert out.shape[0] == rows.shape[0] and (m <= 1 or rows.strides[1] == sizeof(real))
     with nogil:
         for r in range(rows.shape[0]):
-            out[r] = dot[real](m, &rows[r, 0], &rows[r, 0]) if m else 0
+            square = dot[real](m, &rows[r, 0], &rows[r, 0]) if m else 0
+            safe = low < square < high
+            out[r] = sqrt(square) if safe else -1
+            all_safe &= safe
+    return all_safe
 
 
 def pack(const real[:, :] A, real[:, :, ::1] panels):

@@ -59,13 +59,9 @@ def row_norms(rows: Array, loss: Loss) -> Array:
         return np.asarray(np.abs(rows).sum(axis=1))
     if rows.shape[1] > 1 and rows.strides[1] != rows.itemsize:
         rows = np.ascontiguousarray(rows)
-    square = np.empty(len(rows), rows.dtype)
-    kernels.square_norms(rows, square)
-    norm = np.sqrt(square)
-    low, high = safe_range(rows.dtype)
-    safe = (square > low) & (square < high)
-    if not safe.all():
-        hard = np.flatnonzero(~safe)
+    norm, (low, high) = np.empty(len(rows), rows.dtype), safe_range(rows.dtype)
+    if not kernels.row_norms(rows, low, high, norm):
+        hard = np.flatnonzero(norm < 0)
         peak = np.abs(rows[hard]).max(axis=1, initial=0)
         scaled = rows[hard] / np.where(peak > 0, peak, 1)[:, None]
         norm[hard] = peak * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))

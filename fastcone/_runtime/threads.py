@@ -212,19 +212,23 @@ def thread_count(n_threads: int | None) -> int:
     return int(asked)
 
 
-def run(count: int, work: Callable[[int, Scratch], None], n_threads: int) -> None:
-    """Call work(block, scratch) for every block in 0..count-1 on at most `n_threads` threads.
+def run(
+    count: int, work: Callable[[int, Scratch], None], n_threads: int | None = None
+) -> None:  # fmt: skip
+    """Call work(block, scratch) for every block in 0..count-1 on as many threads as allowed.
 
-    Returns when all are done. An exception of any block, or Ctrl-C in the calling thread, ends the
+    `n_threads` is that of `thread_count`, which a single block need not ask. Returns when all are done. An exception of any block, or Ctrl-C in the calling thread, ends the
     job after the blocks under way and is raised here.
     """
-    job = _Job(count, work)
-    helpers = min(n_threads, count, 4 * available_cpus()) - 1
+    helpers = 0
+    if count > 1 or n_threads is not None:
+        helpers = min(thread_count(n_threads), count, 4 * available_cpus()) - 1
     if helpers < 1:
         scratch = Scratch()
         for block in range(count):
             work(block, scratch)
         return
+    job = _Job(count, work)
     with one_blas_thread():
         _pool.submit(job, helpers)
         job.run()

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +41,7 @@ def check_known(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> npt.
     return known
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
+class Samples(NamedTuple):
     """Checked samples: one a row, zeros for the unknown, and the axes that came before.
 
     rows: (N, m), an array or in CSR form.  known: (m,) or (N, m), None if all are.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -41,8 +42,7 @@ class Projection:
     gap: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Solved:
+class Solved(NamedTuple):
     """Coefficients (N, d) of samples, with the generators as signals, and as data shows them."""
 
     samples: Samples
@@ -71,5 +71,5 @@ def explained(solved: Solved, whole: bool) -> tuple[Array, Array]:
             seen[~np.broadcast_to(known, rows.shape)[part]] = 0
         distance[part] = row_norms(seen, solved.loss)
 
-    threads.run(-(-n // step), piece, threads.thread_count(None))
+    threads.run(-(-n // step), piece)
     return signal, distance

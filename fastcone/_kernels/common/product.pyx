@@ -26,21 +26,38 @@ cdef enum:
     SLAB = 64           # problems per pass over A: their targets come from memory once
 
 
+cdef inline bint not_zero(const lane* scalars, Py_ssize_t i) noexcept nogil:
+    """Whether scalars[i] != 0; `scalars` points to numbers, not to lanes"""
+    if lane is lane32:
+        return (<const float*> scalars)[i] != 0
+    else:
+        return (<const double*> scalars)[i] != 0
+
+
 cdef void product_single(Py_ssize_t m, Py_ssize_t panels, const lane* A, const lane* b,
                          lane* c) noexcept nogil:
-    """c += b'A for one problem, SINGLE panels at a time; the terms in the same order."""
+    """c += b'A for one problem, SINGLE panels at a time; the terms in the same order.
+
+    Terms with b_i = 0 are not even read: of a sum that begins with 0 they change no bit.
+    """
+    cdef int which[CHUNK]
     cdef lane acc[SINGLE * PANEL]
     cdef const lane* a[SINGLE]
     cdef lane t
     cdef Py_ssize_t chunk, group, i
-    cdef int q
+    cdef int q, k, count
     for group in range((panels + SINGLE - 1) // SINGLE):
         for q in range(SINGLE):                 # the last group repeats a panel to stay full
             a[q] = A + min(group * SINGLE + q, panels - 1) * m * PANEL
         for chunk in range((m + CHUNK - 1) // CHUNK):
             for q in range(SINGLE * PANEL):
                 acc[q] = none(A)
+            count = 0
             for i in range(chunk * CHUNK, min(m, (chunk + 1) * CHUNK)):
+                which[count] = <int> i
+                count += not_zero(b, i)
+            for k in range(count):
+                i = which[k]
                 t = spread(b, i)
                 for q in range(SINGLE):
                     acc[2 * q] = acc[2 * q] + a[q][i * PANEL] * t
