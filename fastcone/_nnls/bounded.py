@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Upper bounds and sums: heavy rows, for the solver whose digits no row costs.
+"""Upper bounds and sums: the support solver on G, and heavy rows for what that leaves.
+
+Heavy rows, for the solver whose digits no row costs:
 
     x_j + y_j = u_j,  y_j >= 0        a row of weight w for every bounded generator
     sum_j x_j = s                     a row of weight w
@@ -19,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from fastcone._nnls import bounded_support
 from fastcone._nnls.block import Answers, Job
 from fastcone._nnls.certificate import relative
 from fastcone._nnls.dense import DenseGenerators
@@ -181,6 +184,9 @@ def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution
 
     def block(k: int, scratch: Scratch) -> None:
         which = left[k * BLOCK : (k + 1) * BLOCK]
+        if bounded_support.usable(job):
+            with np.errstate(over="ignore", under="ignore"):
+                which = solve_by_support(job, constraints, which, answers, scratch)
         upper = constraints.upper[:, which]
         patterns = np.isfinite(upper) & (upper <= 2 * reach(job, constraints, which))
         for pattern in np.unique(patterns, axis=1).T:
@@ -222,7 +228,45 @@ def solve_alike(
     penalty[:, :n] = 0 if total is not None else l1  # l1 times a known sum is a constant
     most = job.options.max_epochs or 30 * form.n
     Z, used = form.solve(target, penalty, most, None, lambda: job.late(scratch))
-    X = feasible(Z[:, :n], upper, total, np.ldexp(1.0, e - top))
+    keep(job, constraints, which, E, Z[:, :n], upper, total, B, l1, used, answers)
+
+
+def solve_by_support(
+    job: Job, constraints: Constraints, which: np.ndarray, answers: Answers, scratch: Scratch
+) -> np.ndarray:  # fmt: skip
+    """Solve problems with the support solver; returns those that it could not settle."""
+    targets: Any = job.targets
+    e, top, summed = targets.gram.exponent, _top(job), constraints.total is not None
+    linear = bounded_support.linear_terms(job, which, summed, scratch)
+    E = linear.exponent
+    upper = np.ldexp(constraints.upper[:, which].T, -e - E[:, None])
+    total = None if constraints.total is None else np.ldexp(constraints.total[which], -top - E)
+    B, weight = targets.exact_rows(which, E), np.ldexp(1.0, e - top)
+    binding = upper
+    if total is not None:
+        binding = np.where(upper * weight < total[:, None], upper, np.inf)
+    found = bounded_support.solve(job, which, linear, B, binding, total, weight, scratch)
+    good = np.flatnonzero(found.settled)
+    total = None if total is None else total[good]
+    l1 = job.penalty.scaled(which[good], E[good])
+    keep(
+        job, constraints, which[good], E[good], found.X[good], upper[good], total, B[good], l1,
+        found.steps[good], answers,
+    )  # fmt: skip
+    proved = answers.known[1, which[good]] <= job.options.proved(job.dtype)
+    return np.delete(which, good[proved])
+
+
+def keep(
+    job: Job, constraints: Constraints, which: np.ndarray, E: np.ndarray, Z: np.ndarray,
+    upper: np.ndarray, total: np.ndarray | None, B: np.ndarray, l1: np.ndarray, used: np.ndarray,
+    answers: Answers,
+) -> None:  # fmt: skip
+    """Make what a solver found feasible, prove it, and write it in the caller's units."""
+    targets: Any = job.targets
+    generators = targets.generators
+    e, top, given = generators.plain.exponent, _top(job), constraints.upper[:, which]
+    X = feasible(Z, upper, total, np.ldexp(1.0, e - top))
     back = np.minimum(np.ldexp(X, e + E[:, None]), given.T).astype(job.dtype)
     room = np.ldexp(np.minimum(given, reach(job, constraints, which)).T, -e - E[:, None])
     X = np.ldexp(back.astype(F64), -e - E[:, None])

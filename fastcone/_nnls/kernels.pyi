@@ -51,6 +51,28 @@ def columns_epoch(
     r: np.ndarray,
 ) -> float: ...
 def support_work(n: int) -> int: ...
+def support_bounded(
+    G: np.ndarray,
+    C: np.ndarray,
+    rootinv: np.ndarray,
+    norm: np.ndarray,
+    upper: np.ndarray | None,
+    weight: np.ndarray | None,
+    total: np.ndarray | None,
+    penalty: np.ndarray | None,
+    slack: np.ndarray,
+    X: np.ndarray,
+    g: np.ndarray,
+    max_steps: int,
+    steps: np.ndarray,
+    A: np.ndarray,
+    B: np.ndarray,
+    ridge: np.ndarray,
+    residual: np.ndarray,
+    change: np.ndarray,
+    work: np.ndarray,
+    index: np.ndarray,
+) -> None: ...
 def support(
     G: np.ndarray,
     C: np.ndarray,

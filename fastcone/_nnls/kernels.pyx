@@ -13,6 +13,7 @@ from fastcone._kernels.nnls.report_columns cimport (
 )
 
 from fastcone._runtime.kernels import tile
+from fastcone._runtime.threads import aligned
 
 REPORT = {                          # its columns by name, one row a problem
     "xg": XG, "cx": CX, "xdelta": XDELTA, "violation": VIOLATION, "convex": CONVEX, "shift": SHIFT,
@@ -128,8 +129,65 @@ def support(const double[:, ::1] G, const double[:, ::1] C, const double[::1] ro
     with nogil:
         for r in range(C.shape[0] if n else 0):
             steps[r] = support_table.solve(n, ld, &G[0, 0], &C[r, 0], &rootinv[0], &norm[0],
-                                           slack[r], &X[r, 0], &g[r, 0], max_steps, &work[0],
-                                           &index[0])
+                                           NULL, NULL, 0, slack[r], &X[r, 0], &g[r, 0], max_steps,
+                                           &work[0], &index[0])
+
+
+def support_bounded(const double[:, ::1] G, const double[:, ::1] C, const double[::1] rootinv,
+                    const double[::1] norm, upper, weight, total, penalty,
+                    const double[::1] slack,
+                    double[:, ::1] X, double[:, ::1] g, Py_ssize_t max_steps,
+                    Py_ssize_t[::1] steps, const double[:, ::1] A, const double[:, ::1] B,
+                    const double[::1] ridge, double[::1] residual, double[::1] change,
+                    double[::1] work, Py_ssize_t[::1] index):
+    """Solve with bounds (p, n) or sums, weight (n) and total (p), or both; None for none.
+
+    Each is refined with generators A (n, ldm), padded with zeros, targets B (p, m) and penalty
+    (p, n) or None; change and residual are what `refine` tells, change -1 where there was none.
+    The rest as in `support`.
+    """
+    cdef Py_ssize_t n = G.shape[0], ld = G.shape[1], p = C.shape[0], m = B.shape[1], r
+    cdef const double[:, ::1] bounds, penalties
+    cdef const double[::1] weights, totals
+    cdef const double* most = NULL
+    cdef const double* each = NULL
+    cdef const double* less = NULL
+    cdef double sums = 0
+    cdef bint bounded = upper is not None, penalised = penalty is not None
+    cdef double[::1] fit = aligned((A.shape[1],), float)
+    assert ld % 8 == 0 and ld >= n > 0 and C.shape[1] == ld == X.shape[1] and g.shape[1] == ld
+    assert p == X.shape[0] == g.shape[0] == steps.shape[0] == slack.shape[0] == B.shape[0]
+    assert work.shape[0] >= support_work(n) and index.shape[0] >= n
+    assert rootinv.shape[0] == n == norm.shape[0] and ridge.shape[0] == n == A.shape[0]
+    assert A.shape[1] % 8 == 0 and A.shape[1] >= m > 0
+    assert residual.shape[0] == p == change.shape[0]
+    if bounded:
+        bounds = upper
+        assert bounds.shape[0] == p and bounds.shape[1] == n
+    if penalised:
+        penalties = penalty
+        assert penalties.shape[0] == p and penalties.shape[1] == n
+    if weight is not None:
+        weights, totals = weight, total
+        assert weights.shape[0] == n and totals.shape[0] == p
+        each = &weights[0]
+    with nogil:
+        for r in range(p):
+            if bounded:
+                most = &bounds[r, 0]
+            if penalised:
+                less = &penalties[r, 0]
+            if each != NULL:
+                sums = totals[r]
+            steps[r] = support_table.solve(n, ld, &G[0, 0], &C[r, 0], &rootinv[0], &norm[0], most,
+                                           each, sums, slack[r], &X[r, 0], &g[r, 0], max_steps,
+                                           &work[0], &index[0])
+            change[r] = -1
+            if steps[r] >= 0:
+                change[r] = support_table.refine(
+                    n, ld, &G[0, 0], &rootinv[0], most, each, sums, &X[r, 0], &g[r, 0], &work[0],
+                    &index[0], m, A.shape[1], &A[0, 0], &B[r, 0], 1, &ridge[0], less, &fit[0],
+                    &residual[r])
 
 
 def polish(const double[:, ::1] G, const double[::1] rootinv, double[:, ::1] X,

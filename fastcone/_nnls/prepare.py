@@ -181,6 +181,13 @@ class Gram:
         return cls(scaled, e, 0, ridge=added)
 
     @functools.cached_property
+    def padded(self) -> np.ndarray:
+        """G, its rows padded with zeros to whole lines."""
+        padded = aligned((self.n, -(-self.n // LINE) * LINE), F64)
+        padded[:, self.n :], padded[:, : self.n] = 0, self.matrix
+        return padded
+
+    @functools.cached_property
     def unit(self) -> np.ndarray:
         """G with unit diagonal, D^-1/2 G D^-1/2, without the generators that are zero."""
         M = self.matrix * self.rootinv * self.rootinv[:, None]

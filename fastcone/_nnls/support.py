@@ -18,10 +18,8 @@ def solve_on_support(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return coefficients of some problems from the support solver, and its steps."""
     gram, n = job.targets.gram, job.targets.gram.n
-    ld = -(-n // 8) * 8
-    G = aligned((n, ld), F64)
-    G[:, n:], G[:, :n] = 0, gram.matrix
-    C, X, g = (aligned((1, ld), F64) for _ in range(3))
+    G = gram.padded
+    C, X, g = (aligned((1, G.shape[1]), F64) for _ in range(3))
     work, index = np.empty(kernels.support_work(n)), np.empty(n, dtype=np.intp)
     answers, used = block.X[todo], np.zeros(len(todo), dtype=np.intp)
     limit = min(30 * n, job.options.max_epochs or 30 * n)

@@ -91,16 +91,16 @@ ctypedef struct ColumnsTable:
 
 ctypedef Py_ssize_t (*support_solve)(
     Py_ssize_t n, Py_ssize_t ld, const double* G, const double* c, const double* rootinv,
-    const double* norm, double slack, double* x, double* g, Py_ssize_t max_steps, double* work,
-    Py_ssize_t* index) noexcept nogil
+    const double* norm, const double* upper, const double* weight, double total, double slack,
+    double* x, double* g, Py_ssize_t max_steps, double* work, Py_ssize_t* index) noexcept nogil
 ctypedef double (*support_polish)(
     Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv, double* x, double* g,
     double* work, Py_ssize_t* index) noexcept nogil
 
 ctypedef double (*support_refine)(
-    Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv, double* x, double* g,
-    double* work, Py_ssize_t* index, Py_ssize_t m, Py_ssize_t ldm, const double* A, const double* b,
-    double down, const double* ridge, const double* penalty, double* r,
+    Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv, const double* upper,
+    const double* weight, double total, double* x, double* g, double* work, Py_ssize_t* index,
+    Py_ssize_t m, Py_ssize_t ldm, const double* A, const double* b, double down, const double* ridge, const double* penalty, double* r,
     double* size) noexcept nogil
 
 ctypedef struct SupportTable:

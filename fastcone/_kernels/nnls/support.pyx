@@ -2,12 +2,17 @@
 # One non-negative least squares problem on its Gram matrix: exchange after exchange of the support.
 #
 #     minimise  1/2 x'Gx - c'x   over x >= 0                           float64 only
+#     or over  0 <= x <= upper, or  weight'x = total,  or both
 #
 # On P       G_PP = L L',  W = L^-1,  y = W c_P,  z = W'y;  the objective at z is -y'y / 2. A
 #            generator that enters is a row more of W, of y, and one multiple of that row to z:
 #            products with W in place of substitutions, whose every step waits for the last
 # Support    P grows by the generators with the largest weighted -g, g = Gx - c, and shrinks where
 #            z leaves the orthant on the way from x: the objective never rises
+# Bounds     z leaves the box at either side; a generator at its upper bound may enter again where
+#            its gradient is positive
+# Sum        x starts with it and z has it: z = W'(y + mu t), t = W weight_P; gradients are those
+#            of the Lagrangian, g - mu weight
 # Several    as many enter at once as have entered before, less two for each that had to leave
 # Ends       when no gradient entry is below -slack, or PATIENCE exchanges did not lower the
 #            objective: then what is left is rounding. Generators within rounding of span(A_P) stay
@@ -19,15 +24,19 @@
 #   G         n x ld, rows of n padded with zeros to ld, whole vectors; aligned; read only
 #   c         ld, read only         rootinv  n: 1 / sqrt(G_jj), 0 where that is 0; read only
 #   norm      n: ||a_j||, without any ridge; read only
+#   upper     n: >= 0, inf for none; or NULL; read only
+#   weight    n: > 0; or NULL: no sum; read only         total  > 0, within reach of the bounds
 #   slack     a gradient entry above -slack ||a_j|| is rounding
-#   x         ld, in: a start >= 0, whose support is taken over; out: >= 0, exactly 0 off the
-#             support
-#   g         ld, aligned: Gx - c, written
+#   x         ld, in: a start >= 0, whose support is taken over (without bounds and sum); out:
+#             within its bounds, exactly at them off the support
+#   g         ld, aligned: Gx - c - mu weight, written
 #   max_steps limit of the entries tried
 #   work      support_room(n) doubles; index  n integers; both keep P and W for `refine`
-#   returns   entries tried, or -1 - steps where max_steps came first
+#   returns   entries tried, or -1 - steps where max_steps came first or, with a sum, every
+#             generator is at a bound
 # refine     right after `solve`: one step of refinement on P with a gradient from the data,
 #                r = down b - A x,  g = ridge x - penalty - A'r,  x_P <- x_P - G_PP^-1 g_P
+#            with a sum the step that makes it good: the g that follows is less mu weight
 #   m, ldm    rows, and rows padded with zeros to whole lines
 #   A         n x ldm, generators in rows; aligned          b  m;  both read only
 #   ridge     n; read only          penalty  n, or NULL; read only
@@ -35,15 +44,17 @@
 #   r         ldm, aligned: written          size  ||r||, written
 # polish     the same step for a gradient g that is known; W is formed anew for the support of x
 #   returns   both: sum ||a_j|| |change_j| / sum ||a_j|| x_j, or -1 where no step was made.
-#             Coefficients that would leave the orthant are put to 0 first, and leave P
+#             Coefficients that would leave the orthant are put to 0 first, and leave P; with
+#             bounds or a sum there is then no step
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport fabs, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.common.dense cimport dot, gather, gemv_add, padded
 from fastcone._kernels.common.span cimport aligned, inner, largest
 from fastcone._kernels.common.tables cimport SupportTable
-from fastcone._kernels.nnls.support_factor cimport Problem, combine, enter, leave
+from fastcone._kernels.nnls.support_bounds cimport first_point, is_upper, resolve, to_bound
+from fastcone._kernels.nnls.support_factor cimport Problem, combine, enter, leave, minimiser
 from fastcone._kernels.nnls.support_room cimport row_of
 
 cdef enum:
@@ -53,43 +64,63 @@ cdef enum:
 
 
 cdef void settle(Problem* f) noexcept nogil:
-    """Move x to the minimiser on the support, dropping what reaches zero on the way."""
+    """Move x to the minimiser on the support, dropping what reaches a bound on the way."""
     cdef Py_ssize_t i, j, blocking = 0
-    cdef double alpha, bound
+    cdef double alpha, bound, most
+    cdef bint moved
     while blocking >= 0:
-        alpha, blocking = 1, -1
+        alpha, blocking, moved = 1, -1, False
         for i in range(f.k):
+            j = f.P[i]
+            most = f.upper[j] if f.upper != NULL else INFINITY
             if f.z[i] <= 0:
-                j = f.P[i]
-                bound = f.x[j] / (f.x[j] - f.z[i])
-                if bound < alpha or blocking < 0:
-                    alpha, blocking = bound, i
+                bound = f.x[j] / (f.x[j] - f.z[i]) if f.x[j] > f.z[i] else 0
+            elif f.z[i] >= most:
+                bound = (most - f.x[j]) / (f.z[i] - f.x[j]) if f.z[i] > f.x[j] else 0
+            else:
+                continue
+            if bound < alpha or blocking < 0:
+                alpha, blocking = bound, i
         for i in range(f.k):
             j = f.P[i]
             f.x[j] = f.z[i] if blocking < 0 else f.x[j] + alpha * (f.z[i] - f.x[j])
-            if i == blocking or f.x[j] <= 0:
+            if f.upper != NULL and f.z[i] > 0 and (i == blocking or f.x[j] >= f.upper[j]):
+                f.x[j] = f.upper[j]
+            elif i == blocking or f.x[j] <= 0:
                 f.x[j] = 0
             f.left[i] = f.z[i] if i != blocking and f.x[j] == 0 else f.x[j]
+            if is_upper(f, j) and (i == blocking or f.z[i] >= f.upper[j]):
+                f.left[i], moved = 0, True
+                to_bound(f, j, 1)
         if blocking >= 0:
             leave(f, f.left)
+            if moved:
+                resolve(f)
+            else:
+                minimiser(f)
 
 
 cdef void gradient(Problem* f, const double* z) noexcept nogil:
-    """g = G_P z - c"""
+    """g = G x - c - mu weight of the minimiser z on P"""
     cdef Py_ssize_t j
     for j in range(f.ld):
-        f.g[j] = -f.c[j]
+        f.g[j] = -f.target[j]
     gemv_add(f.ld, f.G, f.ld, f.k, f.P, z, f.g)
+    for j in range(f.n if f.weight != NULL else 0):
+        f.g[j] -= f.mu * f.weight[j]
 
 
 cdef void empty(Problem* f) noexcept nogil:
-    """No generator in P."""
+    """No generator in P, none at an upper bound; those whose bound is 0 stay outside."""
     cdef Py_ssize_t j
-    f.k = 0
+    f.k, f.mu = 0, 0
     memset(f.y, 0, f.row * sizeof(double))
     memset(f.z, 0, f.row * sizeof(double))
+    memset(f.free, 0, f.row * sizeof(double))
+    memset(f.t, 0, f.row * sizeof(double))
+    memset(f.slope, 0, f.row * sizeof(double))
     for j in range(f.n):
-        f.outside[j] = 1
+        f.outside[j] = 1 if f.upper == NULL or f.upper[j] > 0 else 0
 
 
 cdef void start(Problem* f) noexcept nogil:
@@ -113,28 +144,44 @@ cdef void start(Problem* f) noexcept nogil:
 
 
 cdef double gain(Problem* f) noexcept nogil:
-    """y'y: twice what the minimiser on P gains over x = 0"""
-    return dot(padded(f.k), f.y, f.y)
+    """y'y: twice what the minimiser on P gains over x = 0; else c'x - g'x of its gradient g"""
+    cdef double total = 0
+    cdef Py_ssize_t j
+    if f.upper == NULL and f.weight == NULL:
+        return dot(padded(f.k), f.y, f.y)
+    for j in range(f.n):
+        total += f.x[j] * (f.c[j] - f.g[j] - (f.mu * f.weight[j] if f.weight != NULL else 0))
+    return total
 
 
 cdef Py_ssize_t enter_best(Problem* f, double slack, Py_ssize_t most, bint* any) noexcept nogil:
     """Let up to `most` generators enter, none with less than half the best score."""
     cdef double score, best, least = 0
     cdef Py_ssize_t j, tried = 0
+    cdef bint moved = False
     for j in range(f.n):
         score = -f.g[j] * f.rootinv[j] * f.outside[j]
-        f.score[j] = score if -f.g[j] > slack * f.norm[j] else 0
+        f.score[j] = score if -f.g[j] * f.outside[j] > slack * f.norm[j] else 0
     any[0] = False
     while tried < most:
         j = largest(f.n, f.score)
         if j < 0 or f.score[j] < least:
             break
         best, f.score[j] = f.score[j], 0
+        if f.outside[j] < 0:
+            to_bound(f, j, -1)
         if enter(f, j):
             any[0] = True
+            moved = moved or is_upper(f, j)
             if least == 0:
                 least = best / 2
+        elif f.outside[j] < 0:
+            to_bound(f, j, 1)
         tried += 1
+    if moved:
+        resolve(f)
+    else:
+        minimiser(f)
     return tried
 
 
@@ -147,24 +194,52 @@ cdef void lay_out(Problem* f, double* work, Py_ssize_t* index) noexcept nogil:
     f.z, f.score, f.part, f.entering, f.left, f.outside = (
         f.y + f.row, f.y + 2 * f.row, f.y + 3 * f.row, f.y + 4 * f.row, f.y + 5 * f.row,
         f.y + 6 * f.row)
+    f.t, f.slope = f.y + 7 * f.row, f.y + 8 * f.row
+    f.free = f.z if f.weight == NULL else f.y + 9 * f.row
+    f.reduced = f.y + 10 * f.row
+    f.target = f.c if f.upper == NULL else f.reduced
     f.P = index
 
 
+cdef bint begin(Problem* f, double total) noexcept nogil:
+    """The first support; False where a sum leaves nothing between its bounds."""
+    if f.upper == NULL and f.weight == NULL:
+        start(f)
+        return True
+    memset(f.x, 0, f.ld * sizeof(double))
+    if f.upper != NULL:
+        memcpy(f.reduced, f.c, f.ld * sizeof(double))
+    empty(f)
+    f.rest = total
+    return f.weight == NULL or first_point(f)
+
+
 cdef Py_ssize_t support(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* c,
-                        const double* rootinv, const double* norm, double slack, double* x,
+                        const double* rootinv, const double* norm, const double* upper,
+                        const double* weight, double total, double slack, double* x,
                         double* g, Py_ssize_t max_steps, double* work,
                         Py_ssize_t* index) noexcept nogil:
     cdef Problem f
-    cdef Py_ssize_t k, tried, left, steps = 0, trust = 0, stuck = 0
-    cdef double before, after
+    cdef Py_ssize_t k, tried = 0, left = 0, steps = 0, trust = 0, stuck = 0
+    cdef double before = 0, after
     cdef bint any
     f.n, f.ld, f.G, f.c, f.rootinv, f.x, f.g = n, ld, G, c, rootinv, x, g
-    f.norm = norm
+    f.norm, f.upper, f.weight = norm, upper, weight
     lay_out(&f, work, index)
-    start(&f)
-    after = gain(&f)
-    while steps < max_steps:
+    if not begin(&f, total):
+        return -1
+    minimiser(&f)
+    while True:
         gradient(&f, f.z)
+        after = gain(&f)
+        if steps > 0 and left > 0 and not after > before:
+            if tried == 1:
+                stuck += 1
+            if stuck == PATIENCE:
+                return steps
+            trust = 0
+        if steps >= max_steps:
+            return -1 - steps
         tried = max(<Py_ssize_t> 1, min(<Py_ssize_t> BATCH, trust - TRUST))
         tried = enter_best(&f, slack, min(tried, max_steps - steps), &any)
         steps += tried
@@ -172,19 +247,10 @@ cdef Py_ssize_t support(Py_ssize_t n, Py_ssize_t ld, const double* G, const doub
             return steps
         k, before = f.k, after
         settle(&f)
+        if weight != NULL and f.k == 0:
+            return -1 - steps
         left = k - f.k
         trust = max(<Py_ssize_t> 0, trust + 1 - 2 * left) if left > 0 else trust + 1 + trust // 2
-        after = gain(&f)
-        if after > before or left == 0:         # what enters alone gains, if less than can be told
-            continue
-        if tried == 1:
-            stuck += 1
-        if stuck == PATIENCE:
-            gradient(&f, f.z)
-            return steps
-        trust = 0
-    gradient(&f, f.z)
-    return -1 - steps
 
 
 cdef bint drop(Problem* f) noexcept nogil:
@@ -221,6 +287,7 @@ cdef double polish(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* r
     cdef Py_ssize_t j
     cdef int _turn
     f.n, f.ld, f.G, f.c, f.rootinv, f.x, f.g = n, ld, G, g, rootinv, x, g
+    f.upper, f.weight = NULL, NULL
     lay_out(&f, work, index)
     for _turn in range(PATIENCE):
         empty(&f)
@@ -232,34 +299,80 @@ cdef double polish(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* r
     return -1
 
 
-cdef double refine(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv,
-                   double* x, double* g, double* work, Py_ssize_t* index,
-                   Py_ssize_t m, Py_ssize_t ldm, const double* A,
-                   const double* b, double down, const double* ridge, const double* penalty,
-                   double* r, double* size) noexcept nogil:
-    cdef Problem f
+cdef void residual(Problem* f, Py_ssize_t m, Py_ssize_t ldm, const double* A, const double* b,
+                   double down, double* r) noexcept nogil:
+    """r = down b - A x"""
     cdef Py_ssize_t i, j
-    f.n, f.ld, f.G, f.x, f.g, f.k = n, ld, G, x, g, 0
-    lay_out(&f, work, index)
-    for j in range(n):
-        f.k += x[j] > 0
+    cdef double value
     for i in range(m):
         r[i] = down * b[i]
     for i in range(m, ldm):
         r[i] = 0
     for i in range(f.k):
-        f.part[i] = -x[f.P[i]]
+        f.part[i] = -f.x[f.P[i]]
     gemv_add(ldm, A, ldm, f.k, f.P, f.part, r)
+    for j in range(f.n if f.upper != NULL else 0):
+        if is_upper(f, j):
+            value = -f.x[j]
+            gemv_add(ldm, A, ldm, 1, &j, &value, r)
+
+
+cdef double correct_sum(Problem* f, double total) noexcept nogil:
+    """entering = W g_P, for a step after which weight'x = total: less mu t; returns mu."""
+    cdef double mu = total
+    cdef Py_ssize_t i, j
+    for j in range(f.n):
+        mu -= f.weight[j] * f.x[j]
+    mu = (mu + dot(padded(f.k), f.t, f.entering)) / dot(padded(f.k), f.t, f.t)
+    for i in range(f.k):
+        f.entering[i] -= mu * f.t[i]
+    return mu
+
+
+cdef bint inside(Problem* f) noexcept nogil:
+    """Whether x_P - z stays between the bounds."""
+    cdef Py_ssize_t i
+    cdef double value
+    for i in range(f.k):
+        value = f.x[f.P[i]] - f.z[i]
+        if not value > 0 or (f.upper != NULL and not value < f.upper[f.P[i]]):
+            return False
+    return True
+
+
+cdef double refine(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv,
+                   const double* upper, const double* weight, double total,
+                   double* x, double* g, double* work, Py_ssize_t* index,
+                   Py_ssize_t m, Py_ssize_t ldm, const double* A,
+                   const double* b, double down, const double* ridge, const double* penalty,
+                   double* r, double* size) noexcept nogil:
+    cdef Problem f
+    cdef Py_ssize_t j
+    cdef double mu = 0, change
+    f.n, f.ld, f.G, f.c, f.x, f.g, f.k = n, ld, G, NULL, x, g, 0
+    f.upper, f.weight = upper, weight
+    lay_out(&f, work, index)
+    for j in range(n):
+        f.k += x[j] > 0 and not is_upper(&f, j)
+    residual(&f, m, ldm, A, b, down, r)
     size[0] = sqrt(dot(ldm, r, r))
     inner(ldm, n, A, r, g)
     for j in range(n):
         g[j] = ridge[j] * x[j] - (penalty[j] if penalty else 0) - g[j]
     gather(f.k, g, f.P, f.part)
     combine(f.k, f.row, f.columns, False, f.part, f.entering)
+    if weight != NULL:
+        mu = correct_sum(&f, total)
     combine(f.k, f.row, f.W, True, f.entering, f.z)         # z = W'W g_P
-    if drop(&f):
+    if upper != NULL or weight != NULL:
+        if not inside(&f):
+            return -1
+    elif drop(&f):
         return polish(n, ld, G, rootinv, x, g, work, index)
-    return step(&f)
+    change = step(&f)
+    for j in range(n if weight != NULL else 0):
+        g[j] -= mu * weight[j]
+    return change
 
 
 cdef SupportTable TABLE

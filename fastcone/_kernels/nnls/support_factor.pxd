@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The support of one problem and W = L^-1, G_PP = L L': generators that enter and leave."""
+"""The support P of one problem and W = L^-1, G_PP = L L': generators that enter and leave.
+
+With bounds P holds the generators between them, and `target` is c without what those at their
+upper bound explain. With a sum the minimiser on P is z = W'(W target_P + mu W weight_P).
+"""
 
 from libc.math cimport sqrt
 from libc.string cimport memset
 
-from fastcone._kernels.common.dense cimport gather, hsum, padded, zero
+from fastcone._kernels.common.dense cimport dot, gather, hsum, padded, zero
 from fastcone._kernels.common.lanes cimport BYTES, lane64, spread
 from fastcone._kernels.nnls.support_room cimport row_of
 
@@ -28,12 +32,21 @@ cdef struct Problem:
     const double* norm
     double* W               # n x row: L^-1, k rows in use, zeros from the diagonal to row_of(k)
     double* columns         # n x row: W'
-    double* y               # row: W c_P, padded with zeros
+    const double* upper     # n, or NULL
+    const double* weight    # n, or NULL: of the sum weight'x
+    double rest             # what is left of the sum for P
+    double mu               # multiplier of the sum, 0 without one
+    const double* target    # ld: c, or `reduced`
+    double* reduced         # ld: c without what generators at their upper bound explain
+    double* y               # row: W target_P, padded with zeros
     double* z               # row: the minimiser on P, padded with zeros
+    double* free            # row: W'y; it is z without a sum
+    double* t               # row: W weight_P, padded with zeros
+    double* slope           # row: W't: how z changes with mu
     double* score           # row: scores of generators
     double* part            # row: entries of G, or scratch
     double* entering        # row: the next row of L
-    double* outside         # row: 0 for a generator in P, else 1
+    double* outside         # row: 1 for a generator that may enter, -1 from its bound, else 0
     double* left            # row: what a step leaves of the coefficients
     double* x               # ld
     double* g               # ld
@@ -94,12 +107,22 @@ cdef inline void less_dots(Py_ssize_t length, const double* a, const double* b, 
     of_b[0] -= hsum(ab[0] + ab[1])
 
 
+cdef inline void minimiser(Problem* f) noexcept nogil:
+    """mu and z, from W'y and W't."""
+    cdef Py_ssize_t i
+    if f.weight == NULL:
+        return
+    f.mu = (f.rest - dot(padded(f.k), f.t, f.y)) / dot(padded(f.k), f.t, f.t)
+    for i in range(f.k):
+        f.z[i] = f.free[i] + f.mu * f.slope[i]
+
+
 cdef inline bint enter(Problem* f, Py_ssize_t j) noexcept nogil:
     """Append row k of W; False, with nothing changed, if a_j lies in span(A_P) within rounding."""
     cdef const double* column = f.G + j * f.ld
     cdef double* a = f.part
     cdef double* w = f.W + f.k * f.row
-    cdef double rest = column[j], y = f.c[j], pivot
+    cdef double rest = column[j], y = f.target[j], t, pivot
     cdef Py_ssize_t i, k = f.k
     gather(k, column, f.P, a)
     combine(k, f.row, f.columns, False, a, f.entering)      # row of L = W G_Pj
@@ -120,9 +143,14 @@ cdef inline bint enter(Problem* f, Py_ssize_t j) noexcept nogil:
     for i in range(k):
         w[i] = -a[i] * pivot
         f.columns[i * f.row + k] = w[i]
-        f.z[i] += y * w[i]
+        f.free[i] += y * w[i]
     w[k] = f.columns[k * f.row + k] = pivot
-    f.y[k], f.z[k] = y, y * pivot
+    f.y[k], f.free[k] = y, y * pivot
+    if f.weight != NULL:
+        t = (f.weight[j] - dot(padded(k), f.entering, f.t)) * pivot
+        for i in range(k):
+            f.slope[i] += t * w[i]
+        f.t[k], f.slope[k] = t, t * pivot
     f.P[k] = j
     f.outside[j] = 0
     f.k += 1
@@ -136,12 +164,14 @@ cdef inline void leave(Problem* f, const double* keep) noexcept nogil:
         i += 1
     f.k = first = i
     for i in range(first, k):
-        f.y[i] = 0
-    combine(first, f.row, f.W, True, f.y, f.z)
+        f.y[i] = f.t[i] = 0
+    combine(first, f.row, f.W, True, f.y, f.free)
+    if f.weight != NULL:
+        combine(first, f.row, f.W, True, f.t, f.slope)
     for i in range(first, padded(k)):
-        f.z[i] = 0
+        f.free[i] = f.z[i] = 0
     for i in range(first, k):
         j = f.P[i]
-        f.outside[j] = 1
+        f.outside[j] = -1 if f.upper != NULL and f.x[j] >= f.upper[j] else 1
         if keep[i] > 0 and not enter(f, j):     # P[f.k] is written, f.k <= i
             f.x[j] = 0

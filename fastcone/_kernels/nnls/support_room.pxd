@@ -9,4 +9,4 @@ cdef inline Py_ssize_t row_of(Py_ssize_t n) noexcept nogil:
 
 cdef inline Py_ssize_t support_room(Py_ssize_t n) noexcept nogil:
     """Numbers of the work space, at any address."""
-    return (2 * n + 7) * row_of(n) + 7
+    return (2 * n + 11) * row_of(n) + 7
