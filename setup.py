@@ -87,6 +87,7 @@ def plain() -> list[Extension]:
         "fastcone._nnls.constants",
         "fastcone._nnls.single",
         "fastcone._nnls.stack",
+        "fastcone._nnls.embedded",
         "fastcone.cy.__init__",
     )
     return cythonize(

@@ -118,3 +118,68 @@ def test_rows_of_any_size_are_solved_exactly(level, kind):
             excess = float(exact_objective(A.tolist(), b.tolist(), x.tolist()) - best)
             of_x = 8 * A.shape[1] * np.abs(A) @ x * np.finfo(float).eps  # of A x, row by row
             assert excess <= 1e-9 * float(best) + float(of_x @ of_x), (seed, kind)
+
+
+def within_bounds(A, B, upper=None, total=None, max_steps=1000):
+    """x (n, p), reduced gradients, steps and changes of the kernel with bounds and sums."""
+    (m, n), p = A.shape, B.shape[1]
+    ld, ldm = -(-n // 8) * 8, -(-m // 8) * 8
+    G, C, rows = padded(A.T @ A, ld), padded(B.T @ A, ld), padded(A.T, ldm)
+    X, g, norm = (
+        padded(np.zeros((p, n)), ld),
+        padded(np.zeros((p, n)), ld),
+        np.linalg.norm(A, axis=0),
+    )
+    work = np.full(nnls_kernels.support_work(n), np.nan)
+    steps, index = np.empty(p, dtype=np.intp), np.empty(n, dtype=np.intp)
+    residual, change = np.empty(p), np.empty(p)
+    slack = 1e-13 * np.linalg.norm(B, axis=0) + (0 if total is None else 1e-13 * total * norm.max())
+    nnls_kernels.support_bounded(
+        G, C, 1 / norm, norm, upper, None if total is None else np.ones(n), total, None, slack, X,
+        g, max_steps, steps, rows, np.ascontiguousarray(B.T), np.zeros(n), residual, change, work,
+        index,
+    )  # fmt: skip
+    return X[:, :n].T, g[:, :n].T, steps, change
+
+
+@pytest.mark.parametrize("m, n", [(3, 1), (6, 3), (9, 5)])
+@pytest.mark.parametrize("kind", ["upper", "sum", "both"])
+def test_bounds_and_sums_are_the_twins(level, rng, m, n, kind):
+    A, B, p = rng.standard_normal((m, n)) + 0.5, 2 * rng.standard_normal((m, 40)), 40
+    upper = rng.choice([0.0, 0.1, 0.5, 2.0, np.inf], (p, n)) if kind != "sum" else None
+    if upper is not None:
+        upper[:, 0] = 3.0
+    total = 3 * rng.random(p) if kind != "upper" else None
+    X, g, steps, change = within_bounds(A, B, upper, total)
+    assert np.all(steps >= 0) and np.all((change >= 0) & (change < 1e-9))
+    for r in range(p):
+        most = np.full(n, np.inf) if upper is None else upper[r]
+        want = reference.nnls_bounded(
+            A.T @ A, A.T @ B[:, r], most, None if total is None else total[r]
+        )
+        np.testing.assert_allclose(X[:, r], want, rtol=1e-9, atol=1e-10)
+        assert np.all(X[:, r] >= 0) and np.all(X[:, r] <= most)
+        inner = (X[:, r] > 0) & (X[:, r] < most)
+        size = 1e-12 * (1 + np.abs(A.T @ A).sum() * X[:, r].max() + np.abs(A.T @ B[:, r]).max())
+        assert np.all(np.abs(g[inner, r]) <= size)
+        assert np.all(g[(X[:, r] == 0) & (most > 0), r] >= -size)
+        assert np.all(g[(X[:, r] > 0) & (X[:, r] >= most), r] <= size)
+
+
+def test_nothing_between_the_bounds_is_told(level):
+    """Two generators at bounds that make up the sum: no support, and the caller goes elsewhere."""
+    for n in (2, 3):
+        upper, b = np.ones((1, n)), np.array([[9.0], [9.0], [0.0]])
+        X, _, steps, change = within_bounds(np.eye(3)[:, :n], b, upper, np.array([2.0]))
+        assert change[0] == -1 and (steps[0] < 0) == (n == 2)
+        np.testing.assert_array_equal(X[:, 0], [1, 1, 0][:n])
+
+
+def test_a_limit_of_steps_leaves_bounds_and_sums_kept(level, rng):
+    A, B = spectra(rng, 60, 20, 20)
+    upper, total = np.full((20, 20), 0.2), np.full(20, 1.0)
+    for most in (1, 2, 5):
+        X, _, steps, change = within_bounds(A, B, upper, total, max_steps=most)
+        assert np.all(steps <= most) and np.all(change[steps < 0] == -1)
+        assert np.all(X >= 0) and np.all(X <= 0.2)
+        np.testing.assert_allclose(X.sum(axis=0), 1, rtol=1e-12)

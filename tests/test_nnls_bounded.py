@@ -2,11 +2,13 @@
 """Upper bounds and sums: the optimum, feasible to rounding, and refused where there is none."""
 
 import numpy as np
+import problems
 import pytest
 import scipy.optimize
 
 import fastcone
 from fastcone import solve_nnls
+from fastcone._nnls.dense import DenseGenerators
 
 
 def bounded(rng, kind):
@@ -201,3 +203,31 @@ def test_bounds_that_the_plain_answer_keeps_change_nothing(rng):
     for r in range(50):
         want = scipy.optimize.lsq_linear(A, B[:, r], (0, level), method="bvls", tol=1e-14).x
         np.testing.assert_allclose(mixed.x[:, r], want, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["upper", "sum", "both"])
+def test_heavy_rows_and_the_support_solver_agree(level, rng, kind, monkeypatch):
+    """Two ways that share no step; spectra and random data, with a penalty and a ridge."""
+    for (m, n), smooth in (((30, 6), False), ((60, 12), True), ((40, 25), False)):
+        A = problems.spectra(rng, m, n, 1)[0] if smooth else rng.standard_normal((m, n))
+        B = rng.standard_normal((m, 30))
+        options = {} if kind == "sum" else {"upper": 0.3 * rng.random((n, 30))}
+        if kind != "upper":
+            options["sum_to"] = 0.8 if kind == "sum" else 0.9 * options["upper"].sum(axis=0)
+        for l1, l2 in ((0.0, 0.0), (0.2, 0.1)):
+            projector = fastcone.Projector(A, l2=l2)
+            found = projector.solve(B, l1=l1, **options)
+            assert projector._made[DenseGenerators, A.dtype].bounds_on_gram
+            with monkeypatch.context() as patch:
+                patch.setattr(DenseGenerators, "bounds_on_gram", False)
+                heavy = solve_nnls(A, B, l1=l1, l2=l2, **options)
+            assert found.converged.all() and heavy.converged.all()
+            np.testing.assert_allclose(found.x, heavy.x, rtol=1e-8, atol=1e-10)
+
+
+def test_a_bounded_answer_does_not_depend_on_its_neighbours(level, rng):
+    A, B = problems.spectra(rng, 50, 8, 40)
+    options = {"upper": 0.4, "sum_to": 1.0}
+    whole = solve_nnls(A, B, n_threads=2, **options)
+    for r in range(40):
+        assert np.array_equal(solve_nnls(A, B[:, r], **options).x, whole.x[:, r])

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Build the example: python setup.py build_ext --inplace, with fastcone installed."""
+"""Build the examples: python setup.py build_ext --inplace, with fastcone installed."""
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 setup(
-    name="many_small",
+    name="embedding",
     ext_modules=cythonize(
-        [Extension("many_small", ["many_small.pyx"], extra_compile_args=["-O2"])]
+        [
+            Extension(name, [f"{name}.pyx"], extra_compile_args=["-O2"])
+            for name in ("many_small", "one_cone")
+        ]
     ),
 )

@@ -184,7 +184,7 @@ def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution
 
     def block(k: int, scratch: Scratch) -> None:
         which = left[k * BLOCK : (k + 1) * BLOCK]
-        if bounded_support.usable(job):
+        if job.targets.generators.bounds_on_gram:  # type: ignore[attr-defined]
             with np.errstate(over="ignore", under="ignore"):
                 which = solve_by_support(job, constraints, which, answers, scratch)
         upper = constraints.upper[:, which]

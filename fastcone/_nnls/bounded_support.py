@@ -9,7 +9,7 @@ import numpy as np
 
 from fastcone._nnls import kernels
 from fastcone._nnls.block import Job
-from fastcone._nnls.plan import CALL_WORK, SUPPORT_RANK
+from fastcone._nnls.plan import CALL_WORK
 from fastcone._nnls.prepare import Gram
 from fastcone._nnls.targets import LinearTerms, Penalty
 from fastcone._runtime.scaling import F64, roundoff
@@ -26,19 +26,6 @@ class Found:
     def __init__(self, p: int, n: int) -> None:
         self.X, self.steps = np.zeros((p, n)), np.zeros(p, dtype=np.intp)
         self.settled = np.zeros(p, dtype=bool)
-
-
-def usable(job: Job) -> bool:
-    """Return whether G tells enough of these generators."""
-    targets: Any = job.targets
-    gram = targets.gram
-    return bool(
-        0 < gram.n <= SUPPORT_RANK
-        and gram.used.all()
-        and gram.lam > 0
-        and np.ptp(gram.exponent) < 100
-        and not targets.generators.unlike
-    )
 
 
 def linear_terms(job: Job, which: np.ndarray, summed: bool, scratch: Scratch) -> LinearTerms:

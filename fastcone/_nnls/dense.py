@@ -11,8 +11,9 @@ import numpy as np
 
 from fastcone._nnls.active_set import Exact, hull_point
 from fastcone._nnls.certificate import DataProof, Proof, dense_maps
+from fastcone._nnls.embedded import Handle
 from fastcone._nnls.householder import RowStable
-from fastcone._nnls.plan import APART, UNLIKE, UNLIKE_LAM, Plan, of_products
+from fastcone._nnls.plan import APART, SUPPORT_RANK, UNLIKE, UNLIKE_LAM, Plan, of_products
 from fastcone._nnls.prepare import Generators, Gram, Packed, ridge
 from fastcone._nnls.rung import Rung
 from fastcone._nnls.targets import Products, Solver
@@ -53,6 +54,18 @@ class DenseGenerators:
         if self.gram.lam >= UNLIKE_LAM and not apart:
             return False
         return self.plain.unlike(False) > UNLIKE or (apart and self.plain.unlike(True) > UNLIKE)
+
+    @functools.cached_property
+    def bounds_on_gram(self) -> bool:
+        """Whether G tells enough of these generators to solve with bounds and sums on it."""
+        gram, far = self.gram, 100  # powers of two between generators: weights of a sum
+        small = 0 < gram.n <= SUPPORT_RANK and np.ptp(gram.exponent) < far
+        return bool(small and gram.used.all() and gram.lam > 0 and not self.unlike)
+
+    @functools.cached_property
+    def embedded(self) -> Handle:
+        """What compiled modules of others hold of these generators."""
+        return Handle(self)
 
     @functools.cached_property
     def with_ridge(self) -> np.ndarray:

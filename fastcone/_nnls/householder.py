@@ -16,7 +16,7 @@ from fastcone._runtime.threads import aligned
 
 def padded_rows(rows: np.ndarray, length: int) -> np.ndarray:
     """Return rows in float64, aligned and padded with zeros to whole vectors."""
-    out = aligned((len(rows), -(-length // 8) * 8), F64)
+    out = aligned((len(rows), (length + 7) // 8 * 8), F64)
     out[:, rows.shape[1] :] = 0
     out[:, : rows.shape[1]] = rows
     return out

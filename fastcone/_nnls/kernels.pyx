@@ -153,6 +153,7 @@ def support_bounded(const double[:, ::1] G, const double[:, ::1] C, const double
     cdef const double* each = NULL
     cdef const double* less = NULL
     cdef double sums = 0
+    cdef double[2] known
     cdef bint bounded = upper is not None, penalised = penalty is not None
     cdef double[::1] fit = aligned((A.shape[1],), float)
     assert ld % 8 == 0 and ld >= n > 0 and C.shape[1] == ld == X.shape[1] and g.shape[1] == ld
@@ -187,7 +188,8 @@ def support_bounded(const double[:, ::1] G, const double[:, ::1] C, const double
                 change[r] = support_table.refine(
                     n, ld, &G[0, 0], &rootinv[0], most, each, sums, &X[r, 0], &g[r, 0], &work[0],
                     &index[0], m, A.shape[1], &A[0, 0], &B[r, 0], 1, &ridge[0], less, &fit[0],
-                    &residual[r])
+                    known)
+                residual[r] = known[0]
 
 
 def polish(const double[:, ::1] G, const double[::1] rootinv, double[:, ::1] X,

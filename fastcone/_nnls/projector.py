@@ -23,6 +23,7 @@ from fastcone._nnls.plan import Options, Plan, column_by_column
 from fastcone._nnls.result import ConvergenceError, Solution
 from fastcone._nnls.solve import solve
 from fastcone._nnls.sparse import SparseGenerators, SparseTargets
+from fastcone._runtime.scaling import F64
 from fastcone._runtime.validation import nonnegative, real_array, sparse_array
 
 
@@ -120,6 +121,12 @@ class Projector:
         if column_by_column(self.shape[1], entries):
             return ColumnTargets(self._generators(ColumnGenerators, dtype), B), dtype, single
         return SparseTargets(self._generators(SparseGenerators, dtype), B), dtype, single
+
+    def embedded(self) -> Any:
+        """Return what `fastcone.cy.cone` hands out of dense generators, in float64."""
+        if self._sparse:
+            raise TypeError("fastcone.cy wants dense generators, found sparse ones")
+        return self._generators(DenseGenerators, F64).embedded
 
     def solve(
         self,

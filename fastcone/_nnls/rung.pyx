@@ -39,6 +39,21 @@ from fastcone._nnls.rung_support cimport by_support
 from fastcone._runtime.dispatch cimport scale_table
 
 
+cdef Py_ssize_t solve_block(const Prepared* q, Py_ssize_t p, const double* B, Py_ssize_t ldb,
+                            const double* l1, double tol, double* X, double* known,
+                            Py_ssize_t* epochs, char* memory) noexcept nogil:
+    """`Rung.run` in float64 on raw pointers; memory: `lay_out` bytes, known: 3 x p."""
+    cdef Block k
+    cdef Py_ssize_t r
+    k.p, k.ld = p, q.ld
+    k.objective, k.gap, k.violation, k.epochs = known, known + p, known + 2 * p, epochs
+    for r in range(p):
+        k.gap[r] = INFINITY
+    lay_out(q, &k, memory)
+    return whole[double, double, double](q, &k, q.panels64, B, 1, ldb, l1, tol, MOST, False, X)
+
+
+cdef int MOST = 2147483647  # epochs: no limit
 NEAR_CACHE = 1 << 19     # bytes of A up to which one problem at a time may read it
 
 
@@ -136,9 +151,6 @@ cdef class Rung:
     generators : ndarray or None
         A', a generator in a row (n, m padded with zeros): then the support solver is the way.
     """
-
-    cdef Prepared q
-    cdef list arrays        # what q points to
 
     def __init__(self, gram, panels, dtype, float32_first, epochs, of_products, generators):
         cdef Prepared* q = &self.q

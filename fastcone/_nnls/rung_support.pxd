@@ -29,8 +29,8 @@ cdef inline Py_ssize_t solve_one(const Prepared* q, Block* k, Py_ssize_t r,
     """X and the gradient of one problem from G alone; returns the steps."""
     cdef Py_ssize_t steps = support_table.solve(
         q.n, q.ld, q.rows_of_G, <double*> k.C + r * k.ld, q.rootinv, q.norm,
-        NULL, NULL, 0, q.rounding * (<double*> k.delta_scale)[r], <double*> k.X + r * k.ld, k.g + r * k.ld,
-        min(max_steps, 30 * q.n), k.exact, k.index)
+        NULL, NULL, 0, q.rounding * (<double*> k.delta_scale)[r], <double*> k.X + r * k.ld,
+        k.g + r * k.ld, min(max_steps, 30 * q.n), k.exact, k.index)
     return steps if steps >= 0 else -1 - steps
 
 
@@ -59,8 +59,9 @@ cdef inline void solve_on_support(const Prepared* q, Block* k, const double* l1,
         if q.near_cache:
             change = support_table.refine(
                 q.n, q.ld, q.rows_of_G, q.rootinv, NULL, NULL, 0, X + r * k.ld, k.g + r * k.ld,
-                k.exact, k.index, q.m, q.ldm, q.generators, b + r * k.ldb, ldexp(1, -k.exponent[r]), q.ridge,
-                penalty + r * k.ld if l1 != NULL else NULL, k.fit, &residual[r])
+                k.exact, k.index, q.m, q.ldm, q.generators, b + r * k.ldb,
+                ldexp(1, -k.exponent[r]), q.ridge, penalty + r * k.ld if l1 != NULL else NULL,
+                k.fit, &residual[r])
             residual[r] = residual[r] if 0 <= change < SMALL else -1
     if not q.near_cache:
         refine_together(q, k, penalty if l1 != NULL else NULL)

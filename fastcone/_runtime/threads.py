@@ -217,8 +217,9 @@ def run(
 ) -> None:  # fmt: skip
     """Call work(block, scratch) for every block in 0..count-1 on as many threads as allowed.
 
-    `n_threads` is that of `thread_count`, which a single block need not ask. Returns when all are done. An exception of any block, or Ctrl-C in the calling thread, ends the
-    job after the blocks under way and is raised here.
+    `n_threads` is that of `thread_count`, which a single block need not ask. Returns when all are
+    done. An exception of any block, or Ctrl-C in the calling thread, ends the job after the blocks
+    under way and is raised here.
     """
     helpers = 0
     if count > 1 or n_threads is not None:

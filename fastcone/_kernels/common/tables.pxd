@@ -100,8 +100,8 @@ ctypedef double (*support_polish)(
 ctypedef double (*support_refine)(
     Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv, const double* upper,
     const double* weight, double total, double* x, double* g, double* work, Py_ssize_t* index,
-    Py_ssize_t m, Py_ssize_t ldm, const double* A, const double* b, double down, const double* ridge, const double* penalty, double* r,
-    double* size) noexcept nogil
+    Py_ssize_t m, Py_ssize_t ldm, const double* A, const double* b, double down,
+    const double* ridge, const double* penalty, double* r, double* known) noexcept nogil
 
 ctypedef struct SupportTable:
     support_solve solve

@@ -41,7 +41,7 @@
 #   A         n x ldm, generators in rows; aligned          b  m;  both read only
 #   ridge     n; read only          penalty  n, or NULL; read only
 #   x         followed by g, which is then the gradient at the new x
-#   r         ldm, aligned: written          size  ||r||, written
+#   r         ldm, aligned: written          known  ||r|| and, with a sum, mu: written
 # polish     the same step for a gradient g that is known; W is formed anew for the support of x
 #   returns   both: sum ||a_j|| |change_j| / sum ||a_j|| x_j, or -1 where no step was made.
 #             Coefficients that would leave the orthant are put to 0 first, and leave P; with
@@ -323,6 +323,8 @@ cdef double correct_sum(Problem* f, double total) noexcept nogil:
     cdef Py_ssize_t i, j
     for j in range(f.n):
         mu -= f.weight[j] * f.x[j]
+    for i in range(f.k, padded(f.k)):
+        f.entering[i] = 0
     mu = (mu + dot(padded(f.k), f.t, f.entering)) / dot(padded(f.k), f.t, f.t)
     for i in range(f.k):
         f.entering[i] -= mu * f.t[i]
@@ -345,7 +347,7 @@ cdef double refine(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* r
                    double* x, double* g, double* work, Py_ssize_t* index,
                    Py_ssize_t m, Py_ssize_t ldm, const double* A,
                    const double* b, double down, const double* ridge, const double* penalty,
-                   double* r, double* size) noexcept nogil:
+                   double* r, double* known) noexcept nogil:
     cdef Problem f
     cdef Py_ssize_t j
     cdef double mu = 0, change
@@ -355,17 +357,17 @@ cdef double refine(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* r
     for j in range(n):
         f.k += x[j] > 0 and not is_upper(&f, j)
     residual(&f, m, ldm, A, b, down, r)
-    size[0] = sqrt(dot(ldm, r, r))
+    known[0] = sqrt(dot(ldm, r, r))
     inner(ldm, n, A, r, g)
     for j in range(n):
         g[j] = ridge[j] * x[j] - (penalty[j] if penalty else 0) - g[j]
     gather(f.k, g, f.P, f.part)
     combine(f.k, f.row, f.columns, False, f.part, f.entering)
     if weight != NULL:
-        mu = correct_sum(&f, total)
+        known[1] = mu = correct_sum(&f, total)
     combine(f.k, f.row, f.W, True, f.entering, f.z)         # z = W'W g_P
     if upper != NULL or weight != NULL:
-        if not inside(&f):
+        if not inside(&f) or (weight != NULL and f.k == 0):
             return -1
     elif drop(&f):
         return polish(n, ld, G, rootinv, x, g, work, index)

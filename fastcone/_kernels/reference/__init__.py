@@ -17,6 +17,7 @@ from fastcone._kernels.reference.nmf import (
 from fastcone._kernels.reference.nnlad import nnlad, nnlad_proof
 from fastcone._kernels.reference.nnls import (
     active_set,
+    nnls_bounded,
     nnls_cd,
     nnls_report,
     nnls_support,
@@ -33,6 +34,7 @@ __all__ = [
     "nmf_outer",
     "nnlad",
     "nnlad_proof",
+    "nnls_bounded",
     "nnls_cd",
     "nnls_report",
     "nnls_support",

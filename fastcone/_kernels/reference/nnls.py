@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 
@@ -75,6 +77,38 @@ def nnls_support(G: np.ndarray, c: np.ndarray, slack: float = 1e-12) -> np.ndarr
             P = [j for k, j in enumerate(P) if x[j] > 0 or (z[k] > 0 and bound[k] > bound.min())]
         x = np.zeros(len(c))
         x[P] = z
+
+
+def nnls_bounded(
+    G: np.ndarray, c: np.ndarray, upper: np.ndarray, total: float | None = None
+) -> np.ndarray:
+    """Return argmin 1/2 x'Gx - c'x over 0 <= x <= upper and, where it is given, sum(x) = total.
+
+    Every way to put coefficients at 0, at their bound or between is tried: a few generators only.
+
+    >>> nnls_bounded(np.eye(2), np.array([3.0, 2.0]), np.array([9.0, 1.0]))
+    array([3., 1.])
+    >>> nnls_bounded(np.eye(2), np.array([3.0, 2.0]), np.array([9.0, 9.0]), 2.0)
+    array([1.5, 0.5])
+    """
+    n, best, least = len(c), np.full(len(c), np.nan), np.inf
+    for where in itertools.product("0fu", repeat=n):
+        P = np.array([w == "f" for w in where])
+        x = np.where([w == "u" for w in where], upper, 0.0)
+        if not np.isfinite(x).all():
+            continue
+        k, s = int(P.sum()), int(total is not None)
+        K = np.zeros((k + s, k + s))
+        K[:k, :k], K[k:, :k], K[:k, k:] = G[np.ix_(P, P)], 1, 1
+        rest = [] if total is None else [total - x.sum()]
+        if k:
+            x[P] = np.linalg.lstsq(K, np.concatenate([(c - G @ x)[P], rest]), rcond=None)[0][:k]
+        near = 1e-11 * np.abs(x).max(initial=0)
+        inside = np.all(x >= -near) and np.all(x <= upper + near)
+        value = x @ G @ x / 2 - c @ x
+        if inside and value < least and (total is None or abs(x.sum() - total) <= 1e-11 * total):
+            best, least = np.clip(x, 0, upper), value
+    return best
 
 
 def nnls_report(
