@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastcone._nnls.single import nnls_arrays
+from fastcone._nnls.single import nnls_arrays, nnls_if_plain
 from fastcone._runtime.config import version_of
 from fastcone._runtime.scaling import F64
 from fastcone._runtime.validation import check_finite, integer, real_array
@@ -62,6 +62,10 @@ def nnls(
     >>> x, round(rnorm, 12)
     (array([1.5, 0. ]), 1.224744871392)
     """
+    if maxiter is None and not older and atol is None:
+        found = nnls_if_plain(A, b)
+        if found is not None:
+            return found
     if older or atol is not None:
         maxiter = _older_call(older, maxiter, atol)
     A, b = _plain("A", A), _plain("b", b)

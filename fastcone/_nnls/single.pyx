@@ -23,7 +23,9 @@ from fastcone._nnls.single_memory cimport (
 )
 from fastcone._runtime.dispatch cimport active_set_table, householder_table, triangle_table
 
-import numpy as np
+cimport numpy as np
+
+np.import_array()
 
 cdef extern from *:
     """
@@ -245,18 +247,45 @@ cdef Py_ssize_t reduce_with_signals(Arrays* a, Py_ssize_t m, Py_ssize_t n) excep
     return rank
 
 
-def nnls_arrays(const double[:, :] A, const double[:] b, Py_ssize_t max_steps):
-    """Return x, rnorm and whether one problem was solved; the caller has checked the shapes.
+cdef bint plain(object value, int ndim):
+    """Whether a value is an aligned float64 array of so many axes and strides of whole numbers."""
+    cdef np.ndarray array
+    cdef int axis
+    if not np.PyArray_CheckExact(value):
+        return False
+    array = value
+    for axis in range(np.PyArray_NDIM(array)):
+        if np.PyArray_STRIDE(array, axis) % <Py_ssize_t> sizeof(double):
+            return False
+    return (np.PyArray_NDIM(array) == ndim and np.PyArray_TYPE(array) == np.NPY_DOUBLE
+            and np.PyArray_ISBEHAVED_RO(array))
+
+
+def nnls_if_plain(object A, object b):
+    """x and rnorm of arrays that nothing need be said of; None where the caller must look."""
+    if not (plain(A, 2) and plain(b, 1)):
+        return None
+    cdef Py_ssize_t n = np.PyArray_DIM(A, 1)
+    if np.PyArray_DIM(A, 0) != np.PyArray_DIM(b, 0) or np.PyArray_SIZE(A) == 0:
+        return None
+    x, rnorm, solved = nnls_arrays(A, b, 3 * n)
+    return (x, rnorm) if solved and isfinite(rnorm) else None
+
+
+def nnls_arrays(np.ndarray A, np.ndarray b, Py_ssize_t max_steps):
+    """Return x, rnorm and whether one problem was solved; A (m, n) and b (m,) are plain.
 
     rnorm is not a number if A or b holds NaN or infinity. Between some steps signals are seen.
     """
-    cdef Py_ssize_t m = A.shape[0], n = A.shape[1], size = sizeof(double), steps = -1, used = 0
-    cdef Py_ssize_t some = max(1, CALL_WORK // (6 * m * n + 1)), rank = 0
+    cdef Py_ssize_t m = np.PyArray_DIM(A, 0), n = np.PyArray_DIM(A, 1), size = sizeof(double)
+    cdef Py_ssize_t some = max(1, CALL_WORK // (6 * m * n + 1)), rank = 0, steps = -1, used = 0
+    cdef np.npy_intp length = n
+    cdef np.ndarray x = np.PyArray_ZEROS(1, &length, np.NPY_DOUBLE, 0)
+    cdef double* out = <double*> np.PyArray_DATA(x)
     cdef double rnorm = NAN
     cdef int unit = 0, turn
     cdef Arrays a
-    x = np.zeros(n)
-    cdef double[::1] out = x
+    assert plain(A, 2) and plain(b, 1) and m > 0 < n and np.PyArray_DIM(b, 0) == m
     cdef double* work = <double*> PyMem_Malloc(nnls_work(m, n) * size)
     cdef Py_ssize_t* index = <Py_ssize_t*> PyMem_Malloc(nnls_index(m, n) * sizeof(Py_ssize_t))
     try:
@@ -264,18 +293,20 @@ def nnls_arrays(const double[:, :] A, const double[:] b, Py_ssize_t max_steps):
             raise MemoryError
         for turn in range(2):
             a = cut(m, n, work, index)
-            if not prepare(&a, m, n, &A[0, 0], A.strides[0] // size, A.strides[1] // size, &b[0],
-                           b.strides[0] // size, &out[0], &unit, turn > 0):
+            if not prepare(&a, m, n, <const double*> np.PyArray_DATA(A),
+                           np.PyArray_STRIDE(A, 0) // size, np.PyArray_STRIDE(A, 1) // size,
+                           <const double*> np.PyArray_DATA(b), np.PyArray_STRIDE(b, 0) // size,
+                           out, &unit, turn > 0):
                 break
             steps, used = -1, 0
             rank = reduce_with_signals(&a, m, n) if a.reduced else 0
             while steps < 0 and used < max_steps:
                 some = min(some, max_steps - used)
                 with nogil:
-                    steps = some_steps(&a, m, n, rank, &out[0], some, used > 0)
+                    steps = some_steps(&a, m, n, rank, out, some, used > 0)
                 used += some
                 PyErr_CheckSignals()
-            rnorm = finish(&a, m, n, rank, unit, &out[0])
+            rnorm = finish(&a, m, n, rank, unit, out)
             if steps < 0 or not too_close(&a, rnorm, unit):
                 break
     finally:
