@@ -131,6 +131,23 @@ cdef double inverse_step(Py_ssize_t n, const double* L, double* v) noexcept nogi
     return sqrt(size)
 
 
+def inverse_of(const double[:, :] G, Py_ssize_t ld):
+    """Return G^-1 of a few generators, rows padded with zeros to ld; zeros where there is none."""
+    cdef Py_ssize_t n = G.shape[0], i, j
+    inverse = np.zeros((n, ld))
+    cdef double[:, ::1] out = inverse
+    cdef double[:, ::1] room = np.empty((2 * n, n))
+    assert G.shape[1] == n <= ld and n > 0
+    for i in range(n):
+        for j in range(n):
+            room[i, j] = G[i, j]
+    if cholesky(n, &room[0, 0], 0, &room[n, 0]):
+        for i in range(n):
+            out[i, i] = 1
+            inverse_step(n, &room[n, 0], &out[i, 0])
+    return inverse
+
+
 def small_spectrum(const double[:, :] G, const double[::1] rootinv, bint singular):
     """Return a bound of the least eigenvalue, before its allowance, and about the largest.
 

@@ -25,6 +25,7 @@ import numpy as np
 
 cimport numpy as np
 
+from fastcone._nnls.constants import inverse_of
 from fastcone._runtime.layout import pack
 from fastcone._runtime.threads import aligned
 
@@ -54,6 +55,7 @@ cdef Py_ssize_t solve_block(const Prepared* q, Py_ssize_t p, const double* B, Py
 
 
 cdef int MOST = 2147483647  # epochs: no limit
+cdef Py_ssize_t FEW = 12        # generators up to which the unconstrained solution tells a support
 NEAR_CACHE = 1 << 19     # bytes of A up to which one problem at a time may read it
 
 
@@ -115,7 +117,7 @@ cdef Py_ssize_t whole(const Prepared* q, Block* k, const real* panels, const sou
             in_float32(q, k, tol, min(max_epochs, <int> q.epochs), &count)
             report_first = first_limit(q, tol) >= float32_floor(q)
     if real is double and q.by_support:
-        by_support(q, k, l1, tol, max_epochs, answer is float)
+        by_support(q, k, l1, tol, max_epochs, started, answer is float)
     else:
         until_proved[real](q, k, tol, min(max_epochs, 2 * <int> q.epochs), count, report_first,
                            answer is float and real is double, answer is double and tol < 1e-18, 0)
@@ -186,6 +188,8 @@ cdef class Rung:
             rows[:, q.n:] = 0
             rows[:, : q.n] = gram.matrix
             q.rows_of_G = self.wide(rows)
+            if q.n <= FEW and q.lam > 0:
+                q.inverse_G = self.wide(inverse_of(gram.matrix, q.ld))
             q.near_cache = generators.nbytes <= NEAR_CACHE
             if q.near_cache:
                 q.ldm, q.generators = generators.shape[1], self.wide(generators)

@@ -48,6 +48,7 @@ cdef struct Prepared:
     const double* generators    # n x ldm, a generator in a row; or
     const double* transposed    # A' in panels, else
     const double* rows_of_G     # n x ld (support)
+    const double* inverse_G     # n x ld: G^-1 of a few generators (support), or NULL
     const double* ridge         # n
     const double* rootinv       # n
     const double* norm          # n

@@ -24,10 +24,19 @@ cdef extern from *:
     const double PROVED "FC_PROVED"
 
 
-cdef inline Py_ssize_t solve_one(const Prepared* q, Block* k, Py_ssize_t r,
+cdef inline Py_ssize_t solve_one(const Prepared* q, Block* k, Py_ssize_t r, bint started,
                                  int max_steps) noexcept nogil:
-    """X and the gradient of one problem from G alone; returns the steps."""
-    cdef Py_ssize_t steps = support_table.solve(
+    """X and the gradient of one problem from G alone; returns the steps.
+
+    Of a few generators most are in the support: that of the unconstrained solution is near it.
+    """
+    cdef double* x = <double*> k.X + r * k.ld
+    cdef Py_ssize_t j, steps
+    for j in range(q.n if q.inverse_G != NULL and not started else 0):
+        axpy(q.ld, (<double*> k.C)[r * k.ld + j], q.inverse_G + j * q.ld, x)
+    for j in range(q.n if q.inverse_G != NULL else 0):
+        x[j] = max(x[j], 0)
+    steps = support_table.solve(
         q.n, q.ld, q.rows_of_G, <double*> k.C + r * k.ld, q.rootinv, q.norm,
         NULL, NULL, 0, q.rounding * (<double*> k.delta_scale)[r], <double*> k.X + r * k.ld,
         k.g + r * k.ld, min(max_steps, 30 * q.n), k.exact, k.index)
@@ -35,7 +44,7 @@ cdef inline Py_ssize_t solve_one(const Prepared* q, Block* k, Py_ssize_t r,
 
 
 cdef inline void solve_on_support(const Prepared* q, Block* k, const double* l1,
-                                  int max_steps) noexcept nogil:
+                                  int max_steps, bint started) noexcept nogil:
     """X and the gradients g: support by support on G, then refined with A and b themselves.
 
     residual: ||b - A x|| where that was a small step from it, else -1.
@@ -55,7 +64,7 @@ cdef inline void solve_on_support(const Prepared* q, Block* k, const double* l1,
         if not k.near[r]:
             memset(X + r * k.ld, 0, k.ld * sizeof(double))
             continue
-        k.epochs[r] = solve_one(q, k, r, max_steps)
+        k.epochs[r] = solve_one(q, k, r, started, max_steps)
         if q.near_cache:
             change = support_table.refine(
                 q.n, q.ld, q.rows_of_G, q.rootinv, NULL, NULL, 0, X + r * k.ld, k.g + r * k.ld,
@@ -166,7 +175,7 @@ cdef inline void gradients(const Prepared* q, Block* k, const double* X) noexcep
 
 
 cdef inline void by_support(const Prepared* q, Block* k, const double* l1, double tol,
-                            int max_steps, bint narrow) noexcept nogil:
+                            int max_steps, bint started, bint narrow) noexcept nogil:
     """The support solver and the certificates of all problems that are near.
 
     At the default `tol` a support that rounding leaves open counts as not proved: QR decides.
@@ -174,7 +183,7 @@ cdef inline void by_support(const Prepared* q, Block* k, const double* l1, doubl
     cdef double* X = <double*> k.X
     cdef double* report = <double*> k.report
     cdef Py_ssize_t r, j
-    solve_on_support(q, k, l1, max_steps)
+    solve_on_support(q, k, l1, max_steps, started)
     if narrow:                                  # what the caller gets is what is proved
         for r in range(k.p):
             for j in range(q.n):
