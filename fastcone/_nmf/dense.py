@@ -126,6 +126,7 @@ class DenseSource:
     """Dense X (m, N) as samples (N, m); `block` gives some of them, C order, working precision."""
 
     sparse: bool = False
+    stored: bool = False
 
     def __init__(
         self, parts: Parts, extremes: tuple[float, float] | None = None, exponent: int = 0
@@ -219,6 +220,10 @@ class DenseSource:
     def total(self, X: np.ndarray) -> float:
         """Return the sum of the entries of a block."""
         return float(X.sum(dtype=np.float64))
+
+    def known(self, X: np.ndarray) -> int:
+        """Return how many entries a block has."""
+        return X.size
 
     def sums(self, problem: Problem, n: int) -> GroupSums:
         """Return room for X H', n columns."""

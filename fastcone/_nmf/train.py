@@ -15,6 +15,7 @@ from fastcone._nmf.frobenius import GramFit
 from fastcone._nmf.problem import Factors, Penalty, Source
 from fastcone._nmf.result import NMFResult
 from fastcone._nmf.sparse import SparseKL
+from fastcone._nmf.stored import StoredCD, StoredMU
 from fastcone._nmf.update import Update
 from fastcone._runtime.deadline import Expired
 
@@ -46,12 +47,16 @@ def of_zeros(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
 def _fit(scaled: Scaled, options: Options, kept: bool) -> Update:
     """Return the iteration that serves the loss and the data."""
     problem, start, update_W, loss = scaled.problem, scaled.start, options.update_W, options.loss
+    if problem.X.stored and options.solver == "cd":
+        return StoredCD(problem, start, update_W, kept)
+    if problem.X.stored:
+        return StoredMU(problem, start, loss, update_W)
     if loss.entry == "square" and problem.known is None:
         return GramFit(problem, start, options.solver, update_W, kept)
     if options.solver == "cd":
         return FilledFit(problem, start, update_W, kept)
     if problem.X.sparse:
-        return SparseKL(problem, start, update_W)
+        return SparseKL(problem, start, loss.beta, update_W)
     kind = KLFit if loss.entry == "kl" and problem.known is None else EntryFit
     return kind(problem, start, loss, update_W)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What training asks of an iteration; four algorithms answer (frobenius, divergence, sparse)."""
+"""What training asks of an iteration; answered in frobenius, divergence, sparse, stored."""
 
 from __future__ import annotations
 

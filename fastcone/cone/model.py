@@ -97,7 +97,7 @@ class Cone:
         X: Any,
         rank: int,
         *,
-        mask: npt.ArrayLike | Literal["nan"] | None = None,
+        mask: npt.ArrayLike | Literal["nan", "stored"] | None = None,
         weights: npt.ArrayLike | None = None,
         **options: Any,
     ) -> Cone:
@@ -112,9 +112,9 @@ class Cone:
             Non-negative samples as rows; a sparse or memory-mapped one is never copied as a whole.
         rank : int
             Number of generators ``d``.
-        mask : array_like of bool, shape (N, m), or "nan", optional
+        mask : array_like of bool, shape (N, m), or "nan" or "stored", optional
             True where `X` is known, with samples as rows like `X`, or "nan" for where it is not
-            NaN; the rest may be NaN.
+            NaN; the rest may be NaN. "stored": what a sparse `X` stores is known, nothing else.
         weights : array_like, shape (N, m), optional
             Weight >= 0 of each entry of `X`; where it is 0, `X` may be NaN.
         **options
@@ -135,7 +135,9 @@ class Cone:
         ((4, 1), True)
         """
         alike = mask is None and weights is None
-        if alike and (issparse(X) or isinstance(X, np.memmap)):
+        if issparse(X):  # its mask can only be "stored"
+            return cls(nmf(X.T, rank, mask=mask, weights=weights, **options).W)
+        if alike and isinstance(X, np.memmap):
             return cls(nmf(X.T, rank, **options).W)
         samples = real_array("X", X, ndim=(2,), finite=alike)
         known: npt.NDArray[np.bool_] = np.ones((1, 1), dtype=bool)
