@@ -23,7 +23,7 @@ def digits(path):
 
 def dictionary(X, rank, *, n_iter=100):
     """A rank-`rank` NMF dictionary of the rows of X, unit columns."""
-    W = fastcone.nmf(X.T, rank, max_iter=n_iter, tol=1e-12, random_state=0).W
+    W = fastcone.nmf(X.T, rank, max_iter=n_iter, tol=0, random_state=0).W
     return np.ascontiguousarray(W / np.linalg.norm(W, axis=0))
 
 

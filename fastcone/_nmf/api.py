@@ -19,7 +19,7 @@ import numpy as np
 
 from fastcone._nmf.arguments import Options, data, factor, scaled
 from fastcone._nmf.checkpoint import Checkpoint, Keeper, identity
-from fastcone._nmf.result import NMFResult
+from fastcone._nmf.result import NMFResult, warn_of_end
 from fastcone._nmf.train import Best, of_zeros, train
 
 __all__ = ["Checkpoint", "nmf"]
@@ -135,6 +135,11 @@ def nmf(
         Ctrl-C during the iterations; its attribute `result` holds the last complete one, of
         several starts the best.
 
+    Warns
+    -----
+    ConvergenceWarning
+        `max_iter` came before `tol`, of several starts in the best one.
+
     Notes
     -----
     cd: Cichocki, Phan, IEICE Trans. E92-A, 2009 (hierarchical alternating least squares), with the
@@ -185,4 +190,6 @@ def nmf(
         if isinstance(error, KeyboardInterrupt) and best.result is not None:
             error.result = best.result  # type: ignore[attr-defined]
         raise
+    if best.exhausted and options.tol:
+        warn_of_end(options.max_iter, options.tol)
     return cast(NMFResult, best.result)

@@ -25,11 +25,12 @@ class Best:
 
     def __init__(self) -> None:
         self.value, self.result = np.inf, cast(NMFResult | None, None)
+        self.exhausted = False  # whether only `max_iter` ended it
 
-    def offer(self, value: float, result: NMFResult) -> None:
+    def offer(self, value: float, result: NMFResult, exhausted: bool = False) -> None:
         """Keep the result of another start if it is better."""
         if self.result is None or value < self.value:
-            self.value, self.result = value, result
+            self.value, self.result, self.exhausted = value, result, exhausted
 
 
 def of_zeros(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
@@ -74,6 +75,7 @@ def train(
     """Iterate until a stopping rule is met, see `nmf`, and offer the result, also on Ctrl-C."""
     fit = _fit(scaled, options, keeper is not None)
     history, converged = saved.history if saved else [np.inf], False
+    exhausted = False
     # what a checkpoint holds, in one assignment: Ctrl-C finds the three together
     done = fit.factors, len(history), saved.memory if saved else fit.memory()
 
@@ -105,6 +107,8 @@ def train(
                 keep()
             if options.callback and options.callback(len(history) - 1, scaled.objective(value)):
                 break
+        else:
+            exhausted = not converged
     except Expired:
         pass
     except BaseException as error:
@@ -115,7 +119,7 @@ def train(
         raise
     keep()
     at, count, _ = done
-    best.offer(history[count - 1], _result(scaled, at, history[:count], converged))
+    best.offer(history[count - 1], _result(scaled, at, history[:count], converged), exhausted)
 
 
 def _result(scaled: Scaled, at: Factors, history: list[float], converged: bool) -> NMFResult:
