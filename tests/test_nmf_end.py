@@ -123,3 +123,34 @@ def test_a_file_with_another_kind_of_history_is_refused(tmp_path):
     write_model(tmp_path / "cone", "cone", arrays, {"converged": True})
     with pytest.raises(ValueError, match=r"path .* history has shape"):
         Cone.load(tmp_path / "cone")
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-4])
+def test_an_exact_fit_ends_by_tol_in_either_precision(rng, tol):
+    """Of full rank: f - f' <= tol f alone went on to the precision's end, and apart on the way."""
+    X = np.abs(rng.standard_normal((7, 50)))
+    start = {"W": rng.random((7, 7)) + np.eye(7), "H": rng.random((7, 50)) + 0.1}
+    options = {"tol": tol, "max_iter": 5000, **start}
+    wide, narrow = nmf(X, 7, **options), nmf(X.astype(np.float32), 7, **options)
+    assert wide.converged and narrow.converged
+    assert wide.objective <= tol**2 * wide.history[0]
+    assert abs(wide.n_iter - narrow.n_iter) <= 1
+
+
+def test_float32_agrees_with_float64_where_the_rank_is_full():
+    """scikit-learn's test_nmf_float32_float64_consistency."""
+    X = np.abs(np.random.RandomState(0).randn(50, 7)).T
+    for loss, solver in WAYS:
+        options = {"loss": loss, "solver": solver, "tol": 1e-3, "random_state": 0}
+        wide, narrow = nmf(X, 7, **options), nmf(X.astype(np.float32), 7, **options)
+        np.testing.assert_allclose(narrow.H, wide.H, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", [-0.6, 0.0, -1.2])
+def test_a_small_value_added_serves_losses_that_have_no_zeros(loss):
+    """scikit-learn's test_nmf_negative_beta_loss: 1e-9 in place of zeros, 1,000 iterations."""
+    X = np.clip(np.random.RandomState(42).randn(6, 5), 0, None) + 1e-9
+    for given in (X.T, sp.csr_array(X.T)):
+        fit = nmf(given, 3, loss=loss, init="random", random_state=0, max_iter=1000)
+        assert np.isfinite(fit.W).all() and np.isfinite(fit.H).all()
+        assert np.all(np.diff(fit.history) <= 0)

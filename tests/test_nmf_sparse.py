@@ -42,6 +42,40 @@ def test_sparse_is_dense(dtype, rng, loss, solver, form):
                                    atol=1e-3 if narrow else 1e-9)  # fmt: skip
 
 
+def half_empty(rng):
+    X = np.abs(rng.standard_normal((10, 10)))
+    X[2 * np.arange(5)] = 0  # of rank 5: the fit becomes perfect
+    return X
+
+
+def counts(rng):
+    return rng.poisson(0.3 * rng.gamma(0.3, 1, (80, 6)) @ rng.gamma(0.3, 1, (6, 120)))
+
+
+def peaks(rng):
+    distance = np.arange(200)[:, None] - rng.integers(0, 200, 12)
+    return np.exp(-(distance**2) / 4.0).round(3) @ rng.gamma(0.3, 1, (12, 90))
+
+
+LONG = {
+    "half of the features empty, rank reached": half_empty,
+    "counts": counts,
+    "links": lambda rng: rng.random((150, 200)) < 0.05,
+    "peaks": peaks,
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("solver", ["cd", "mu"])
+def test_a_long_run_is_that_of_dense_data(name, solver):
+    """Extrapolations used to be undone, and runs to end, where rounding had it."""
+    X = LONG[name](np.random.default_rng(1)).astype(float)
+    options = {"solver": solver, "init": "random", "random_state": 0, "tol": 0, "max_iter": 100}
+    want, got = nmf(X, 5, **options), nmf(sp.csr_array(X), 5, **options)
+    for ours, theirs in ((got.W, want.W), (got.H, want.H)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-9 * theirs.max())
+
+
 @pytest.mark.parametrize("init", [None, "random", "nndsvd", "nndsvda", "nndsvdar", "exemplars"])
 @ways
 def test_starts_are_dense_ones(rng, loss, solver, init):

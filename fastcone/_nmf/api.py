@@ -98,7 +98,8 @@ def nmf(
     max_iter : int, default 200
         Limit of the iterations; one updates H, then W.
     tol : float, default 1e-4
-        Stop when an iteration lowers the objective by no more than `tol` times its value before.
+        Stop when an iteration lowers the objective by no more than `tol` times its value before,
+        or it is below `tol`^2 times that of the start; see docs/notation.md.
     update_W : bool, default True
         If False, `W` is kept as given and only H is solved for.
     fixed : int, default 0

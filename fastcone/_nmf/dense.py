@@ -198,6 +198,10 @@ class DenseSource:
                 mapping.release(within)
         return np.ldexp(X, self.exponent, out=X) if self.exponent else X
 
+    def opened(self, rows: slice, scratch: Scratch) -> np.ndarray:
+        """Return some samples."""
+        return self.block(rows, scratch)
+
     def some(self, chosen: np.ndarray) -> np.ndarray:
         """Return these samples in float64, one a row."""
         found, scratch = np.empty((len(chosen), self.m)), Scratch()

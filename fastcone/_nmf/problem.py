@@ -128,6 +128,9 @@ class Source(Protocol):
     def block(self, rows: slice, scratch: Scratch) -> Any:
         """Return some samples; what they are is known to the methods below alone."""
 
+    def opened(self, rows: slice, scratch: Scratch) -> np.ndarray:
+        """Return some samples as a dense array (p, m)."""
+
     def some(self, chosen: np.ndarray) -> Any:
         """Return these samples in float64, a matrix of the source's kind with one a row."""
 

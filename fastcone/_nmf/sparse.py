@@ -26,15 +26,17 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastcone._nmf import kernels
-from fastcone._nmf.losses import Step
+from fastcone._nmf.losses import LOSSES, DataLoss, Step
 from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped, outer
 from fastcone._nmf.update import Update
+from fastcone._runtime.layout import pack
 from fastcone._runtime.threads import ALIGNMENT, Scratch, aligned
 from fastcone._runtime.validation import REALS, sparse_array
 
 BLOCK_BYTES = 1 << 20  # of the sums of a block
 BLOCK_WORK = 2e7  # multiply-adds of a block: a few milliseconds
 OPENED_BYTES = 1 << 21  # of samples made dense at a time
+FILLED = 32  # entries for each that is stored, at most, for a residual to be formed of all of them
 LEAST_BLOCKS = 16  # where there are as many rows
 
 
@@ -132,6 +134,15 @@ class SparseSource:
         """Return some samples."""
         return self.by_sample.rows(rows)
 
+    def opened(self, rows: slice, scratch: Scratch) -> np.ndarray:
+        """Return some samples as a dense array, in `scratch`."""
+        X = self.by_sample.rows(rows)
+        dense = scratch.take("opened", (len(X), self.m), self.dtype)
+        dense[...] = 0
+        which = np.repeat(np.arange(len(X)), np.diff(X.start))
+        dense[which, X.index[X.start[0] : X.start[-1]]] = X.own
+        return dense
+
     def some(self, chosen: np.ndarray) -> sp.csr_array:
         """Return these samples in float64, one a row."""
         X = self.by_sample
@@ -173,13 +184,17 @@ class SparseSource:
         return Gathered(self, aligned((self.N, problem.padded(n)), self.dtype), n)
 
 
+def opened_rows(m: int, dtype: np.dtype) -> int:
+    """Return how many samples are made dense at a time."""
+    return max(OPENED_BYTES // max(m * dtype.itemsize, 1), 1)
+
+
 class Opened(Sequence[np.ndarray]):
     """Sparse X as dense parts, made when asked for: what looks at zeros too reads these."""
 
     def __init__(self, X: Any) -> None:
         self.X = _canonical(X, False)
-        row = max(self.X.shape[0] * self.X.dtype.itemsize, 1)
-        self.size = max(OPENED_BYTES // row, 1)
+        self.size = opened_rows(self.X.shape[0], self.X.dtype)
 
     def __len__(self) -> int:
         return -(-self.X.shape[1] // self.size)
@@ -223,14 +238,36 @@ def _add_gram(rows: np.ndarray, total: np.ndarray, scratch: Scratch) -> None:
 class SparseLoss:
     """The squared error: 1/2 ||X||^2 - <X, WH> + 1/2 <W'W, HH'>, the Gram matrices in float64.
 
-    Where this difference is so small that rounding makes it negative, it is told as 0.
+    Where this difference is so small that rounding makes it negative, it is told as 0. Data of
+    which a good part is stored are looked at entry by entry instead, as dense ones are.
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+        self.problem, self.entrywise = problem, DataLoss(problem, LOSSES["frobenius"])
+        X = cast(SparseSource, problem.X)
+        self.by_entry = problem.m * problem.N <= FILLED * X.by_sample.x.size
+        self.size = opened_rows(problem.m, problem.dtype)
 
     def __call__(self, factors: Factors) -> float:
         """Return the objective, penalties included."""
+        return self._of_entries(factors) if self.by_entry else self._of_sums(factors)
+
+    def _of_entries(self, factors: Factors) -> float:
+        problem = self.problem
+        panels = pack(np.ascontiguousarray(factors.W.T))
+        parts = problem.per_block(problem.samples)
+
+        def work(block: Block, scratch: Scratch) -> None:
+            for start in range(block.rows.start, block.rows.stop, self.size):
+                rows = slice(start, min(start + self.size, block.rows.stop))
+                H = problem.coefficients(factors.Ht, rows, scratch)
+                loss = self.entrywise.of_block(rows, panels, H, scratch).loss
+                parts[block.index] += loss + problem.H(H)
+
+        problem.for_each_block(problem.samples, work)
+        return float(parts.sum()) + problem.W(factors.W)
+
+    def _of_sums(self, factors: Factors) -> float:
         problem, X, W, kp = self.problem, self.problem.X, factors.W, self.problem.kp
         parts = problem.per_block(problem.samples, 2)  # of the fit, of the penalty
         A = X.operand(W, problem.k)

@@ -69,6 +69,16 @@ def _advance(fit: Update, history: list[float], last: bool) -> tuple[float, list
     return value, [max(before, least) for before in history] if least else history
 
 
+def _gains(fit: Update, value: float, previous: float, tol: float) -> bool:
+    """Return whether an objective is lower than the one before by more than `tol` and rounding."""
+    return value < previous * (1 - tol) - fit.noise(value)
+
+
+def _arrived(history: list[float], tol: float) -> bool:
+    """Return whether the last objective is as good as nothing, compared with the first one."""
+    return history[-1] <= tol * tol * history[0]
+
+
 def train(
     scaled: Scaled, options: Options, keeper: Keeper | None, saved: Saved | None, best: Best
 ) -> None:
@@ -89,19 +99,21 @@ def train(
         if keeper and saved:
             keeper.check(saved.memory, fit.memory())
             fit.recall(saved.memory)
-            converged = len(history) > 1 and not history[-1] < history[-2] * (1 - options.tol)
+            converged = len(history) > 1 and not _gains(fit, history[-1], history[-2], options.tol)
+            converged |= _arrived(history, options.tol)
         else:
             history[0] = value
         while not converged and len(history) <= options.max_iter:
             last = len(history) == options.max_iter
             value, history = _advance(fit, history, last)
-            if not value < history[-1] * (1 - options.tol) and fit.without_momentum():
+            if not _gains(fit, value, history[-1], options.tol) and fit.without_momentum():
                 value, history = _advance(fit, history, last)
-            converged = not value < history[-1] * (1 - options.tol)
+            converged = not _gains(fit, value, history[-1], options.tol)
             if not value <= history[-1]:
                 break
             fit.accept()
             history.append(value)
+            converged |= _arrived(history, options.tol)
             done = fit.factors, len(history), fit.memory()
             if keeper and keeper.due():
                 keep()
