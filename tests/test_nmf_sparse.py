@@ -86,7 +86,7 @@ def test_starts_are_dense_ones(rng, loss, solver, init):
 
 
 @ways
-def test_threads_and_levels_of_index_change_no_bit(dtype, rng, loss, solver):
+def test_threads_and_levels_of_index_change_no_bit(dtype, rng, loss, solver, small_blocks):
     X = sp.csc_array(instance(rng, 500, 2500, dtype=dtype, density=0.1)[0])
     wide = sp.csc_array((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), X.shape)
     options = {"loss": loss, "solver": solver, "random_state": 0, "max_iter": 4}
@@ -204,7 +204,7 @@ def test_memory_is_linear_in_the_entries(rng, loss, solver):
     assert peak < 60e6
 
 
-def test_one_row_that_is_most_of_the_data(rng):
+def test_one_row_that_is_most_of_the_data(rng, small_blocks):
     X = sp.lil_array((40, 3000))
     X[7] = rng.random(3000) + 0.1
     X[3, 5] = 1

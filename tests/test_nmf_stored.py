@@ -78,7 +78,7 @@ def test_every_form_gives_the_same_bits(rng, loss, solver, form):
 
 
 @ways
-def test_threads_change_no_bit(dtype, rng, loss, solver):
+def test_threads_change_no_bit(dtype, rng, loss, solver, small_blocks):
     X, known, _, _ = table(rng, 300, 2000, dtype=dtype, loss=loss, share=0.1)
     X = entries(X, known)
     options = {"loss": loss, "solver": solver, "mask": "stored", "random_state": 0, "max_iter": 4}

@@ -37,7 +37,8 @@ BLOCK_BYTES = 1 << 20  # of the sums of a block
 BLOCK_WORK = 2e7  # multiply-adds of a block: a few milliseconds
 OPENED_BYTES = 1 << 21  # of samples made dense at a time
 FILLED = 32  # entries for each that is stored, at most, for a residual to be formed of all of them
-LEAST_BLOCKS = 16  # where there are as many rows
+BLOCK_WORTH = 1e6  # of a block, at least: below, the calls around the kernels are what takes time
+LEAST_BLOCKS = 16  # where there is work for them
 
 
 class Entries:
@@ -69,7 +70,9 @@ class Entries:
         """Cut the rows into blocks of about equal work, and these into groups."""
         count, work = len(self), self.start + 2 * width * np.arange(len(self) + 1)
         most = max(BLOCK_BYTES // (self.x.itemsize * width), 1)
-        blocks = max(LEAST_BLOCKS, -(-count // most), int(work[-1] * width * passes / BLOCK_WORK))
+        total = work[-1] * width
+        worth = min(LEAST_BLOCKS, int(total / BLOCK_WORTH) + 1)
+        blocks = max(worth, -(-count // most), int(total * passes / BLOCK_WORK))
         goals = np.linspace(0, work[-1], min(blocks, count) + 1)
         edges = np.unique(np.searchsorted(work, goals))
         return grouped([slice(int(a), int(b)) for a, b in itertools.pairwise(edges)], groups)

@@ -250,16 +250,23 @@ cdef inline real move(Py_ssize_t panels, real d, const real* b, const real* afte
 
 
 cdef inline void transpose(Py_ssize_t count, const int32_t* index, Py_ssize_t n, Py_ssize_t ld,
-                           const real* A, Py_ssize_t long_, real* square, real* B) noexcept nogil:
-    """B_jt = A[index_t]_j, zeros for count <= t < long_; square_j = sum_t B_jt^2."""
-    cdef const real* a
-    cdef Py_ssize_t t, j
-    memset(square, 0, n * sizeof(real))
-    for t in range(count):
-        a = A + index[t] * ld
+                           const real* A, Py_ssize_t long_, real* B) noexcept nogil:
+    """B_jt = A[index_t]_j, zeros for count <= t < long_."""
+    cdef const real* a[PARTS]
+    cdef real part[PARTS]
+    cdef Py_ssize_t block, t, j
+    cdef int q
+    for block in range(count // PARTS):             # few rows of A, so that they stay in cache
+        t = block * PARTS
+        for q in range(PARTS):
+            a[q] = A + index[t + q] * ld
         for j in range(n):
-            B[j * long_ + t] = a[j]
-            square[j] += a[j] * a[j]
+            for q in range(PARTS):
+                part[q] = a[q][j]
+            memcpy(B + j * long_ + t, part, sizeof(part))
+    for t in range(count - count % PARTS, count):
+        for j in range(n):
+            B[j * long_ + t] = A[index[t] * ld + j]
     for j in range(n):
         memset(B + j * long_ + count, 0, (long_ - count) * sizeof(real))
 
@@ -282,7 +289,9 @@ cdef int sparse_cd(Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, 
         panels = (count + panel - 1) // panel
         long_ = panels * panel
         B = e + long_
-        transpose(count, index + start[r], n, ld, A, long_, square, B)
+        transpose(count, index + start[r], n, ld, A, long_, B)
+        for j in range(fixed, n):                   # b_j'b_j: b_j, moved by nothing
+            square[j] = move(panels, none_, B + j * long_, B + j * long_, B + j * long_)
         memcpy(e, x + start[r], count * sizeof(real))
         memset(e + count, 0, (long_ - count) * sizeof(real))
         for j in range(n):                          # e = x - y
