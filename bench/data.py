@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The problems all benchmarks share: digits, a dictionary of other digits, relaxometry."""
+"""The problems all benchmarks share: digits, a dictionary of other digits, relaxometry, ratings."""
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.ndimage import zoom
 
 import fastcone
@@ -22,7 +23,7 @@ def digits(path):
 
 def dictionary(X, rank, *, n_iter=100):
     """A rank-`rank` NMF dictionary of the rows of X, unit columns."""
-    W = fastcone.nmf(X.T, rank, max_iter=n_iter, tol=1e-12, random_state=0).W
+    W = fastcone.nmf(X.T, rank, max_iter=n_iter, tol=0, random_state=0).W
     return np.ascontiguousarray(W / np.linalg.norm(W, axis=0))
 
 
@@ -96,3 +97,36 @@ def relaxometry(voxels, *, snr=200, seed=0):
     B = A @ X
     B += B[0] / snr * rng.standard_normal(B.shape)
     return A, np.asfortranarray(B)
+
+
+def movielens(path):
+    """A file like MovieLens 100k's `u.data` as users x items, the ratings stored.
+
+    Its lines hold user, item, rating and time, tabs between; users and items count from 1. Of
+    several ratings of one pair the latest counts.
+    """
+    try:
+        user, item, rating, when = np.loadtxt(path, delimiter="\t", ndmin=2).T
+    except ValueError as error:
+        raise ValueError(f"{path} does not hold user, item, rating, time: {error}") from None
+    for name, ids in (("user", user), ("item", item)):
+        if ids.min() < 1 or np.any(ids != ids.astype(int)):
+            raise ValueError(f"{path} holds a {name} that is no integer from 1 on")
+    latest = np.lexsort((when, item, user))
+    pairs = np.stack([user, item], axis=1).astype(int)[latest] - 1
+    last = np.append(np.any(np.diff(pairs, axis=0), axis=1), True)
+    return sp.csr_array((rating[latest][last], tuple(pairs[last].T)))
+
+
+def ratings(users, items, count, *, rank=6, noise=0.35, seed=0):
+    """Generated ratings 1 to 5, users x items: a planted low rank, noise, a few popular items."""
+    rng = np.random.default_rng(seed)
+    popular, active = np.arange(1, items + 1) ** -0.8, rng.lognormal(0, 1, users)
+    rng.shuffle(popular)
+    drawn = rng.choice(users, 3 * count, p=active / active.sum()) * items
+    drawn += rng.choice(items, 3 * count, p=popular / popular.sum())
+    user, item = np.divmod(rng.permutation(np.unique(drawn))[:count], items)
+    taste, trait = rng.gamma(1, 1, (users, rank)), rng.gamma(1, 1, (items, rank))
+    liking = np.sqrt((taste[user] * trait[item]).sum(axis=1))
+    stars = 1 + 4 * liking / np.quantile(liking, 0.98) + noise * rng.standard_normal(len(user))
+    return sp.csr_array((np.clip(np.round(stars), 1, 5), (user, item)), shape=(users, items))

@@ -11,7 +11,7 @@ from typing import Any
 from fastcone._nmf.api import Checkpoint, nmf
 from fastcone._nmf.online import OnlineNMF
 from fastcone._nmf.rank import RankSelection, select_rank
-from fastcone._nmf.result import NMFResult
+from fastcone._nmf.result import ConvergenceWarning, NMFResult
 from fastcone._nnlad.api import solve_nnlad
 from fastcone._nnls.api import nnls_path, solve_nnls, solve_nnls_gram
 from fastcone._nnls.like_scipy import nnls
@@ -26,6 +26,7 @@ __all__ = [
     "Checkpoint",
     "Cone",
     "ConvergenceError",
+    "ConvergenceWarning",
     "NMFResult",
     "OnlineNMF",
     "Projection",

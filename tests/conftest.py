@@ -63,6 +63,14 @@ def dtype(request):
 
 
 @pytest.fixture
+def small_blocks(monkeypatch):
+    """Cut small sparse data into as many blocks as large ones, for tests of threads."""
+    from fastcone._nmf import sparse
+
+    monkeypatch.setattr(sparse, "BLOCK_WORTH", 1e3)
+
+
+@pytest.fixture
 def tree(tmp_path, monkeypatch):
     """A fake tree of power zones, read in place of the machine's."""
     fake = FakeTree(tmp_path)

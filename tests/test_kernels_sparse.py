@@ -82,3 +82,47 @@ def test_a_part_of_the_rows_is_that_part(level, dtype, rng):
     nmf_kernels.sparse_product(start, index, x, 5, A, whole)
     nmf_kernels.sparse_product(start[3:7], index, x, 5, A, part)
     assert np.array_equal(whole[3:6], part)
+
+
+@pytest.mark.parametrize("k", RANKS)
+def test_models_are_their_twin(level, dtype, rng, k):
+    X = rows(rng, dtype)
+    start, index, _ = parts(X)
+    A, H = (rng.standard_normal((n, k)).astype(dtype) for n in (40, 7))
+    for first, last in ((0, 7), (3, 7)):
+        part = start[first : last + 1]
+        y = np.full(part[-1] - part[0] + 1, np.nan, dtype=dtype)
+        nmf_kernels.sparse_models(part, index, k, padded(A), padded(H[first:last]), y)
+        known = X.toarray()[first:last] != 0
+        want = (H.astype(float) @ A.T)[first:last][known]
+        size = (np.abs(H).astype(float) @ np.abs(A).T)[first:last][known]
+        in_order = y[:-1][np.argsort(_by_row(part, index), kind="stable")]
+        assert np.all(np.abs(in_order - want) <= (k + 5) * np.finfo(dtype).eps * size)
+        assert np.isnan(y[-1])
+
+
+def _by_row(start, index):
+    """A key that sorts the entries of these rows by row, then by index."""
+    which = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    return which * 1000 + index[start[0] : start[-1]]
+
+
+@pytest.mark.parametrize("k, fixed", [*((k, 0) for k in RANKS), (3, 2), (33, 2), (70, 69)])
+@pytest.mark.parametrize("penalties", [(0, 0), (0.3, 0), (0, 0.5), (0.2, 0.1)], ids=str)
+def test_descent_is_its_twin(level, dtype, rng, k, fixed, penalties):
+    X = rows(rng, dtype)
+    A, H = ((rng.random((n, k)) + 0.1).astype(dtype) for n in (40, 7))
+    A[:, k // 2] = 0
+    ours = padded(H)
+    start, index, x = parts(X)
+    work = aligned((nmf_kernels.sparse_cd_work(start, k, ours.shape[1], dtype.itemsize),), dtype)
+    args = start, index, x, k, padded(A), ours, fixed, 3, *map(float, penalties), work
+    nmf_kernels.sparse_cd(*args)
+    dense = X.toarray().astype(float)
+    want = reference.sparse_cd(
+        dense, dense > 0, A.astype(float), H.astype(float), 3, penalties, fixed
+    )
+    tol = 2e-3 if dtype == np.float32 else 1e-11
+    np.testing.assert_allclose(ours[:, :k], want, rtol=tol, atol=tol)
+    assert np.array_equal(ours[:, :fixed], H[:, :fixed]) and np.all(ours[:, k:] == 0)
+    assert np.all(ours[0, fixed:k] == 0)  # a row without entries

@@ -42,6 +42,40 @@ def test_sparse_is_dense(dtype, rng, loss, solver, form):
                                    atol=1e-3 if narrow else 1e-9)  # fmt: skip
 
 
+def half_empty(rng):
+    X = np.abs(rng.standard_normal((10, 10)))
+    X[2 * np.arange(5)] = 0  # of rank 5: the fit becomes perfect
+    return X
+
+
+def counts(rng):
+    return rng.poisson(0.3 * rng.gamma(0.3, 1, (80, 6)) @ rng.gamma(0.3, 1, (6, 120)))
+
+
+def peaks(rng):
+    distance = np.arange(200)[:, None] - rng.integers(0, 200, 12)
+    return np.exp(-(distance**2) / 4.0).round(3) @ rng.gamma(0.3, 1, (12, 90))
+
+
+LONG = {
+    "half of the features empty, rank reached": half_empty,
+    "counts": counts,
+    "links": lambda rng: rng.random((150, 200)) < 0.05,
+    "peaks": peaks,
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("solver", ["cd", "mu"])
+def test_a_long_run_is_that_of_dense_data(name, solver):
+    """Extrapolations used to be undone, and runs to end, where rounding had it."""
+    X = LONG[name](np.random.default_rng(1)).astype(float)
+    options = {"solver": solver, "init": "random", "random_state": 0, "tol": 0, "max_iter": 100}
+    want, got = nmf(X, 5, **options), nmf(sp.csr_array(X), 5, **options)
+    for ours, theirs in ((got.W, want.W), (got.H, want.H)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-9 * theirs.max())
+
+
 @pytest.mark.parametrize("init", [None, "random", "nndsvd", "nndsvda", "nndsvdar", "exemplars"])
 @ways
 def test_starts_are_dense_ones(rng, loss, solver, init):
@@ -52,7 +86,7 @@ def test_starts_are_dense_ones(rng, loss, solver, init):
 
 
 @ways
-def test_threads_and_levels_of_index_change_no_bit(dtype, rng, loss, solver):
+def test_threads_and_levels_of_index_change_no_bit(dtype, rng, loss, solver, small_blocks):
     X = sp.csc_array(instance(rng, 500, 2500, dtype=dtype, density=0.1)[0])
     wide = sp.csc_array((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), X.shape)
     options = {"loss": loss, "solver": solver, "random_state": 0, "max_iter": 4}
@@ -170,7 +204,7 @@ def test_memory_is_linear_in_the_entries(rng, loss, solver):
     assert peak < 60e6
 
 
-def test_one_row_that_is_most_of_the_data(rng):
+def test_one_row_that_is_most_of_the_data(rng, small_blocks):
     X = sp.lil_array((40, 3000))
     X[7] = rng.random(3000) + 0.1
     X[3, 5] = 1
@@ -227,14 +261,37 @@ def test_a_broken_structure_is_named():
         nmf(X, 1)
 
 
-@pytest.mark.parametrize(
-    "name, value",
-    [("mask", np.eye(3) > 0), ("weights", np.eye(3)), ("loss", 1.5), ("loss", "itakura-saito")],
-    ids=str,
-)
-def test_what_would_look_at_every_entry_is_refused(name, value):
+@pytest.mark.parametrize("name", ["mask", "weights"])
+def test_what_would_look_at_every_entry_is_refused(name):
     with pytest.raises(ValueError, match=rf"^{name}\b.* sparse X"):
-        nmf(sp.eye_array(3), 1, solver="mu", **{name: value})
+        nmf(sp.eye_array(3), 1, solver="mu", **{name: np.ones((3, 3), bool)})
+
+
+@pytest.mark.parametrize("loss", [0.5, 1.5, 3.0, "is", -1.0])
+@pytest.mark.parametrize("form", FORMS[:3], ids=lambda form: form.__name__)
+def test_other_losses_are_dense_ones(dtype, rng, loss, form):
+    X = instance(rng, 60, 900, dtype=dtype)[0] + (loss in ("is", -1.0))
+    options = {"loss": loss, "random_state": 0, "max_iter": 10, "tol": 0}
+    want, got = nmf(X, 4, **options, **PENALTIES), nmf(form(X), 4, **options, **PENALTIES)
+    assert np.array_equal(got.W, want.W) and np.array_equal(got.H, want.H)
+
+
+@pytest.mark.parametrize("loss", ["is", -1.0])
+def test_zeros_that_a_loss_cannot_have_come_with_advice(loss):
+    for X in (sp.eye_array(3), np.eye(3)):
+        with pytest.raises(ValueError, match=r"X holds zeros, .* add a small value to X, or take"):
+            nmf(X, 1, loss=loss)
+
+
+def test_other_losses_open_a_block_at_a_time(rng):
+    m, N = 500, 100_000  # dense: 400 MB
+    i, j = rng.integers(0, m, 10**5), rng.integers(0, N, 10**5)
+    X = sp.csc_array((rng.random(10**5) + 0.1, (i, j)), shape=(m, N))
+    tracemalloc.start()
+    nmf(X, 2, loss=1.5, init="random", random_state=0, max_iter=1, n_threads=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
 
 
 def test_a_cone_of_sparse_samples(rng):

@@ -36,8 +36,8 @@ def test_sparse_data_is_served_by_the_entry_not_by_the_name(rng, monkeypatch):
         fits = [nmf(X, 3, loss=loss, **options) for loss in (name, other)]
         assert np.array_equal(fits[0].W, fits[1].W) and np.array_equal(fits[0].H, fits[1].H)
     monkeypatch.setitem(LOSSES, "hellinger", Loss("hellinger", 0.5, "beta"))
-    with pytest.raises(ValueError, match="with a sparse X, found hellinger"):
-        nmf(X, 3, loss="hellinger", **options)
+    named, plain = nmf(X, 3, loss="hellinger", **options), nmf(X, 3, loss=0.5, **options)
+    assert np.array_equal(named.W, plain.W) and np.array_equal(named.H, plain.H)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ train          one start trained to its end
 losses         one record a loss; losses formed entry by entry, and their multiplicative steps
 frobenius      iterations that see the data only through W'X and XH' (squared error)
 filled         the same where entries are masked or weighted: filled in by the model
+stored         the same, and all losses, where the stored entries of a sparse X are the known ones
 divergence     iterations that look at every entry of WH (other divergences)
 update         what training asks of these iterations
 extrapolation  extrapolation of coordinate descent, and taking it back

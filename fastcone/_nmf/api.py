@@ -4,8 +4,8 @@
 a) X becomes a source of blocks of samples (`_nmf/dense.py`, `_nmf/sparse.py`), where its largest
    entry is far from 1 at a scale at which no product overflows (`_nmf/arguments.py`).
 b) `GramFit` (squared error; `FilledFit` with a mask or weights), `KLFit` or `SparseKL`
-   (Kullback-Leibler) or `EntryFit` (all others) proposes new factors; they are accepted only if
-   the objective has not grown.
+   (Kullback-Leibler) or `EntryFit` (all others), for mask="stored" `StoredCD` or `StoredMU`,
+   proposes new factors; they are accepted only if the objective has not grown.
 c) Time limit, Ctrl-C and the callback act between blocks and iterations; the factors last
    accepted are what is returned.
 """
@@ -19,7 +19,7 @@ import numpy as np
 
 from fastcone._nmf.arguments import Options, data, factor, scaled
 from fastcone._nmf.checkpoint import Checkpoint, Keeper, identity
-from fastcone._nmf.result import NMFResult
+from fastcone._nmf.result import NMFResult, warn_of_end
 from fastcone._nmf.train import Best, of_zeros, train
 
 __all__ = ["Checkpoint", "nmf"]
@@ -68,8 +68,8 @@ def nmf(
     X : array_like or sparse matrix, (m, N), or a sequence of arrays (m, N_i)
         Non-negative data, one sample a column. Fortran order (the transpose of a C-order (N, m)
         array) is read in place, any other layout is copied once. float32 is computed in float32.
-        Sparse data are never made dense. A memory-mapped array, and a list or other sequence of
-        arrays, the parts of X side by side, are read block by block and never copied as a whole.
+        Sparse data are never made dense as a whole. A memory-mapped array, and a list or other
+        sequence of arrays, the parts of X side by side, are read block by block, likewise.
     rank : int
         Columns k of the dictionary, at least 1; may exceed min(m, N).
     loss : {"frobenius", "kullback-leibler", "itakura-saito"} or float
@@ -89,15 +89,17 @@ def nmf(
         that are not known count as 0.
     l1_W, l1_H, l2_W, l2_H : float, default 0
         Penalty weights >= 0, not scaled by any size.
-    mask : array_like of bool, (m, N), or "nan", optional
+    mask : array_like of bool, (m, N), or "nan" or "stored", optional
         True where X is known; "nan" for where X is not NaN. The other entries are never looked at
-        and may be NaN. Neither this nor weights with sparse data or parts.
+        and may be NaN. "stored", for sparse X alone: its stored entries are known, stored zeros
+        among them, and no other. Neither another mask nor weights with sparse data or parts.
     weights : array_like, (m, N), optional
         Weight >= 0 of each entry's loss. Where it is 0, X is never looked at and may be NaN.
     max_iter : int, default 200
         Limit of the iterations; one updates H, then W.
     tol : float, default 1e-4
-        Stop when an iteration lowers the objective by no more than `tol` times its value before.
+        Stop when an iteration lowers the objective by no more than `tol` times its value before,
+        or it is below `tol`^2 times that of the start; see docs/notation.md.
     update_W : bool, default True
         If False, `W` is kept as given and only H is solved for.
     fixed : int, default 0
@@ -133,6 +135,11 @@ def nmf(
     KeyboardInterrupt
         Ctrl-C during the iterations; its attribute `result` holds the last complete one, of
         several starts the best.
+
+    Warns
+    -----
+    ConvergenceWarning
+        `max_iter` came before `tol`, of several starts in the best one.
 
     Notes
     -----
@@ -184,4 +191,6 @@ def nmf(
         if isinstance(error, KeyboardInterrupt) and best.result is not None:
             error.result = best.result  # type: ignore[attr-defined]
         raise
+    if best.exhausted and options.tol:
+        warn_of_end(options.max_iter, options.tol)
     return cast(NMFResult, best.result)

@@ -19,7 +19,8 @@ from fastcone._nmf.dense import DenseSource, is_parts
 from fastcone._nmf.init import INITS, start
 from fastcone._nmf.losses import Loss, loss_of
 from fastcone._nmf.problem import COMFORT, Factors, Penalty, Problem, Source
-from fastcone._nmf.sparse import SparseSource
+from fastcone._nmf.sparse import Opened, SparseSource
+from fastcone._nmf.stored import StoredSource
 from fastcone._runtime import threads
 from fastcone._runtime.deadline import Deadline, Expired
 from fastcone._runtime.rows import nan_mask
@@ -129,18 +130,19 @@ def generator(random_state: Any) -> np.random.Generator:
 def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarray | None]:
     """Return the samples, 0 where not known, and the mask or weights (N, m), C order."""
     given = "mask" if mask is not None else "weights" if weights is not None else None
-    if given and issparse(X):
-        raise ValueError(f"{given} must be None with a sparse X, whose other entries are zeros")
+    stored = isinstance(mask, str) and mask == "stored" and weights is None
+    if given and issparse(X) and not stored:
+        raise ValueError(
+            f"{given} must be None with a sparse X, whose other entries are zeros (or, with "
+            'mask="stored" and no weights, unknown)'
+        )
     if given and is_parts(X):
         raise ValueError(f"{given} must be None where X is given in parts")
-    if issparse(X) and not loss.sparse:
-        raise ValueError(
-            f"loss must be 'frobenius' or 'kullback-leibler' with a sparse X, found {loss.name}"
-        )
-    if issparse(X):
+    if issparse(X) and loss.sparse and not stored:
         return SparseSource.of(X), None
-    if given is None:
-        samples = DenseSource.of(X)
+    if issparse(X) or given is None:
+        kind = StoredSource if stored else DenseSource
+        samples = kind.of(Opened(X) if issparse(X) and not stored else X)
         _check_positive(loss, samples.smallest > 0)
         return samples, None
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
@@ -166,14 +168,17 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
 
 
 def known_entries(X: np.ndarray, mask: Any) -> np.ndarray:
-    """Return a mask as an array: "nan" stands for the entries of X that are not NaN."""
+    """Return a mask of dense X: "nan" stands for the entries of X that are not NaN."""
     return nan_mask("mask", mask, X) if isinstance(mask, str) else np.asarray(mask)
 
 
 def _check_positive(loss: Loss, positive: bool) -> None:
     """Raise if the divergence of every factorisation from the data would be infinite."""
     if not (loss.zeros_allowed or positive):
-        raise ValueError("X holds zeros, want entries > 0 for a loss with beta <= 0")
+        raise ValueError(
+            "X holds zeros, want entries > 0 for a loss with beta <= 0: add a small value to X, or "
+            "take another loss"
+        )
 
 
 def factor(name: str, value: Any, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray | None:
@@ -307,7 +312,7 @@ def _made(problem: Problem, o: Options, init: str | None) -> Factors:
     if init is not None and init.startswith("nndsvd") and not possible:
         raise ValueError(f"init must be 'random' for rank > min(m, N), found {init!r}")
     try:
-        default = "nndsvda" if possible and problem.known is None else "random"
+        default = "nndsvda" if possible and not problem.partial else "random"
         return start(problem, init or default, o.rng)
     except Expired:
         return problem.factors()

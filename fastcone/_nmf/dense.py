@@ -126,6 +126,7 @@ class DenseSource:
     """Dense X (m, N) as samples (N, m); `block` gives some of them, C order, working precision."""
 
     sparse: bool = False
+    stored: bool = False
 
     def __init__(
         self, parts: Parts, extremes: tuple[float, float] | None = None, exponent: int = 0
@@ -197,6 +198,10 @@ class DenseSource:
                 mapping.release(within)
         return np.ldexp(X, self.exponent, out=X) if self.exponent else X
 
+    def opened(self, rows: slice, scratch: Scratch) -> np.ndarray:
+        """Return some samples."""
+        return self.block(rows, scratch)
+
     def some(self, chosen: np.ndarray) -> np.ndarray:
         """Return these samples in float64, one a row."""
         found, scratch = np.empty((len(chosen), self.m)), Scratch()
@@ -219,6 +224,10 @@ class DenseSource:
     def total(self, X: np.ndarray) -> float:
         """Return the sum of the entries of a block."""
         return float(X.sum(dtype=np.float64))
+
+    def known(self, X: np.ndarray) -> int:
+        """Return how many entries a block has."""
+        return X.size
 
     def sums(self, problem: Problem, n: int) -> GroupSums:
         """Return room for X H', n columns."""

@@ -40,6 +40,7 @@ from fastcone._nnls import kernels as nnls_kernels
 from fastcone._runtime.layout import blocks, pack, pack_symmetric, product
 from fastcone._runtime.threads import Scratch
 
+NOISE = 64 * float(np.finfo(np.float64).eps)  # of an objective, relative to what it is a sum of
 NEAR = 1e-3  # of 1/2 ||X||^2: objectives below are formed entry by entry
 EPOCHS_H, EPOCHS_W = 5, 5  # of coordinate descent per iteration: cheap beside the products
 FIXED_EPOCHS = 8  # over H while W is kept
@@ -237,6 +238,11 @@ class GramFit(Update):
         if doubtful and not self.entrywise:
             self.entrywise, least = True, self.loss(self.factors)
         return (self.loss(self.candidate) if self.entrywise else float(total)), least
+
+    def noise(self, value: float) -> float:
+        """Return the rounding of the objective: of a sum of its size, or of that of ||X||^2 / 2."""
+        size = value if self.entrywise and self.loss.by_entry else self.half_norm
+        return NOISE * size
 
     def without_momentum(self) -> bool:
         """Make the next candidate without extrapolation; False if the last one had none."""

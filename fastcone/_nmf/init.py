@@ -41,11 +41,12 @@ def mean(problem: Problem) -> float:
     count = np.zeros(len(total))
 
     def work(block: Block, scratch: Scratch) -> None:
-        total[block.index] = problem.X.total(problem.X.block(block.rows, scratch))
+        X = problem.X.block(block.rows, scratch)
+        total[block.index] = problem.X.total(X)
         if problem.known is not None:
             count[block.index] = np.count_nonzero(problem.known[block.rows])
         else:
-            count[block.index] = len(block) * problem.m
+            count[block.index] = problem.X.known(X)
 
     problem.for_each_block(problem.samples, work)
     return float(total.sum() / max(count.sum(), 1))

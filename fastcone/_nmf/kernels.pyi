@@ -62,3 +62,25 @@ def sparse_kl(
     C: np.ndarray,
     loss: np.ndarray | None,
 ) -> None: ...
+def sparse_models(
+    start: np.ndarray,
+    index: np.ndarray,
+    n: int,
+    A: np.ndarray,
+    H: np.ndarray,
+    y: np.ndarray,
+) -> None: ...
+def sparse_cd(
+    start: np.ndarray,
+    index: np.ndarray,
+    x: np.ndarray,
+    n: int,
+    A: np.ndarray,
+    H: np.ndarray,
+    fixed: int,
+    epochs: int,
+    l1: float,
+    l2: float,
+    work: np.ndarray,
+) -> None: ...
+def sparse_cd_work(start: np.ndarray, n: int, ld: int, itemsize: int) -> int: ...

@@ -143,3 +143,51 @@ def sparse_kl(const Py_ssize_t[::1] start, const int32_t[::1] index, const real[
         else:
             sparse_table.kl_f64(p, &start[0], &index[0], &x[0], n, ld, &A[0, 0], &H[0, 0], least,
                                 &C[0, 0], value)
+
+
+def sparse_models(const Py_ssize_t[::1] start, const int32_t[::1] index, Py_ssize_t n,
+                  const real[:, ::1] A, const real[:, ::1] H, real[::1] y):
+    """y_t = A[index_t]'H_r over the entries of every row r."""
+    cdef Py_ssize_t p = start.shape[0] - 1, ld = A.shape[1]
+    assert H.shape[0] == p and H.shape[1] == ld and n <= ld
+    assert ld * <Py_ssize_t> sizeof(real) % product_table.bytes == 0
+    assert index.shape[0] >= start[p] and y.shape[0] >= start[p] - start[0]
+    if p == 0 or n == 0 or start[p] == start[0]:
+        return
+    with nogil:
+        if real is float:
+            sparse_table.models_f32(p, &start[0], &index[0], n, ld, &A[0, 0], &H[0, 0], &y[0])
+        else:
+            sparse_table.models_f64(p, &start[0], &index[0], n, ld, &A[0, 0], &H[0, 0], &y[0])
+
+
+def sparse_cd(const Py_ssize_t[::1] start, const int32_t[::1] index, const real[::1] x,
+              Py_ssize_t n, const real[:, ::1] A, real[:, ::1] H, Py_ssize_t fixed, int epochs,
+              real l1, real l2, real[::1] work):
+    """Epochs of descent on sum_t (x_t - A[index_t]'h)^2 / 2 + penalties from and to every H_r."""
+    cdef Py_ssize_t p = start.shape[0] - 1, ld = A.shape[1]
+    assert H.shape[0] == p and H.shape[1] == ld and 0 <= fixed < n <= ld
+    assert ld * <Py_ssize_t> sizeof(real) % product_table.bytes == 0
+    assert index.shape[0] == x.shape[0] >= start[p]
+    assert work.shape[0] >= sparse_cd_work(start, n, ld, sizeof(real))
+    if p == 0:
+        return
+    if x.shape[0] == 0:
+        H[:, fixed:n] = 0
+        return
+    with nogil:
+        if real is float:
+            sparse_table.cd_f32(p, &start[0], &index[0], &x[0], n, ld, &A[0, 0], &H[0, 0], fixed,
+                                epochs, l1, l2, &work[0])
+        else:
+            sparse_table.cd_f64(p, &start[0], &index[0], &x[0], n, ld, &A[0, 0], &H[0, 0], fixed,
+                                epochs, l1, l2, &work[0])
+
+
+cpdef Py_ssize_t sparse_cd_work(const Py_ssize_t[::1] start, Py_ssize_t n, Py_ssize_t ld,
+                                Py_ssize_t itemsize):
+    """Numbers of work space `sparse_cd` needs for these rows."""
+    cdef Py_ssize_t longest = 0, panel = 2 * width(itemsize), r
+    for r in range(start.shape[0] - 1):
+        longest = max(longest, start[r + 1] - start[r])
+    return ld + (n + 1) * ((longest + panel - 1) // panel * panel)

@@ -77,6 +77,8 @@ class Entries(NamedTuple):
 class DataLoss:
     """A loss on the data of a problem."""
 
+    by_entry = True
+
     def __init__(self, problem: Problem, loss: Loss) -> None:
         self.problem, self.loss = problem, loss
         self.ones = np.ones((1, problem.m), dtype=problem.dtype)
@@ -85,7 +87,7 @@ class DataLoss:
     def of_block(self, rows: slice, panels: np.ndarray, H: np.ndarray, scratch: Scratch) -> Entries:
         """Return w x y^(beta-2), w y^(beta-1), and the loss of a block."""
         problem = self.problem
-        X = problem.X.block(rows, scratch)
+        X = problem.X.opened(rows, scratch)
         Y = product(panels, H, scratch, "Y")
         P = scratch.take("P", Y.shape, problem.dtype)
         P[:, problem.m :] = 0

@@ -32,7 +32,6 @@ from fastcone._runtime.validation import integer, nonnegative, number, real_arra
 FIRST = 20  # iterations on the first batch, which give the dictionary to begin with
 MOST = 1e150  # that an entry may be
 EPOCHS = 4  # of descent on W per batch
-ENCODE: dict[str, Any] = {"max_iter": 100, "tol": 1e-6}
 
 
 class OnlineNMF:
@@ -56,6 +55,9 @@ class OnlineNMF:
         What the weights of all past samples are multiplied by when a batch comes, 0 < forget <= 1.
     l1_W, l1_H, l2_W, l2_H : float, default 0
         Penalty weights, as in `nmf`; those on W weigh against the sum over all samples.
+    max_iter : int, default 100
+    tol : float, default 1e-6
+        Where the coefficients of a batch end, as in `nmf`, which warns in the same way.
     random_state : int, numpy Generator or None
         Seed of the start where it is random, see `init=None` of `nmf`.
     n_threads : int, optional
@@ -97,6 +99,8 @@ class OnlineNMF:
         l1_H: float = 0.0,
         l2_W: float = 0.0,
         l2_H: float = 0.0,
+        max_iter: int = 100,
+        tol: float = 1e-6,
         random_state: Any = None,
         n_threads: int | None = None,
     ) -> None:
@@ -108,6 +112,10 @@ class OnlineNMF:
         self._on_H: dict[str, Any] = {
             "l1_H": nonnegative("l1_H", l1_H),
             "l2_H": nonnegative("l2_H", l2_H),
+        }
+        self._encode: dict[str, Any] = {
+            "max_iter": integer("max_iter", max_iter, minimum=1),
+            "tol": nonnegative("tol", tol),
         }
         self._rng, self._threads = generator(random_state), n_threads
         threads.thread_count(n_threads)  # raises for a bad one
@@ -141,6 +149,11 @@ class OnlineNMF:
         ------
         ValueError, TypeError
             A bad batch; nothing has changed then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            The coefficients of the batch ended at `max_iter` before `tol`.
         """
         X = _batch(X)
         W, n = self._begin(X) if self.W is None else self.W, X.shape[1]
@@ -166,7 +179,7 @@ class OnlineNMF:
     def _encoded(self, W: np.ndarray, X: Any) -> np.ndarray:
         """Return the coefficients of samples in a dictionary."""
         fit = nmf(X, self.rank, W=W, update_W=False, n_threads=self._threads, **self._on_H,
-                  **ENCODE)  # fmt: skip
+                  **self._encode)  # fmt: skip
         return fit.H
 
     def _improved(self, W: np.ndarray, G: np.ndarray, C: np.ndarray) -> np.ndarray:

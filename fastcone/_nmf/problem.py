@@ -110,6 +110,7 @@ class Source(Protocol):
     """Where samples come from: `DenseSource` or `SparseSource`; 0 where not known."""
 
     sparse: bool
+    stored: bool  # whether only what a sparse X stores is known
     N: int
     m: int
     dtype: np.dtype
@@ -127,6 +128,9 @@ class Source(Protocol):
     def block(self, rows: slice, scratch: Scratch) -> Any:
         """Return some samples; what they are is known to the methods below alone."""
 
+    def opened(self, rows: slice, scratch: Scratch) -> np.ndarray:
+        """Return some samples as a dense array (p, m)."""
+
     def some(self, chosen: np.ndarray) -> Any:
         """Return these samples in float64, a matrix of the source's kind with one a row."""
 
@@ -141,6 +145,9 @@ class Source(Protocol):
 
     def total(self, X: Any) -> float:
         """Return the sum of the entries of a block."""
+
+    def known(self, X: Any) -> int:
+        """Return how many entries of a block are known, as far as the source knows."""
 
     def sums(self, problem: Problem, n: int) -> Sums:
         """Return what forms X H' (m, n)."""
@@ -185,6 +192,11 @@ class Problem:
         itemsize = self.dtype.itemsize
         groups = int(np.clip(GROUP_BYTES / (self.mp * self.kp * itemsize), 4, GROUPS))
         self.samples, self.features = X.cut(self.kp, groups)
+
+    @property
+    def partial(self) -> bool:
+        """Whether some entries are unknown or weighted."""
+        return self.known is not None or self.X.stored
 
     def padded(self, count: int) -> int:
         """Return `count` rounded up to whole panels."""

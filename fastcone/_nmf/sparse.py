@@ -10,28 +10,35 @@ the same sum; the factor is held in padded rows of its own (`Gathered`) meanwhil
     Kullback-Leibler     C = W'(X_b / Y)    H_b <- step(C, W'1, H_b)       Y = WH at the entries
                          C = (X_r / Y) H'   W_r <- step(C, H1, W_r)
 
-The sum of all y in the divergence is (1'W)(H1): only entries that are not zero are looked at.
+The sum of all y in the divergence is (1'W)(H1): only entries that are not zero are looked at. Where
+the entries that are not stored are unknown, not zero, `stored.py` serves every loss.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-from typing import Any, cast
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import scipy.sparse as sp
 
 from fastcone._nmf import kernels
-from fastcone._nmf.losses import Step
+from fastcone._nmf.losses import LOSSES, DataLoss, Step
 from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped, outer
 from fastcone._nmf.update import Update
+from fastcone._runtime.layout import pack
 from fastcone._runtime.threads import ALIGNMENT, Scratch, aligned
 from fastcone._runtime.validation import REALS, sparse_array
 
 BLOCK_BYTES = 1 << 20  # of the sums of a block
 BLOCK_WORK = 2e7  # multiply-adds of a block: a few milliseconds
-LEAST_BLOCKS = 16  # where there are as many rows
+OPENED_BYTES = 1 << 21  # of samples made dense at a time
+FILLED = 32  # entries for each that is stored, at most, for a residual to be formed of all of them
+BLOCK_WORTH = 1e6  # of a block, at least: below, the calls around the kernels are what takes time
+LEAST_BLOCKS = 16  # where there is work for them
 
 
 class Entries:
@@ -59,18 +66,20 @@ class Entries:
         """The values of these rows alone."""
         return self.x[self.start[0] : self.start[-1]]
 
-    def cut(self, width: int, groups: int) -> list[list[Block]]:
+    def cut(self, width: int, groups: int, passes: int = 1) -> list[list[Block]]:
         """Cut the rows into blocks of about equal work, and these into groups."""
         count, work = len(self), self.start + 2 * width * np.arange(len(self) + 1)
         most = max(BLOCK_BYTES // (self.x.itemsize * width), 1)
-        blocks = max(LEAST_BLOCKS, -(-count // most), int(work[-1] * width / BLOCK_WORK))
+        total = work[-1] * width
+        worth = min(LEAST_BLOCKS, int(total / BLOCK_WORTH) + 1)
+        blocks = max(worth, -(-count // most), int(total * passes / BLOCK_WORK))
         goals = np.linspace(0, work[-1], min(blocks, count) + 1)
         edges = np.unique(np.searchsorted(work, goals))
         return grouped([slice(int(a), int(b)) for a, b in itertools.pairwise(edges)], groups)
 
 
-def _canonical(X: Any) -> sp.csc_array:
-    """Return X in CSC form, sorted, no duplicates or zeros; copied only where it must be."""
+def _canonical(X: Any, zeros: bool) -> sp.csc_array:
+    """Return X in CSC form, sorted, no duplicates, nor `zeros`; copied only where it must be."""
     if X.format == "csc" and X.dtype in REALS:
         try:
             view = sp.csc_array((X.data, X.indices, X.indptr), shape=X.shape)
@@ -78,19 +87,25 @@ def _canonical(X: Any) -> sp.csc_array:
         except ValueError as error:
             raise ValueError(f"X is not a well-formed sparse matrix: {error}") from None
         low, high = view.data.min(initial=1), view.data.max(initial=1)
-        if view.has_canonical_format and low > 0 and high < np.inf:
+        if view.has_canonical_format and (low >= 0 if zeros else low > 0) and high < np.inf:
             return view
     X = sparse_array("X", X)
     if X.nnz and not X.data.min() >= 0:
         raise ValueError(f"X holds {X.data.min()}, want no negative entries")
-    X.eliminate_zeros()
+    if not zeros:
+        X.eliminate_zeros()
     return X
 
 
 class SparseSource:
-    """Sparse X (m, N): the entries `by_sample` (N rows) and `by_feature` (m rows)."""
+    """Sparse X (m, N): the entries `by_sample` (N rows) and `by_feature` (m rows).
+
+    `stored` tells that only these entries are known; the others are zeros if not.
+    """
 
     sparse: bool = True
+    stored: bool = False
+    passes = 1  # over the entries of a block, in products of one factor
 
     def __init__(self, by_sample: Entries, by_feature: Entries) -> None:
         self.by_sample, self.by_feature = by_sample, by_feature
@@ -98,27 +113,38 @@ class SparseSource:
         self.largest = float(by_sample.x.max(initial=0))
 
     @classmethod
-    def of(cls, X: Any) -> SparseSource:
+    def of(cls, X: Any) -> Self:
         """Return the entries of a checked matrix."""
-        X = _canonical(X)
+        X = _canonical(X, cls.stored)
         if 0 in X.shape:
             raise ValueError(f"X has shape {X.shape}, want at least 1 entries")
         if max(X.shape) > np.iinfo(np.int32).max:
             raise ValueError(f"X has shape {X.shape}, want sizes below 2^31")
         return cls(Entries.of(X), Entries.of(X.tocsr()))
 
-    def scaled(self, e: int) -> SparseSource:
+    def scaled(self, e: int) -> Self:
         """Return 2^e X."""
         parts = (self.by_sample, self.by_feature)
-        return SparseSource(*(Entries(p.start, p.index, np.ldexp(p.x, e)) for p in parts))
+        return type(self)(*(Entries(p.start, p.index, np.ldexp(p.x, e)) for p in parts))
 
     def cut(self, width: int, groups: int) -> tuple[list[list[Block]], list[list[Block]]]:
         """Return the blocks of samples and of features for factors `width` wide."""
-        return self.by_sample.cut(width, groups), self.by_feature.cut(width, groups)
+        sides = (self.by_sample, self.by_feature)
+        samples, features = (side.cut(width, groups, self.passes) for side in sides)
+        return samples, features
 
     def block(self, rows: slice, scratch: Scratch) -> Entries:
         """Return some samples."""
         return self.by_sample.rows(rows)
+
+    def opened(self, rows: slice, scratch: Scratch) -> np.ndarray:
+        """Return some samples as a dense array, in `scratch`."""
+        X = self.by_sample.rows(rows)
+        dense = scratch.take("opened", (len(X), self.m), self.dtype)
+        dense[...] = 0
+        which = np.repeat(np.arange(len(X)), np.diff(X.start))
+        dense[which, X.index[X.start[0] : X.start[-1]]] = X.own
+        return dense
 
     def some(self, chosen: np.ndarray) -> sp.csr_array:
         """Return these samples in float64, one a row."""
@@ -144,10 +170,14 @@ class SparseSource:
         """Return the sum of the entries of a block."""
         return float(X.own.sum(dtype=np.float64))
 
+    def known(self, X: Entries) -> int:
+        """Return how many entries of a block are known."""
+        return X.own.size if self.stored else len(X) * self.m
+
     def digest(self) -> str:
         """Return a fingerprint of the entries."""
         X = self.by_sample
-        found = hashlib.sha256()
+        found = hashlib.sha256(b"stored" if self.stored else b"")
         for part in (X.start, X.index, X.x):
             found.update(np.ascontiguousarray(part).data)
         return found.hexdigest()
@@ -155,6 +185,25 @@ class SparseSource:
     def sums(self, problem: Problem, n: int) -> Gathered:
         """Return what forms X H', n columns, by features once all blocks of H are in."""
         return Gathered(self, aligned((self.N, problem.padded(n)), self.dtype), n)
+
+
+def opened_rows(m: int, dtype: np.dtype) -> int:
+    """Return how many samples are made dense at a time."""
+    return max(OPENED_BYTES // max(m * dtype.itemsize, 1), 1)
+
+
+class Opened(Sequence[np.ndarray]):
+    """Sparse X as dense parts, made when asked for: what looks at zeros too reads these."""
+
+    def __init__(self, X: Any) -> None:
+        self.X = _canonical(X, False)
+        self.size = opened_rows(self.X.shape[0], self.X.dtype)
+
+    def __len__(self) -> int:
+        return -(-self.X.shape[1] // self.size)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.X[:, i * self.size : (i + 1) * self.size].toarray(order="F")
 
 
 class Rows:
@@ -192,14 +241,36 @@ def _add_gram(rows: np.ndarray, total: np.ndarray, scratch: Scratch) -> None:
 class SparseLoss:
     """The squared error: 1/2 ||X||^2 - <X, WH> + 1/2 <W'W, HH'>, the Gram matrices in float64.
 
-    Where this difference is so small that rounding makes it negative, it is told as 0.
+    Where this difference is so small that rounding makes it negative, it is told as 0. Data of
+    which a good part is stored are looked at entry by entry instead, as dense ones are.
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+        self.problem, self.entrywise = problem, DataLoss(problem, LOSSES["frobenius"])
+        X = cast(SparseSource, problem.X)
+        self.by_entry = problem.m * problem.N <= FILLED * X.by_sample.x.size
+        self.size = opened_rows(problem.m, problem.dtype)
 
     def __call__(self, factors: Factors) -> float:
         """Return the objective, penalties included."""
+        return self._of_entries(factors) if self.by_entry else self._of_sums(factors)
+
+    def _of_entries(self, factors: Factors) -> float:
+        problem = self.problem
+        panels = pack(np.ascontiguousarray(factors.W.T))
+        parts = problem.per_block(problem.samples)
+
+        def work(block: Block, scratch: Scratch) -> None:
+            for start in range(block.rows.start, block.rows.stop, self.size):
+                rows = slice(start, min(start + self.size, block.rows.stop))
+                H = problem.coefficients(factors.Ht, rows, scratch)
+                loss = self.entrywise.of_block(rows, panels, H, scratch).loss
+                parts[block.index] += loss + problem.H(H)
+
+        problem.for_each_block(problem.samples, work)
+        return float(parts.sum()) + problem.W(factors.W)
+
+    def _of_sums(self, factors: Factors) -> float:
         problem, X, W, kp = self.problem, self.problem.X, factors.W, self.problem.kp
         parts = problem.per_block(problem.samples, 2)  # of the fit, of the penalty
         A = X.operand(W, problem.k)
@@ -224,19 +295,37 @@ class SparseLoss:
         return float(max(fit, 0.0) + penalty) + problem.W(W)
 
 
-class SparseKL(Update):
+class Factor(NamedTuple):
+    """A padded factor and the sums of its columns in float64."""
+
+    rows: np.ndarray
+    total: np.ndarray
+
+    @classmethod
+    def of(cls, A: np.ndarray) -> Factor:
+        """Return A with its sums."""
+        return cls(A, A.sum(axis=0, dtype=np.float64))
+
+
+class SparseMU(Update):
     """`factors`, accepted; `candidate`, their successor; `ahead`, the H' after it, padded."""
 
-    def __init__(self, problem: Problem, start: Factors, update_W: bool) -> None:
+    def __init__(self, problem: Problem, start: Factors, beta: float, update_W: bool) -> None:
         self.problem, self.factors, self.update_W = problem, start, update_W
         self.by_feature = cast(SparseSource, problem.X).by_feature
         self.least = problem.W.floor * problem.H.floor
-        self.step_H = Step(1.0, problem.H, problem.k)
-        self.step_W = Step(1.0, problem.W, problem.k)
+        self.step_H = Step(beta, problem.H, problem.k)
+        self.step_W = Step(beta, problem.W, problem.k)
         self.candidate = problem.factors()
         if not update_W:
             self.candidate.W = start.W
         self.ahead = aligned((problem.N, problem.kp), problem.dtype)
+
+    @abstractmethod
+    def sides(
+        self, X: Entries, A: Factor, H: np.ndarray, scratch: Scratch, wanted: bool
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the two sums of a step on rows H of X ~ H A', and their loss if wanted."""
 
     def first(self) -> float:
         """Return the objective at the start."""
@@ -256,28 +345,16 @@ class SparseKL(Update):
         """Take the candidate; its predecessor's arrays serve the next one."""
         self.factors, self.candidate = self.candidate, self.factors
 
-    def _ratios(
-        self, X: Entries, A: np.ndarray, H: np.ndarray, loss: np.ndarray | None, scratch: Scratch
-    ) -> np.ndarray:
-        """Return the sums of x / y A_i over the entries of every row, in `scratch`."""
-        C = scratch.take("C", H.shape, H.dtype)
-        kernels.sparse_kl(X.start, X.index, X.x, self.problem.k, A, H, self.least, C, loss)
-        return C
-
     def _look(self, at: Factors) -> float:
         """Return the objective `at` the factors; write the H that follows them."""
-        problem = self.problem
-        column_sums = at.W.sum(axis=0, dtype=np.float64)
-        den = column_sums.astype(problem.dtype)[None]
+        problem, A = self.problem, Factor.of(at.W)
         parts = problem.per_block(problem.samples, 2)  # of the divergence, of the penalty
 
         def work(block: Block, scratch: Scratch) -> None:
             X = problem.X.block(block.rows, scratch)
             H = problem.coefficients(at.Ht, block.rows, scratch)
-            loss = scratch.take("loss", (len(X),), np.float64)
-            num = self._ratios(X, at.W, H, loss, scratch)
-            models = column_sums @ H.sum(axis=0, dtype=np.float64)
-            parts[block.index] = loss.sum() + models, problem.H(H)
+            num, den, loss = self.sides(X, A, H, scratch, True)
+            parts[block.index] = loss, problem.H(H)
             self.step_H(H, num, den)
             self.ahead[block.rows] = H
 
@@ -287,14 +364,32 @@ class SparseKL(Update):
 
     def _update_W(self) -> None:
         problem, new, old = self.problem, self.candidate.W, self.factors.W
-        row_sums = self.ahead.sum(axis=0, dtype=np.float64)
-        den = row_sums.astype(problem.dtype)[None]
+        A = Factor.of(self.ahead)
 
         def work(block: Block, scratch: Scratch) -> None:
             W = new[block.rows]
             W[...] = old[block.rows]
             X = self.by_feature.rows(block.rows)
-            self.step_W(W, self._ratios(X, self.ahead, W, None, scratch), den)
+            num, den, _ = self.sides(X, A, W, scratch, False)
+            self.step_W(W, num, den)
             W[:, : problem.fixed] = old[block.rows, : problem.fixed]
 
         problem.for_each_block(problem.features, work)
+
+
+class SparseKL(SparseMU):
+    """Kullback-Leibler where what is not stored is zero."""
+
+    def sides(
+        self, X: Entries, A: Factor, H: np.ndarray, scratch: Scratch, wanted: bool
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the two sums of a step on rows H of X ~ H A', and their loss if wanted."""
+        num = scratch.take("num", H.shape, H.dtype)
+        loss = scratch.take("loss", (len(X),), np.float64) if wanted else None
+        at = X.start, X.index, X.x, self.problem.k, A.rows, H, self.least
+        kernels.sparse_kl(*at, num, loss)
+        den = A.total.astype(H.dtype)[None]
+        if loss is None:
+            return num, den, 0.0
+        models = A.total @ H.sum(axis=0, dtype=np.float64)
+        return num, den, float(loss.sum() + models)

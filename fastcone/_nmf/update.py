@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What training asks of an iteration; four algorithms answer (frobenius, divergence, sparse)."""
+"""What training asks of an iteration; answered in frobenius, divergence, sparse, stored."""
 
 from __future__ import annotations
 
@@ -38,6 +38,13 @@ class Update(ABC):
     @abstractmethod
     def accept(self) -> None:
         """Take the candidate."""
+
+    def noise(self, value: float) -> float:
+        """Return what the candidate's objective `value` must gain at least, so as not to be noise.
+
+        Two ways to the same sums (dense and sparse data) then end, and undo, at the same moment.
+        """
+        return 0.0
 
     def without_momentum(self) -> bool:
         """Make the next candidate without extrapolation; False if the last one had none."""

@@ -29,7 +29,9 @@ def narrowed(matrix: Array, dtype: Any) -> Array:
 
 def nan_mask(name: str, value: str, samples: Array) -> npt.NDArray[np.bool_]:
     """Return where samples are known: the mask "nan" stands for entries that are not NaN."""
-    choice(name, value, ("nan",))
+    if value == "stored":
+        raise ValueError(f'{name} "stored" wants a scipy.sparse matrix, found a dense array')
+    choice(name, value, ("nan", "stored"))
     return ~np.isnan(samples)
 
 

@@ -32,12 +32,14 @@ def real_array(
 
     float32 and float64 are kept, every other real dtype becomes float64, unless `dtype` asks for
     one of the two. `order` is "C", "F" or None for any layout, strided ones included. With
-    `finite=False` the entries are not looked at: the caller does it while it reads them.
+    `finite=False` the entries are not looked at: the caller does it while it reads them. Frames
+    and series of pandas and polars are arrays too, their missing values NaN.
 
     Raises
     ------
     TypeError
-        Not an array of real numbers: sparse, masked, object, complex or text.
+        Not an array of real numbers: sparse, masked, object, complex or text; a frame's column of
+        another type.
     ValueError
         Wrong number of dimensions, fewer than `min_size` entries, NaN, infinity or, with
         `nonnegative`, a negative entry; the position of the first bad entry is told.
@@ -59,7 +61,7 @@ def real_array(
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, want a plain array and the mask as an argument")
     try:
-        array = np.asarray(value)
+        array = np.asarray(_unframed(name, value))
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in "fiub":
@@ -84,6 +86,35 @@ def real_array(
     if not array.flags.aligned:
         array = array.copy(order="K")
     return array
+
+
+def _is_real(kind: Any) -> bool:
+    """Return whether a column type of pandas or of polars is one of real numbers."""
+    if hasattr(kind, "kind"):
+        return kind.kind in "fiub"
+    return str(kind) == "Boolean" or bool(getattr(kind, "is_numeric", bool)())
+
+
+def _unframed(name: str, value: Any) -> Any:
+    """Return a frame or series as an array with NaN for what is missing, anything else as it is.
+
+    Known by its `to_numpy`. What that makes an array of objects may be numbers all the same, of
+    types that have a missing value of their own (pandas' Float64, Int64, boolean, polars' Boolean).
+    """
+    if isinstance(value, np.ndarray) or not hasattr(value, "to_numpy"):
+        return value
+    array = value.to_numpy()
+    if array.dtype != np.object_:
+        return array
+    types = list(value.dtypes) if array.ndim == 2 else [value.dtype]
+    labels = list(value.columns) if array.ndim == 2 else [getattr(value, "name", None)]
+    for label, kind in zip(labels, types, strict=True):
+        if not _is_real(kind):
+            raise TypeError(f"{name} has a column {label!r} of {kind}, want real numbers")
+    if not hasattr(types[0], "kind"):
+        return array.astype(np.float64)  # polars': None is what is missing
+    narrow = all(getattr(kind, "numpy_dtype", kind) == np.float32 for kind in types)
+    return value.to_numpy(dtype=np.float32 if narrow else np.float64, na_value=np.nan)
 
 
 def sparse_array(name: str, value: Any) -> csc_array:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, issparse
 
 from fastcone._runtime.rows import Array, Loss, filled, nan_mask
-from fastcone._runtime.validation import real_array, sparse_array
+from fastcone._runtime.validation import check_nonnegative, check_shape, real_array, sparse_array
 from fastcone.operators.base import Operator, as_operator, boolean_array
 
 MANY = range(1, 33)  # axes of samples: the last one is the entries
@@ -39,6 +39,32 @@ def check_known(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> npt.
     if known.shape not in (shape, shape[-1:]):
         raise ValueError(f"{name} must have shape {shape[-1:]} or {shape}, found {known.shape}")
     return known
+
+
+def training_samples(X: Any, mask: Any, weights: Any) -> tuple[Any, dict[str, Any]]:
+    """Check samples (N, m) to train on; return them, filled, and `mask` and `weights` of `nmf`."""
+    if issparse(X):  # its mask can only be "stored"
+        return X, {"mask": mask, "weights": weights}
+    alike = mask is None and weights is None
+    if alike and isinstance(X, np.memmap):
+        return X, {}
+    samples = real_array("X", X, ndim=(2,), finite=alike)
+    known: npt.NDArray[np.bool_] = np.ones((1, 1), dtype=bool)
+    options: dict[str, Any] = {}
+    if isinstance(mask, str):
+        mask = nan_mask("mask", mask, samples)
+    if mask is not None:
+        known = boolean_array("mask", mask)
+        check_shape("mask", known, samples.shape)
+        options["mask"] = known.T
+    if weights is not None:
+        trust = real_array("weights", weights, ndim=(2,), nonnegative=True)
+        check_shape("weights", trust, samples.shape)
+        options["weights"], known = trust.T, known & (trust > 0)
+    if not alike:
+        samples = filled("X", samples, known)
+    check_nonnegative("X", samples)
+    return samples, options
 
 
 class Samples(NamedTuple):

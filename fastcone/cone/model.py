@@ -10,19 +10,18 @@ task of `fastcone.tasks` is one or two such projections.
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import issparse
 
 from fastcone._nmf.api import nmf
+from fastcone._nmf.result import Training
 from fastcone._nnlad.api import solve_nnlad
 from fastcone._nnls.result import Solution
 from fastcone._runtime.modelfile import read_model, write_model
-from fastcone._runtime.rows import Array, Loss, filled, groups, nan_mask
+from fastcone._runtime.rows import Array, Loss, groups
 from fastcone._runtime.validation import (
-    check_nonnegative,
     check_shape,
     choice,
     nonnegative,
@@ -34,11 +33,12 @@ from fastcone.cone.arguments import (
     check_known,
     check_operator,
     checked_samples,
+    training_samples,
 )
 from fastcone.cone.prepared import Prepared, Views
 from fastcone.cone.projection import Projection, Solved, explained
 from fastcone.cone.view import View
-from fastcone.operators.base import Operator, boolean_array
+from fastcone.operators.base import Operator
 
 __all__ = ["Cone", "Projection"]
 
@@ -55,6 +55,8 @@ class Cone:
     ----------
     W : ndarray, shape (m, d)
         The dictionary, read-only.
+    training : Training or None
+        `n_iter`, `history` and `converged` of the training, kept in the file; None for a given `W`.
 
     Raises
     ------
@@ -74,18 +76,24 @@ class Cone:
     def __init__(self, W: npt.ArrayLike) -> None:
         self._W = np.array(real_array("W", W, ndim=(2,), nonnegative=True, min_size=1), order="C")
         self._W.setflags(write=False)
-        self._views = Views()
+        self._views, self._training = Views(), cast(Training | None, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_W": self._W}
+        return {"_W": self._W, "_training": self._training}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._W, self._views = state["_W"], Views()
+        self._training = state.get("_training")
 
     @property
     def W(self) -> Array:
         """The dictionary, shape (m, d), read-only."""
         return self._W
+
+    @property
+    def training(self) -> Training | None:
+        """How `fit` went: n_iter, history, converged; None for a given ``W``."""
+        return self._training
 
     def __repr__(self) -> str:
         m, rank = self._W.shape
@@ -97,7 +105,7 @@ class Cone:
         X: Any,
         rank: int,
         *,
-        mask: npt.ArrayLike | Literal["nan"] | None = None,
+        mask: npt.ArrayLike | Literal["nan", "stored"] | None = None,
         weights: npt.ArrayLike | None = None,
         **options: Any,
     ) -> Cone:
@@ -112,9 +120,9 @@ class Cone:
             Non-negative samples as rows; a sparse or memory-mapped one is never copied as a whole.
         rank : int
             Number of generators ``d``.
-        mask : array_like of bool, shape (N, m), or "nan", optional
+        mask : array_like of bool, shape (N, m), or "nan" or "stored", optional
             True where `X` is known, with samples as rows like `X`, or "nan" for where it is not
-            NaN; the rest may be NaN.
+            NaN; the rest may be NaN. "stored": what a sparse `X` stores is known, nothing else.
         weights : array_like, shape (N, m), optional
             Weight >= 0 of each entry of `X`; where it is 0, `X` may be NaN.
         **options
@@ -125,6 +133,11 @@ class Cone:
         ValueError, TypeError
             A bad sample, mask or option.
 
+        Warns
+        -----
+        ConvergenceWarning
+            `max_iter` came before `tol`; see `nmf` and `training`.
+
         Examples
         --------
         >>> import numpy as np
@@ -134,25 +147,15 @@ class Cone:
         >>> cone.W.shape, bool(np.all(cone.distance(X) < 1e-6))
         ((4, 1), True)
         """
-        alike = mask is None and weights is None
-        if alike and (issparse(X) or isinstance(X, np.memmap)):
-            return cls(nmf(X.T, rank, **options).W)
-        samples = real_array("X", X, ndim=(2,), finite=alike)
-        known: npt.NDArray[np.bool_] = np.ones((1, 1), dtype=bool)
-        if isinstance(mask, str):
-            mask = nan_mask("mask", mask, samples)
-        if mask is not None:
-            known = boolean_array("mask", mask)
-            check_shape("mask", known, samples.shape)
-            options["mask"] = known.T
-        if weights is not None:
-            trust = real_array("weights", weights, ndim=(2,), nonnegative=True)
-            check_shape("weights", trust, samples.shape)
-            options["weights"], known = trust.T, known & (trust > 0)
-        if not alike:
-            samples = filled("X", samples, known)
-        check_nonnegative("X", samples)
-        return cls(nmf(samples.T, rank, **options).W)
+        samples, known = training_samples(X, mask, weights)
+        fit = nmf(samples.T, rank, **known, **options)
+        return cls._trained(fit.W, Training(fit.history, fit.converged))
+
+    @classmethod
+    def _trained(cls, W: npt.ArrayLike, training: Training | None) -> Cone:
+        cone = cls(W)
+        cone._training = training
+        return cone
 
     def project(
         self,
@@ -352,7 +355,11 @@ class Cone:
         ...     Cone.load(path)
         Cone(m=2, rank=1, dtype=float64)
         """
-        write_model(path, "cone", {"W": self._W})
+        arrays, notes = {"W": self._W}, {}
+        if self._training is not None:
+            arrays["history"] = self._training.history
+            notes["converged"] = self._training.converged
+        write_model(path, "cone", arrays, notes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Cone:
@@ -371,11 +378,15 @@ class Cone:
         TypeError
             `path` is not a path.
         """
-        arrays, _ = read_model(path, "cone")
-        if set(arrays) != {"W"}:
+        arrays, notes = read_model(path, "cone")
+        if set(arrays) not in ({"W"}, {"W", "history"}):
             raise ValueError(f"path {path!r} must hold the array W, found {sorted(arrays)}")
+        training = None
+        if "history" in arrays:
+            training = Training(arrays["history"], notes.get("converged") is True)
+            check_shape(f"path {path!r}: history", training.history, (training.n_iter + 1,))
         try:
-            return cls(arrays["W"])
+            return cls._trained(arrays["W"], training)
         except ValueError as error:
             raise ValueError(f"path {path!r} holds no cone: {error}") from error
 

@@ -221,8 +221,27 @@ ctypedef int (*sparse_kl_f64)(
     Py_ssize_t ld, const double* A, const double* H, double least, double* C,
     double* loss) noexcept nogil
 
+ctypedef int (*sparse_models_f32)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, Py_ssize_t n, Py_ssize_t ld,
+    const float* A, const float* H, float* y) noexcept nogil
+ctypedef int (*sparse_models_f64)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, Py_ssize_t n, Py_ssize_t ld,
+    const double* A, const double* H, double* y) noexcept nogil
+ctypedef int (*sparse_cd_f32)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const float* x, Py_ssize_t n,
+    Py_ssize_t ld, const float* A, float* H, Py_ssize_t fixed, int epochs, float l1, float l2,
+    float* work) noexcept nogil
+ctypedef int (*sparse_cd_f64)(
+    Py_ssize_t p, const Py_ssize_t* start, const int32_t* index, const double* x, Py_ssize_t n,
+    Py_ssize_t ld, const double* A, double* H, Py_ssize_t fixed, int epochs, double l1, double l2,
+    double* work) noexcept nogil
+
 ctypedef struct SparseTable:
     sparse_product_f32 product_f32
     sparse_product_f64 product_f64
     sparse_kl_f32 kl_f32
     sparse_kl_f64 kl_f64
+    sparse_models_f32 models_f32
+    sparse_models_f64 models_f64
+    sparse_cd_f32 cd_f32
+    sparse_cd_f64 cd_f64

@@ -12,6 +12,7 @@ from fastcone._kernels.reference.nmf import (
     nmf_mu_iteration,
     nmf_objective,
     nmf_outer,
+    sparse_cd,
     sparse_kl,
 )
 from fastcone._kernels.reference.nnlad import nnlad, nnlad_proof
@@ -39,6 +40,7 @@ __all__ = [
     "nnls_report",
     "nnls_support",
     "product",
+    "sparse_cd",
     "sparse_kl",
     "units_in",
 ]

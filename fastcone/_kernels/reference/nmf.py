@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastcone._kernels.reference.nnls import nnls_cd
@@ -94,10 +96,12 @@ def nmf_cd(
     epochs: tuple[int, int] = (1, 1),
     first: float = 0.3,
     known: np.ndarray | float = 1.0,
+    stored: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return W and H after iterations of coordinate descent, extrapolation from weight `first`.
 
-    `known` is the mask or the weights: what is less known than the rest is filled in by W H.
+    `known` is the mask or the weights: what is less known than the rest is filled in by W H, or,
+    with `stored`, left out of the sums of every row.
 
     >>> nmf_cd(np.array([[2.0]]), np.array([[1.0]]), np.array([[0.0]]), 1)
     (array([[1.]]), array([[2.]]))
@@ -107,21 +111,27 @@ def nmf_cd(
     share = known / largest
     l1_W, l1_H, l2_W, l2_H = l1_W / largest, l1_H / largest, l2_W / largest, l2_H / largest
 
-    def descend(G: np.ndarray, C: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-        return np.array([nnls_cd(G, c, x, -1.0, count)[0] for c, x in zip(C, rows, strict=True)])
+    def descend(
+        X: np.ndarray, share: Any, A: np.ndarray, H: np.ndarray, model: np.ndarray, count: int,
+        l1: float, l2: float,
+    ) -> np.ndarray:  # fmt: skip
+        """Return rows H of X ~ H A' after epochs of descent, X filled in by the model."""
+        if stored:
+            return sparse_cd(X, share > 0, A, H, count, (l1, l2))
+        C = (share * X + (1 - share) * model) @ A - l1
+        G = A.T @ A + l2 * np.eye(k)
+        return np.array([nnls_cd(G, c, h, -1.0, count)[0] for c, h in zip(C, H, strict=True)])
 
     weight, ceiling, now, W_before, H_before = first, 1.0, 0.0, W, H
     for _ in range(iterations):
         value = nmf_objective(2, X, W, H, known, penalties)
         while True:
             lean = np.maximum(0, W + now * (W - W_before))
-            Z = share * X + (1 - share) * (lean @ H)
-            new_H = descend(lean.T @ lean + l2_H * np.eye(k), Z.T @ lean - l1_H, H.T, epochs[0]).T
+            model = (lean @ H).T
+            new_H = descend(X.T, np.transpose(share), lean, H.T, model, epochs[0], l1_H, l2_H).T
             H_lean = np.maximum(0, new_H + now * (new_H - H_before))
             H_before = new_H
-            Z = share * X + (1 - share) * (lean @ H_lean)
-            G, C = H_lean @ H_lean.T + l2_W * np.eye(k), Z @ H_lean.T - l1_W
-            new_W = descend(G, C, lean, epochs[1])
+            new_W = descend(X, share, H_lean.T, lean, lean @ H_lean, epochs[1], l1_W, l2_W)
             if not now or nmf_objective(2, X, new_W, H_lean, known, penalties) < value:
                 break
             weight, ceiling, now = weight / 1.5, weight, 0.0
@@ -169,3 +179,34 @@ def sparse_kl(
     """
     ratio = X / np.maximum(H @ A.T, least)
     return ratio @ A, np.sum(X * np.log(np.where(X > 0, ratio, 1)) - X, axis=1)
+
+
+def sparse_cd(
+    X: np.ndarray,
+    known: np.ndarray,
+    A: np.ndarray,
+    H: np.ndarray,
+    epochs: int,
+    penalties: tuple[float, float] = (0.0, 0.0),
+    fixed: int = 0,
+) -> np.ndarray:
+    """Return the rows of H after descent on the known entries of X (p, m), X ~ H A'.
+
+    >>> known = np.array([[True, False]])
+    >>> sparse_cd(np.array([[4.0, 0.0]]), known, np.array([[2.0], [1.0]]), np.ones((1, 1)), 1)
+    array([[2.]])
+    """
+    l1, l2 = penalties
+    H = H.copy()
+    for x, seen, h in zip(X, known, H, strict=True):
+        B = A[seen]
+        if not len(B):
+            h[fixed:] = 0
+        for _ in range(epochs):
+            for j in range(fixed, len(h)):
+                below = B[:, j] @ B[:, j] + l2
+                if below > 0:
+                    h[j] = max(0, h[j] + (B[:, j] @ (x[seen] - B @ h) - l1 - l2 * h[j]) / below)
+                elif l1 > 0:
+                    h[j] = 0
+    return H
