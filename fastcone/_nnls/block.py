@@ -108,9 +108,10 @@ def load(job: Job, which: np.ndarray, answers: Answers, scratch: Scratch) -> Blo
     X = scratch.take(f"X{job.working.itemsize}", linear.C.shape, job.working)
     X[...] = 0
     known = answers.part(which)
-    X[:, : gram.n] = rescale(
-        known.X.astype(job.working, copy=False), -gram.exponent, -linear.exponent
-    )
+    if job.started or job.plan.rung:  # else they are all 0
+        X[:, : gram.n] = rescale(
+            known.X.astype(job.working, copy=False), -gram.exponent, -linear.exponent
+        )
     if job.penalty.l1 is not None:  # a clipped penalty forbids what the whole one does
         X[linear.C + largest_penalty(job.working) / 2 < 0] = 0
     e = linear.exponent

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from fastcone._runtime.kernels import address
+from fastcone._runtime.kernels import address, environment
 from fastcone._runtime.validation import integer
 
 ALIGNMENT = 64  # bytes: one cache line, and the widest lane vector
@@ -204,7 +204,7 @@ def thread_count(n_threads: int | None) -> int:
     """The threads to use: the argument, else FASTCONE_NUM_THREADS, else the CPUs available."""
     if n_threads is not None:
         return integer("n_threads", n_threads, minimum=1)
-    asked = os.environ.get("FASTCONE_NUM_THREADS", "")
+    asked = environment(b"FASTCONE_NUM_THREADS")
     if not asked:
         return available_cpus()
     if not asked.isdigit() or int(asked) < 1:
@@ -217,18 +217,16 @@ def run(
 ) -> None:  # fmt: skip
     """Call work(block, scratch) for every block in 0..count-1 on as many threads as allowed.
 
-    `n_threads` is that of `thread_count`, which a single block need not ask. Returns when all are
-    done. An exception of any block, or Ctrl-C in the calling thread, ends the job after the blocks
-    under way and is raised here.
+    `n_threads` is that of `thread_count`. Returns when all are done. An exception of any block, or
+    Ctrl-C in the calling thread, ends the job after the blocks under way and is raised here.
     """
-    helpers = 0
-    if count > 1 or n_threads is not None:
-        helpers = min(thread_count(n_threads), count, 4 * available_cpus()) - 1
+    helpers = min(thread_count(n_threads), count) - 1
     if helpers < 1:
         scratch = Scratch()
         for block in range(count):
             work(block, scratch)
         return
+    helpers = min(helpers, 4 * available_cpus() - 1)
     job = _Job(count, work)
     with one_blas_thread():
         _pool.submit(job, helpers)
