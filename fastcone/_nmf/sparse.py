@@ -30,6 +30,7 @@ from fastcone._nmf.losses import LOSSES, DataLoss, Step
 from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped, outer
 from fastcone._nmf.update import Update
 from fastcone._runtime.layout import pack
+from fastcone._runtime.structure import check_structure
 from fastcone._runtime.threads import ALIGNMENT, Scratch, aligned
 from fastcone._runtime.validation import REALS, sparse_array
 
@@ -82,9 +83,9 @@ def _canonical(X: Any, zeros: bool) -> sp.csc_array:
     """Return X in CSC form, sorted, no duplicates, nor `zeros`; copied only where it must be."""
     if X.format == "csc" and X.dtype in REALS:
         try:
+            check_structure(X)
             view = sp.csc_array((X.data, X.indices, X.indptr), shape=X.shape)
-            view.check_format(full_check=True)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ValueError(f"X is not a well-formed sparse matrix: {error}") from None
         low, high = view.data.min(initial=1), view.data.max(initial=1)
         if view.has_canonical_format and (low >= 0 if zeros else low > 0) and high < np.inf:

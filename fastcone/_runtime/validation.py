@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import csc_array, issparse
 
 from fastcone._runtime import kernels
+from fastcone._runtime.structure import check_structure
 
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -134,11 +135,10 @@ def sparse_array(name: str, value: Any) -> csc_array:
     if value.ndim != 2:
         raise ValueError(f"{name} is {value.ndim}-D with shape {value.shape}, want 2-D")
     try:
-        if hasattr(value, "check_format"):
-            value.check_format(full_check=True)
+        check_structure(value)
         wanted = value.dtype if value.dtype in REALS else np.float64
         array = csc_array(value, dtype=wanted, copy=True)
-    except (ValueError, IndexError, TypeError) as error:
+    except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{name} is not a well-formed sparse matrix: {error}") from None
     array.sum_duplicates()
     if not np.isfinite(array.data).all():
