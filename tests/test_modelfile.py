@@ -8,6 +8,7 @@ import io
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -19,7 +20,15 @@ import numpy as np
 import pytest
 
 from fastcone import Cone
-from fastcone._runtime.modelfile import HEADER, MAX_HEADER, SEAL, VERSION
+from fastcone._runtime import modelfile
+from fastcone._runtime.modelfile import (
+    HEADER,
+    MAX_HEADER,
+    SEAL,
+    VERSION,
+    read_model,
+    write_model,
+)
 
 SMALL = np.array([[1.0, 0.0], [0.5, 2.0]], np.float32)
 
@@ -457,3 +466,47 @@ def test_writers_of_the_same_file_do_not_mix(path, monkeypatch, locks):
     for thread in threads:
         thread.join()
     assert failures == [] and os.listdir(path.parent) == [path.name]
+
+
+ARRAYS = {"W": np.ones((2, 3))}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_what_is_not_a_regular_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for target in (tmp_path / "fifo", "/dev/null"):
+        with pytest.raises(ValueError, match="regular file or none"):
+            write_model(target, "cone", ARRAYS)
+    assert stat.S_ISFIFO(os.stat(tmp_path / "fifo").st_mode)
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(OSError, match="symbolic links"):
+        write_model(loop, "cone", ARRAYS)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are of another kind")
+def test_permissions_and_long_names_are_kept(tmp_path):
+    path = tmp_path / "private.npz"
+    write_model(path, "cone", ARRAYS)
+    path.chmod(0o600)
+    write_model(path, "cone", ARRAYS)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path = tmp_path / ("n" * 250)
+    write_model(path, "cone", ARRAYS)
+    assert np.array_equal(read_model(path, "cone")[0]["W"], ARRAYS["W"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["n" * 250, "private.npz"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
+def test_a_lock_that_another_holds_for_ever_does_not_stop_a_writer(tmp_path, monkeypatch, caplog):
+    import fcntl
+
+    monkeypatch.setattr(modelfile, "LOCK_SECONDS", 0.05)
+    held = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        write_model(tmp_path / "a.npz", "cone", ARRAYS)
+    finally:
+        os.close(held)
+    assert "locked by another process" in caplog.text
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]

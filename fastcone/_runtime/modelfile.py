@@ -18,12 +18,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import math
 import os
 import secrets
 import stat
 import struct
 import sys
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -37,6 +39,8 @@ if sys.platform != "win32":
 VERSION = 1
 HEADER = "fastcone.json"
 MAX_HEADER = 1_000_000
+LONG_NAME = 200  # bytes of a name beside which a temporary one might be too long
+LOCK_SECONDS = 2.0
 SEAL = 64
 _CHUNK = 1 << 20
 _DTYPES = (np.dtype("<f4"), np.dtype("<f8"))
@@ -46,6 +50,7 @@ _MALFORMED = (  # what the parsers of zip, npy and JSON raise
 )  # fmt: skip
 
 Array = npt.NDArray[Any]
+_log = logging.getLogger(__name__)
 
 
 def write_model(
@@ -160,6 +165,9 @@ def _atomic_file(target: str) -> Iterator[IO[bytes]]:
     # A temporary file beside the target, made durable and renamed onto it when the block ends
     # well, removed when it does not. A killed writer's leftover has the name of the next one.
     parent, name = os.path.split(target)
+    mode = _mode(target)
+    if len(os.fsencode(name)) > LONG_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
     with _locked_directory(parent) as (directory, locked):
         token = "" if locked else f".{secrets.token_hex(8)}"
         temporary = os.path.join(parent, f".{name}{token}.tmp")
@@ -169,6 +177,8 @@ def _atomic_file(target: str) -> Iterator[IO[bytes]]:
             with open(temporary, "x+b") as file:
                 yield file
                 file.flush()
+                if mode is not None and hasattr(os, "fchmod"):
+                    os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
             os.replace(temporary, target)
         except BaseException:
@@ -179,20 +189,46 @@ def _atomic_file(target: str) -> Iterator[IO[bytes]]:
             os.fsync(directory)
 
 
+def _mode(target: str) -> int | None:
+    # Permissions of the file that is to be replaced, None for no file; nothing else is replaced.
+    try:
+        found = os.stat(target).st_mode
+    except FileNotFoundError:
+        return None
+    if not (stat.S_ISREG(found) or stat.S_ISDIR(found)):  # that of a folder has an OSError
+        raise ValueError(f"path must name a regular file or none, found {target!r}")
+    return stat.S_IMODE(found)
+
+
 @contextlib.contextmanager
 def _locked_directory(parent: str) -> Iterator[tuple[int | None, bool]]:
     # One writer at a time per directory, across threads and processes; the system drops the lock
-    # of a killed writer. Some network file systems have no locks.
+    # of a killed writer. Some network file systems have no locks, and others may hold one for
+    # ever: after LOCK_SECONDS a writer goes on without, under a name of its own.
     if sys.platform == "win32":
         yield None, False
         return
     directory, locked = os.open(parent, os.O_RDONLY), False
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(directory, fcntl.LOCK_EX)
-            locked = True
+        locked = _lock(directory, parent)
         yield directory, locked
     finally:
         if locked:
             fcntl.flock(directory, fcntl.LOCK_UN)  # a process forked meanwhile shares the lock
         os.close(directory)
+
+
+def _lock(directory: int, parent: str) -> bool:
+    # Whether the directory could be locked; waits LOCK_SECONDS for another writer.
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > end:
+                _log.warning("%s is locked by another process: writing without its lock", parent)
+                return False
+            time.sleep(0.01)
+        except OSError:
+            return False
