@@ -153,6 +153,18 @@ def test_a_bad_thread_count_in_the_environment_is_named(value, monkeypatch):
         fastcone.solve_nnls(np.eye(2), np.ones(2))
 
 
+@pytest.mark.parametrize(
+    "value, count", [("1", 1), ("1,4", 1), ("", 3), ("junk", 3), ("0", 3), ("9", 3)]
+)
+def test_a_worker_of_a_pool_takes_its_share(value, count, monkeypatch):
+    monkeypatch.setattr(threads, "available_cpus", lambda: 3)
+    monkeypatch.delenv("FASTCONE_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert threads.thread_count(None) == count and threads.thread_count(7) == 7
+    monkeypatch.setenv("FASTCONE_NUM_THREADS", "5")
+    assert threads.thread_count(None) == 5
+
+
 def test_the_level_can_be_chosen_and_a_missing_one_is_refused():
     for level in dispatch.built_levels():
         run = python("import fastcone; print(fastcone.show_config().level)", FASTCONE_LEVEL=level)

@@ -66,7 +66,8 @@ def solve_nnlad(
     max_epochs : int, optional
         Limit of the simplex steps per problem, 50 (m + n) by default.
     n_threads : int, optional
-        Threads; default FASTCONE_NUM_THREADS, else the CPUs available. Never changes a result.
+        Threads; default FASTCONE_NUM_THREADS, else the CPUs available, and OMP_NUM_THREADS at
+        most. Never changes a result.
     time_limit : float, optional
         Seconds. Problems under way keep their best x and its gap; problems not reached keep x0 (or
         0) with objective and gap `inf`.

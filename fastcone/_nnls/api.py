@@ -101,7 +101,8 @@ def solve_nnls(
         what that does not finish. Bounds, sums and more than 1,500 sparse generators have one
         method of their own.
     n_threads : int, optional
-        Threads; default FASTCONE_NUM_THREADS, else the CPUs available. Never changes a result.
+        Threads; default FASTCONE_NUM_THREADS, else the CPUs available, and OMP_NUM_THREADS at
+        most. Never changes a result.
     time_limit : float, optional
         Seconds. Problems not reached keep x0 (or 0, whatever `sum_to`), objective and gap `inf`.
     certify : bool, default True

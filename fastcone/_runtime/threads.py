@@ -201,12 +201,21 @@ def available_cpus() -> int:
 
 
 def thread_count(n_threads: int | None) -> int:
-    """The threads to use: the argument, else FASTCONE_NUM_THREADS, else the CPUs available."""
+    """The threads to use: the argument, else FASTCONE_NUM_THREADS, else the CPUs available.
+
+    Of these no more than OMP_NUM_THREADS, with which job queues and pools of processes (joblib,
+    Dask) tell a worker its share.
+    """
     if n_threads is not None:
         return integer("n_threads", n_threads, minimum=1)
     asked = environment(b"FASTCONE_NUM_THREADS")
     if not asked:
-        return available_cpus()
+        share = environment(b"OMP_NUM_THREADS").partition(",")[0].strip()
+        return (
+            min(available_cpus(), int(share))
+            if share.isdigit() and int(share)
+            else (available_cpus())
+        )
     if not asked.isdigit() or int(asked) < 1:
         raise ValueError(f"FASTCONE_NUM_THREADS must be an integer >= 1, found {asked!r}")
     return int(asked)
