@@ -303,3 +303,24 @@ def test_the_residual_of_coefficients_that_vanish_is_that_of_zero():
     A[:20, 1], A[:, 0] = 0, 1e200
     x, rnorm = fastcone.nnls(A, b)
     assert rnorm == pytest.approx(1e-200 * np.linalg.norm((b - A @ x) * 1e200))
+
+
+def test_gram_matrices_of_subnormal_numbers_keep_their_last_bit():
+    """Halving G dropped it: 6 % above the optimum, or a false G_jj = 0."""
+    assert fastcone.solve_nnls_gram([[5e-324]], [5e-324]).x == 1
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        A = rng.integers(1, 4, (4, 3)).astype(float)
+        G, c = A.T @ A, A.T @ rng.integers(-3, 9, 4).astype(float)
+        want = fastcone.solve_nnls_gram(G, c)
+        tiny = fastcone.solve_nnls_gram(G * 5e-324, c * 5e-324)
+        np.testing.assert_allclose(tiny.x, want.x, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("x0", [1e-200, 1e-170, 1.0])
+@pytest.mark.parametrize("method", ["auto", "cd", "active_set"])
+def test_a_target_of_zeros_has_no_coefficients_whatever_the_start(x0, method):
+    """The objective of such an x underflows, and the gap with it."""
+    for A in (np.eye(3), np.vander([1.0, 2.0, 3.0, 4.0, 5.0], 3)):
+        found = fastcone.solve_nnls(A, np.zeros(len(A)), x0=np.full(3, x0), method=method)
+        assert not found.x.any() and found.converged

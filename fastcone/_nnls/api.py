@@ -237,8 +237,7 @@ def solve_nnls_gram(
         b_norm2 = real_array("b_norm2", b_norm2, ndim=(0, 1), dtype=F64, nonnegative=True)
         b_norm2 = np.atleast_1d(b_norm2)
         check_shape("b_norm2", b_norm2, columns(C).shape[1:])
-    half = G.astype(F64) / 2
-    gram = Gram.of_matrix(half + half.T, l2)  # all of G that x'Gx sees
+    gram = Gram.of_matrix(G.astype(F64), l2)
     if _indefinite(gram, dtype) or np.any(G[~(G.diagonal() > 0)]):
         raise ValueError("G has a negative eigenvalue, want G = A'A")
     l1 = weights("l1", l1, columns(C).shape[1])

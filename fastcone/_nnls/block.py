@@ -112,6 +112,8 @@ def load(job: Job, which: np.ndarray, answers: Answers, scratch: Scratch) -> Blo
         X[:, : gram.n] = rescale(
             known.X.astype(job.working, copy=False), -gram.exponent, -linear.exponent
         )
+        if job.targets.known:
+            X[linear.b_norm == 0] = 0  # whose objective may underflow
     if job.penalty.l1 is not None:  # a clipped penalty forbids what the whole one does
         X[linear.C + largest_penalty(job.working) / 2 < 0] = 0
     e = linear.exponent

@@ -174,9 +174,10 @@ class Gram:
 
     @classmethod
     def of_matrix(cls, G: np.ndarray, l2: float) -> Gram:
-        """Return G + l2, scaled by powers of two to a diagonal within [1/4, 1)."""
+        """Return the symmetric part of G + l2, scaled by powers of two to a diagonal in [1/4, 1)."""
         e = -(exponent(G.diagonal()) // 2)
         scaled, added = rescale(G, e, e), ridge(l2, e, F64)
+        scaled = (scaled + scaled.T) / 2  # scaled: no half of a subnormal number loses its bit
         scaled[np.diag_indices(len(G))] += added
         return cls(scaled, e, 0, ridge=added)
 

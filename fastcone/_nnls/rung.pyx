@@ -77,7 +77,7 @@ cdef void take_start(const Prepared* q, Block* k, real* X, const answer* given) 
     cdef double value
     cdef Py_ssize_t r, j
     for r in range(k.p):
-        for j in range(q.n if k.near[r] else 0):
+        for j in range(q.n if k.near[r] and (<real*> k.norm)[r] > 0 else 0):   # of b = 0 it is 0
             value = ldexp(given[r * q.n + j], -q.column_exp[j] - k.exponent[r])
             X[r * k.ld + j] = <real> value if value < LARGEST32 else 0
 
