@@ -174,7 +174,7 @@ class Gram:
 
     @classmethod
     def of_matrix(cls, G: np.ndarray, l2: float) -> Gram:
-        """Return the symmetric part of G + l2, scaled by powers of two to a diagonal in [1/4, 1)."""
+        """Return the symmetric part of G + l2, scaled by powers of two: diagonal in [1/4, 1)."""
         e = -(exponent(G.diagonal()) // 2)
         scaled, added = rescale(G, e, e), ridge(l2, e, F64)
         scaled = (scaled + scaled.T) / 2  # scaled: no half of a subnormal number loses its bit
