@@ -30,8 +30,8 @@ from fastcone._nmf.products import pack, product
 from fastcone._runtime.threads import Scratch
 
 DTYPES = (np.dtype(np.float64), np.dtype(np.float32))
-ROUNDS = 4
-FLOPS = 2e9  # of an iteration's products that are timed, about
+ROUNDS = 3
+FLOPS = 1e9  # of an iteration's products that are timed, about
 COUNTS = (5, 10, 20, 40, 80)  # iterations of scikit-learn on a curve
 SETTLE = 0.08  # seconds after which its BLAS threads no longer spin
 NAMES = {2.0: "frobenius", 1.0: "kullback-leibler", 0.0: "itakura-saito"}

@@ -27,7 +27,7 @@ from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite, check_nonnegative, real_array
 
 CHECK_BYTES = 1 << 21  # of the samples checked at a time
-TOUCHES = 4  # of a group's sums per iteration: zeros, reading and writing, adding
+TOUCHES = 8  # of a group's sums per iteration: zeros, reading and writing, adding
 RELEASE_BYTES = 1 << 28  # of a mapped file from which on its pages are handed back
 
 
