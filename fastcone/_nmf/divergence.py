@@ -22,10 +22,13 @@ import numpy as np
 
 from fastcone._nmf import kernels
 from fastcone._nmf.losses import DataLoss, Loss, Step
-from fastcone._nmf.problem import Block, Factors, Problem, add_groups, outer
+from fastcone._nmf.problem import Block, Factors, Problem, add_groups
+from fastcone._nmf.products import outer, pack, product
 from fastcone._nmf.update import Update
-from fastcone._runtime.layout import pack, product
 from fastcone._runtime.threads import Scratch
+
+NEIGHBOURS = 16  # samples that tell whether features are zero side by side
+FULL = 0.6  # of the features: above, leaving out the others gains nothing
 
 
 class EntryFit(Update):
@@ -68,19 +71,20 @@ class EntryFit(Update):
         problem = self.problem
         if next_Ht is None:
             return self.loss(at)
-        columns, by_row = pack(at.W), pack(np.ascontiguousarray(at.W.T))
+        columns, by_row = pack(at.W), pack(at.W.T[: problem.k])
         parts = problem.per_block(problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
             H = problem.coefficients(at.Ht, block.rows, scratch)
-            entries = self.loss.of_block(block.rows, by_row, H, scratch)
+            entries = self.loss.of_block(block.rows, by_row, H[:, : problem.k], scratch)
             parts[block.index] = entries.loss + problem.H(H)
             num = product(columns, entries.num, scratch, "num")
             self.step_H(H, num, product(columns, entries.den, scratch, "den"))
             next_Ht[block.rows] = H[:, : problem.k]
             if self.update_W:
                 num, den = self._sums(block)
-                entries = self.loss.of_block(block.rows, by_row, H, scratch)
+                known = H[:, : problem.k]
+                entries = self.loss.of_block(block.rows, by_row, known, scratch, told=False)
                 outer(entries.num, H, num, scratch)
                 outer(entries.den, H, den, scratch)
 
@@ -115,34 +119,54 @@ class EntryFit(Update):
 
 
 class KLFit(EntryFit):
-    """Kullback-Leibler, every entry known: the denominators are the same for every feature."""
+    """Kullback-Leibler, every entry known: the denominators are the same for every feature.
+
+    Blocks of samples many of whose features are zero side by side go through the kernel that
+    leaves these out (`kl`), all others through the one that takes samples as they lie (`kl_rows`).
+    """
 
     den_rows = 1
 
-    def _look(self, at: Factors, next_Ht: np.ndarray | None) -> float:
-        """Return the objective `at` the factors; write the next H' and the sums for W."""
-        problem, p, W = self.problem, self.problem.H, at.W
-        stages = 0 if next_Ht is None else 2 if self.update_W else 1
-        column_sums = W.sum(axis=0)
-        parts = problem.per_block(problem.samples)
-        size = kernels.kl_work(problem.m, problem.kp, problem.dtype.itemsize)
+    def __init__(self, problem: Problem, start: Factors, loss: Loss, update_W: bool) -> None:
+        super().__init__(problem, start, loss, update_W)
+        self.full = problem.per_block(problem.samples).astype(bool)
 
         def work(block: Block, scratch: Scratch) -> None:
-            X = problem.X.block(block.rows, scratch)
-            H = problem.coefficients(at.Ht, block.rows, scratch)
-            parts[block.index] = p(H)
-            num, den = self._sums(block) if stages == 2 else (W, W)
+            first = slice(block.rows.start, min(block.rows.start + NEIGHBOURS, block.rows.stop))
+            seen = problem.X.block(first, scratch).max(axis=0)
+            self.full[block.index] = np.count_nonzero(seen) > FULL * len(seen)
+
+        problem.for_each_block(problem.samples, work)
+
+    def _look(self, at: Factors, next_Ht: np.ndarray | None) -> float:
+        """Return the objective `at` the factors; write the next H' and the sums for W."""
+        problem, W, k = self.problem, at.W, self.problem.k
+        stages = 0 if next_Ht is None else 2 if self.update_W else 1
+        packed = (pack(W.T[:k]), pack(W[: problem.m, :k])) if self.full.any() else (W, W)
+        column_sums = W.sum(axis=0)
+        parts = problem.per_block(problem.samples)
+
+        def work(block: Block, scratch: Scratch) -> None:
+            X, H = problem.X.block(block.rows, scratch), at.Ht[block.rows]
+            Z = H if next_Ht is None else next_Ht[block.rows]
+            sums, den = self._sums(block) if stages == 2 else (W, W)
             loss = scratch.take("loss", (len(H),), problem.dtype)
-            kernels.kl(
-                problem.k, X, W, column_sums, H, num, stages, p.l1, p.l2, p.floor, self.loss.least,
-                loss, scratch.take("work", (size,), problem.dtype),
-                scratch.take("index", (problem.m + problem.panel,), np.intp),
-            )  # fmt: skip
-            parts[block.index] += loss.sum(dtype=np.float64)
-            if next_Ht is not None:
-                next_Ht[block.rows] = H[:, : problem.k]
+            limits = problem.H.l1, problem.H.l2, problem.H.floor, self.loss.least
+            if self.full[block.index]:
+                size = kernels.kl_rows_work(problem.kp, problem.dtype.itemsize)
+                room = scratch.take("work", (size,), problem.dtype)
+                kernels.kl_rows(X, *packed, column_sums, H, Z, sums, stages, *limits, loss, room)
+            else:
+                size = kernels.kl_work(problem.m, problem.kp, problem.dtype.itemsize)
+                room = scratch.take("work", (size,), problem.dtype)
+                index = scratch.take("index", (problem.m + problem.kp,), np.intp)
+                wide = problem.coefficients(at.Ht, block.rows, scratch)
+                kernels.kl(k, X, W, column_sums, wide, sums, stages, *limits, loss, room, index)
+                if stages:
+                    Z[...] = wide[:, :k]
+            parts[block.index] = loss.sum(dtype=np.float64) + problem.H(H)
             if stages == 2:
-                den += H.sum(axis=0)
+                den[0, :k] += Z.sum(axis=0)
 
         problem.for_each_block(problem.samples, work)
         return float(parts.sum()) + problem.W(W)

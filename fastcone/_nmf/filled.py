@@ -21,7 +21,7 @@ import numpy as np
 
 from fastcone._nmf.frobenius import GramFit
 from fastcone._nmf.problem import Block, Factors, Problem
-from fastcone._runtime.layout import pack, product
+from fastcone._nmf.products import pack, product
 from fastcone._runtime.threads import Scratch
 
 
@@ -43,7 +43,7 @@ class FilledFit(GramFit):
         return 0.0  # of no use: the objective is that of the entries
 
     def _update_H(self, W: np.ndarray, G: np.ndarray) -> None:
-        self.panels = pack(np.ascontiguousarray(W.T))
+        self.panels = pack(W.T[: self.problem.k])
         super()._update_H(W, G)
 
     def _samples(self, block: Block, H: np.ndarray, scratch: Scratch) -> np.ndarray:

@@ -95,14 +95,17 @@ def widened(problem: Problem, Y: np.ndarray) -> np.ndarray:
 def covariance_times(problem: Problem, Y: np.ndarray) -> np.ndarray:
     """Return X X'Y in one pass over the samples."""
     A = problem.X.operand(widened(problem, Y), Y.shape[1])
-    sums, total = problem.X.sums(problem, Y.shape[1]), np.empty(Y.shape)
+    n = Y.shape[1]
+    sums, total = problem.X.sums(problem, n), np.empty(Y.shape)
+    Zt = np.empty((problem.N, n), dtype=problem.dtype)
 
     def add(block: Block, scratch: Scratch) -> None:
         X = problem.X.block(block.rows, scratch)
-        sums.add(block, X, problem.X.product(X, A, scratch, "Z"), scratch)
+        Zt[block.rows] = problem.X.product(X, A, scratch, "Z")[:, :n]
+        sums.add(block, X, Zt[block.rows], scratch)
 
     def take(block: Block, scratch: Scratch) -> None:
-        total[block.rows] = sums.rows(block.rows, scratch)[:, : Y.shape[1]]
+        total[block.rows] = sums.rows(block.rows, Zt, scratch)[:, :n]
 
     problem.for_each_block(problem.samples, add)
     problem.for_each_block(problem.features, take)

@@ -27,7 +27,8 @@ import scipy.sparse as sp
 
 from fastcone._nmf import kernels
 from fastcone._nmf.losses import LOSSES, DataLoss, Step
-from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped, outer
+from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped
+from fastcone._nmf.products import outer
 from fastcone._nmf.update import Update
 from fastcone._runtime.layout import pack
 from fastcone._runtime.threads import ALIGNMENT, Scratch, aligned
@@ -184,7 +185,9 @@ class SparseSource:
 
     def sums(self, problem: Problem, n: int) -> Gathered:
         """Return what forms X H', n columns, by features once all blocks of H are in."""
-        return Gathered(self, aligned((self.N, problem.padded(n)), self.dtype), n)
+        H = aligned((self.N, problem.padded(n)), self.dtype)
+        H[...] = 0
+        return Gathered(self, H, n)
 
 
 def opened_rows(m: int, dtype: np.dtype) -> int:
@@ -224,9 +227,9 @@ class Gathered:
 
     def add(self, block: Block, X: Entries, H: np.ndarray, scratch: Scratch) -> None:
         """Take a block of H'."""
-        self.H.rows[block.rows] = H
+        self.H.rows[block.rows, : self.H.n] = H[:, : self.H.n]
 
-    def rows(self, rows: slice, scratch: Scratch) -> np.ndarray:
+    def rows(self, rows: slice, Ht: np.ndarray, scratch: Scratch) -> np.ndarray:
         """Return X H' of some features, in `scratch`."""
         return self.source.product(self.source.by_feature.rows(rows), self.H, scratch, "XH")
 
