@@ -8,7 +8,7 @@ from sklearn.decomposition._nmf import _initialize_nmf
 
 from fastcone import nmf
 from fastcone._nmf.arguments import Options, data, scaled
-from fastcone._nmf.init import leading_pairs
+from fastcone._nmf.init import Scores, leading_pairs
 
 ways = pytest.mark.parametrize("loss, solver", [*WAYS, (1.5, "mu")], ids=str)
 
@@ -46,11 +46,16 @@ def test_nndsvd_is_scikit_learns(rng):
 
 def test_the_leading_pairs_are_the_svds(mnist, dtype):
     X = (mnist["x_train"][:900].reshape(900, -1) / 255).T.astype(dtype)
-    U, s, V = leading_pairs(prepared(X, 20).problem)
+    problem = prepared(X, 20).problem
+    U, s = leading_pairs(problem)
+    V = np.empty((900, 20), dtype)
+    told = Scores(U)(problem, V).sum(axis=0)[:, 0]
     values = np.linalg.svd(X.astype(float), compute_uv=False)
     np.testing.assert_allclose(s, values[:20], rtol=1e-2)
     best = np.sqrt(np.sum(values[20:] ** 2))
     assert np.linalg.norm(X - U @ V.T) <= 1.002 * best
+    signed = [np.sum(np.maximum(side * V, 0) ** 2, axis=0) for side in (1, -1)]
+    np.testing.assert_allclose(told, signed, rtol=1e-4)
 
 
 @pytest.mark.parametrize("init", [None, "random", "nndsvd", "nndsvda", "nndsvdar"])

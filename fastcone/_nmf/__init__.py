@@ -13,6 +13,8 @@ divergence     iterations that look at every entry of WH (other divergences)
 update         what training asks of these iterations
 extrapolation  extrapolation of coordinate descent, and taking it back
 checkpoint     the last iterate in a file, and a fingerprint of the run that wrote it
+remote         training where the samples are elsewhere, on whatever holds them (../dask.py)
+segments       what is done where they are: passes over some of the samples
 rank           which rank predicts held-out entries best
 online         training from a stream of batches
 kernels        checked bindings of fastcone/_kernels/nmf

@@ -13,14 +13,12 @@ c) Time limit, Ctrl-C and the callback act between blocks and iterations; the fa
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-
-from fastcone._nmf.arguments import Options, data, factor, scaled
-from fastcone._nmf.checkpoint import Checkpoint, Keeper, identity
+from fastcone._nmf.arguments import Options, data
+from fastcone._nmf.checkpoint import Checkpoint
 from fastcone._nmf.result import NMFResult
-from fastcone._nmf.train import Best, of_zeros, train
+from fastcone._nmf.train import Place, factorise
 
 __all__ = ["Checkpoint", "nmf"]
 
@@ -158,30 +156,5 @@ def nmf(
         time_limit=time_limit,
     )  # fmt: skip
     kept = Checkpoint.checked(checkpoint)
-    if kept is not None and options.n_init > 1:
-        raise ValueError(f"n_init must be 1 with a checkpoint, found {options.n_init}")
     samples, known = data(X, mask, weights, options.loss)
-    partly = H is None and W is not None and np.shape(W)[1:] == (options.fixed,)
-    columns = options.fixed if partly else options.rank
-    W = factor("W", W, (samples.m, columns), samples.dtype)
-    H = factor("H", H, (options.rank, samples.N), samples.dtype)
-    if W is not None and update_W and not partly and not W.any():
-        raise ValueError("W holds only zeros, want a start that can be improved")
-    keeper = saved = None
-    if kept is not None:
-        arrays = {"W": W, "H": H, "mask" if weights is None else "weights": known}
-        keeper = Keeper(kept, identity(samples, arrays, options, random_state is not None))
-        saved = keeper.load()
-    if not samples.largest:
-        return of_zeros(samples, W, options)
-    start, best = saved.factors if saved else None, Best()
-    try:
-        for _ in range(options.n_init):
-            problem = scaled(samples, known, W, H, options, start)
-            train(problem, options, keeper, saved, best)
-    except BaseException as error:
-        options.deadline.cancel()
-        if isinstance(error, KeyboardInterrupt) and best.result is not None:
-            error.result = best.result  # type: ignore[attr-defined]
-        raise
-    return cast(NMFResult, best.result)
+    return factorise(samples, known, (W, H), options, kept, random_state is not None, Place())

@@ -141,7 +141,7 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
         return SparseSource.of(X), None
     if given is None:
         samples = DenseSource.of(X)
-        _check_positive(loss, samples.smallest > 0)
+        check_positive(loss, samples.smallest > 0)
         return samples, None
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
     if isinstance(mask, np.ma.MaskedArray):
@@ -161,7 +161,7 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
     whole = np.zeros(X.shape, dtype=X.dtype, order="F")
     np.copyto(whole, X, where=known)
     samples = DenseSource.of(whole)
-    _check_positive(loss, bool(np.all(whole, where=known)))
+    check_positive(loss, bool(np.all(whole, where=known)))
     return samples, np.ascontiguousarray((known if weights is None else weights).T)
 
 
@@ -170,7 +170,7 @@ def known_entries(X: np.ndarray, mask: Any) -> np.ndarray:
     return nan_mask("mask", mask, X) if isinstance(mask, str) else np.asarray(mask)
 
 
-def _check_positive(loss: Loss, positive: bool) -> None:
+def check_positive(loss: Loss, positive: bool) -> None:
     """Raise if the divergence of every factorisation from the data would be infinite."""
     if not (loss.zeros_allowed or positive):
         raise ValueError("X holds zeros, want entries > 0 for a loss with beta <= 0")
@@ -211,7 +211,7 @@ class Scaled:
         """Return W (m, k) and H (k, N) in the caller's units."""
         with np.errstate(over="ignore", under="ignore"):
             W = np.ldexp(found.W[: self.problem.m, : self.problem.k], self.w)
-            return W, (np.ldexp(found.Ht, self.h) if self.h else found.Ht).T
+            return W, self.problem.public_H(found, self.h)
 
 
 def scaled(
@@ -221,6 +221,7 @@ def scaled(
     H: np.ndarray | None,
     o: Options,
     resumed: Callable[[Problem], Factors] | None = None,
+    kind: type[Problem] = Problem,
 ) -> Scaled:
     """Return the problem at a scale where nothing overflows, and where its iteration starts."""
     e = floor_exponent(X.largest)
@@ -234,7 +235,7 @@ def scaled(
     in_W = 0 if W is not None else (e - x) // 2  # orders of magnitude of the scaled factors
     units = math.ldexp(1, in_W), math.ldexp(1, e - x - in_W)
     f = o.loss.beta * x + c
-    problem = Problem(
+    problem = kind(
         X.scaled(-x) if x else X,
         known,
         o.rank,
@@ -290,14 +291,13 @@ def _start(
     else:
         factors = problem.factors()
         factors.W[:m, :k] = np.ldexp(W, -w)
-        if H is not None:
-            factors.Ht[...] = _rescaled(H.T, -h, problem.units[1])
-        elif o.solver == "mu":
-            factors.Ht[...] = problem.units[1]
+        constant = problem.units[1] if o.solver == "mu" else 0.0
+        given = constant if H is None else _rescaled(H.T, -h, problem.units[1])
+        problem.set_H(factors, given)
     if o.solver == "mu":
-        _lift(factors.Ht, problem.units[1], problem.H.floor)
+        problem.change_H(factors, Lift(problem.units[1], problem.H.floor))
         if o.update_W:
-            _lift(factors.W[:m, o.fixed : k], problem.units[0], problem.W.floor)
+            Lift(problem.units[0], problem.W.floor)(factors.W[:m, o.fixed : k])
     return factors
 
 
@@ -313,9 +313,16 @@ def _made(problem: Problem, o: Options, init: str | None) -> Factors:
         return problem.factors()
 
 
-def _lift(values: np.ndarray, unit: float, floor: float) -> None:
-    """Replace what multiplication could not bring back."""
-    values[values < floor] = max(LIFT * unit, floor)
+@dataclass(frozen=True)
+class Lift:
+    """Replaces what multiplication could not bring back."""
+
+    unit: float
+    floor: float
+
+    def __call__(self, values: np.ndarray) -> None:
+        """Do so in place."""
+        values[values < self.floor] = max(LIFT * self.unit, self.floor)
 
 
 def _rescaled(Ht: np.ndarray, e: int, unit: float) -> np.ndarray:

@@ -126,6 +126,7 @@ class DenseSource:
     """Dense X (m, N) as samples (N, m); `block` gives some of them, C order, working precision."""
 
     sparse: bool = False
+    first = 0  # sample of the caller's X that sample 0 is
 
     def __init__(
         self, parts: Parts, extremes: tuple[float, float] | None = None, exponent: int = 0
@@ -153,8 +154,9 @@ class DenseSource:
                 X = self.block(slice(start, min(start + step, self.N)), scratch)
                 low, high = float(X.min()), float(X.max())
             if not (low >= 0 and high < np.inf):
-                check_finite("X", X.T, origin=(0, start))
-                check_nonnegative("X", X.T, origin=(0, start))
+                origin = 0, self.first + start
+                check_finite("X", X.T, origin=origin)
+                check_nonnegative("X", X.T, origin=origin)
             smallest, largest = min(smallest, low), max(largest, high)
         return smallest, largest
 

@@ -65,9 +65,17 @@ class EntryFit(Update):
 
     def _look(self, at: Factors, next_Ht: np.ndarray | None) -> float:
         """Return the objective `at` the factors; write the next H' and the sums for W."""
+        return float(self.look(at, next_Ht).sum()) + self.problem.W(at.W)
+
+    def look(self, at: Factors, next_Ht: np.ndarray | None) -> np.ndarray:
+        """The same; return the objective but for the penalty of W, block by block.
+
+        It reads W and the coefficients alone: where the samples are elsewhere, so is this pass
+        (`remote.py`).
+        """
         problem = self.problem
         if next_Ht is None:
-            return self.loss(at)
+            return self.loss.parts(at)
         columns, by_row = pack(at.W), pack(np.ascontiguousarray(at.W.T))
         parts = problem.per_block(problem.samples)
 
@@ -85,7 +93,7 @@ class EntryFit(Update):
                 outer(entries.den, H, den, scratch)
 
         problem.for_each_block(problem.samples, work)
-        return float(parts.sum()) + problem.W(at.W)
+        return parts
 
     def _sums(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Return the sums of the block's group, zero for its first block."""
@@ -119,8 +127,8 @@ class KLFit(EntryFit):
 
     den_rows = 1
 
-    def _look(self, at: Factors, next_Ht: np.ndarray | None) -> float:
-        """Return the objective `at` the factors; write the next H' and the sums for W."""
+    def look(self, at: Factors, next_Ht: np.ndarray | None) -> np.ndarray:
+        """Make the next H' and the sums for W; see EntryFit."""
         problem, p, W = self.problem, self.problem.H, at.W
         stages = 0 if next_Ht is None else 2 if self.update_W else 1
         column_sums = W.sum(axis=0)
@@ -145,4 +153,4 @@ class KLFit(EntryFit):
                 den += H.sum(axis=0)
 
         problem.for_each_block(problem.samples, work)
-        return float(parts.sum()) + problem.W(W)
+        return parts

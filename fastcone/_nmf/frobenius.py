@@ -98,6 +98,18 @@ class Multiplication:
         X[:, : self.fixed] = kept
 
 
+def half_norms(problem: Problem) -> np.ndarray:
+    """Return 1/2 ||X_b||^2 of every block of samples."""
+    parts = problem.per_block(problem.samples)
+
+    def work(block: Block, scratch: Scratch) -> None:
+        X = problem.X
+        parts[block.index] = X.square(X.block(block.rows, scratch)) / 2
+
+    problem.for_each_block(problem.samples, work)
+    return parts
+
+
 STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multiplication}
 
 
@@ -134,14 +146,7 @@ class GramFit(Update):
 
     def _half_norm(self) -> float:
         """Return 1/2 ||X||^2."""
-        parts = self.problem.per_block(self.problem.samples)
-
-        def work(block: Block, scratch: Scratch) -> None:
-            X = self.problem.X
-            parts[block.index] = X.square(X.block(block.rows, scratch)) / 2
-
-        self.problem.for_each_block(self.problem.samples, work)
-        return float(parts.sum())
+        return float(self.problem.over(half_norms).sum())
 
     def _gram(self, W: np.ndarray) -> np.ndarray:
         """Return W'W."""
@@ -162,7 +167,7 @@ class GramFit(Update):
         if self.momentum is not None and self.momentum.weight_now:
             W = self.momentum.ahead(W)
             G = self._gram(W)
-        self._update_H(W, G)
+        self.value += self.update_H(W, G).sum(axis=0)
         HH = self.HH.sum(axis=0)
         if self.update_W:
             self._update_W(HH, W)
@@ -179,7 +184,12 @@ class GramFit(Update):
         """Return the same samples as the step on W sees them, after H has changed."""
         return X
 
-    def _update_H(self, W: np.ndarray, G: np.ndarray) -> None:
+    def update_H(self, W: np.ndarray, G: np.ndarray) -> np.ndarray:
+        """Make the candidate's H and the sums of it; return its parts of `value`, block by block.
+
+        It reads W, G and the coefficients alone: where the samples are elsewhere, so is this pass
+        (`remote.py`).
+        """
         problem, new, momentum = self.problem, self.candidate.Ht, self.momentum
         A = problem.X.operand(W[: problem.m], problem.k)
         step = self.step(G, self.of_H, problem.k, self.epochs_H)
@@ -204,7 +214,7 @@ class GramFit(Update):
             parts[block.index, 1] = problem.H(H)
 
         problem.for_each_block(problem.samples, work)
-        self.value += parts.sum(axis=0)
+        return parts
 
     def _update_W(self, HH: np.ndarray, start: np.ndarray) -> None:
         problem, new = self.problem, self.candidate.W

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
-from fastcone._nmf.arguments import Options, Scaled
-from fastcone._nmf.checkpoint import Keeper, Saved
+from fastcone._nmf.arguments import Options, Scaled, factor, scaled
+from fastcone._nmf.checkpoint import Checkpoint, Keeper, Saved, identity
 from fastcone._nmf.divergence import EntryFit, KLFit
 from fastcone._nmf.filled import FilledFit
 from fastcone._nmf.frobenius import GramFit
-from fastcone._nmf.problem import Factors, Penalty, Source
+from fastcone._nmf.problem import Factors, Penalty, Problem, Source
 from fastcone._nmf.result import NMFResult
 from fastcone._nmf.sparse import SparseKL
 from fastcone._nmf.update import Update
@@ -64,10 +66,15 @@ def _advance(fit: Update, history: list[float], last: bool) -> tuple[float, list
 
 
 def train(
-    scaled: Scaled, options: Options, keeper: Keeper | None, saved: Saved | None, best: Best
+    scaled: Scaled,
+    options: Options,
+    keeper: Keeper | None,
+    saved: Saved | None,
+    best: Best,
+    fit_of: Callable[[Scaled, Options, bool], Update],
 ) -> None:
     """Iterate until a stopping rule is met, see `nmf`, and offer the result, also on Ctrl-C."""
-    fit = _fit(scaled, options, keeper is not None)
+    fit = fit_of(scaled, options, keeper is not None)
     history, converged = saved.history if saved else [np.inf], False
     # what a checkpoint holds, in one assignment: Ctrl-C finds the three together
     done = fit.factors, len(history), saved.memory if saved else fit.memory()
@@ -111,6 +118,55 @@ def train(
     keep()
     at, count, _ = done
     best.offer(history[count - 1], _result(scaled, at, history[:count], converged))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the samples are: what the problem, the iteration and the keeper of checkpoints are."""
+
+    problem: type[Problem] = Problem
+    fit: Callable[[Scaled, Options, bool], Update] = _fit
+    keeper: type[Keeper] = Keeper
+
+
+def factorise(
+    samples: Source,
+    known: np.ndarray | None,
+    factors: tuple[Any, Any],
+    options: Options,
+    kept: Checkpoint | None,
+    seeded: bool,
+    place: Place,
+) -> NMFResult:
+    """Return the best of all starts; `factors` are W and H as the caller gave them."""
+    W, H = factors
+    if kept is not None and options.n_init > 1:
+        raise ValueError(f"n_init must be 1 with a checkpoint, found {options.n_init}")
+    partly = H is None and W is not None and np.shape(W)[1:] == (options.fixed,)
+    columns = options.fixed if partly else options.rank
+    W = factor("W", W, (samples.m, columns), samples.dtype)
+    H = factor("H", H, (options.rank, samples.N), samples.dtype)
+    if W is not None and options.update_W and not partly and not W.any():
+        raise ValueError("W holds only zeros, want a start that can be improved")
+    keeper = saved = None
+    if kept is not None:
+        of_weights = known is not None and known.dtype != np.bool_
+        arrays = {"W": W, "H": H, "weights" if of_weights else "mask": known}
+        keeper = place.keeper(kept, identity(samples, arrays, options, seeded))
+        saved = keeper.load()
+    if not samples.largest:
+        return of_zeros(samples, W, options)
+    start, best = saved.factors if saved else None, Best()
+    try:
+        for _ in range(options.n_init):
+            problem = scaled(samples, known, W, H, options, start, place.problem)
+            train(problem, options, keeper, saved, best, place.fit)
+    except BaseException as error:
+        options.deadline.cancel()
+        if isinstance(error, KeyboardInterrupt) and best.result is not None:
+            error.result = best.result  # type: ignore[attr-defined]
+        raise
+    return cast(NMFResult, best.result)
 
 
 def _result(scaled: Scaled, at: Factors, history: list[float], converged: bool) -> NMFResult:
