@@ -46,7 +46,7 @@ from fastcone.cone import Cone, Projection
 __all__ = ["nmf", "project"]
 
 COPIES = 10  # iterations from one copy of the coefficients to the next
-SEGMENT_BYTES = 1 << 26  # samples of a segment: a round of 16 is 1 GB in the whole cluster
+SEGMENT_BYTES = {True: 1 << 26, False: 1 << 24}  # samples of a segment: persistent, or not
 STARTS = ("random", "nndsvd", "nndsvda")
 DEFAULTS = {
     name: p.default
@@ -135,7 +135,7 @@ def nmf(
     dtype = np.dtype(np.float32 if X.dtype.newbyteorder("=") == np.float32 else np.float64)
     samples: Any = RemoteSource(X.shape, dtype, groups)
     blocks, _ = blocks_of(samples, checked.rank)
-    cut = segments(blocks, SEGMENT_BYTES // (dtype.itemsize * samples.m))
+    cut = segments(blocks, SEGMENT_BYTES[persist] // (dtype.itemsize * samples.m))
     with _connected(client) as (client, own):
         samples.held_by(Workers(client, X.T, cut, persist))
         check_positive(checked.loss, samples.smallest > 0)

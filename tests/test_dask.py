@@ -84,7 +84,7 @@ def test_scale_and_given_factors(near, samples, scale):
     [(1, False, {}), (1 << 15, True, {"loss": "kl"}), (1 << 14, False, {"loss": "kl"})],
 )
 def test_segments_of_any_size(near, samples, monkeypatch, most, persist, options):
-    monkeypatch.setattr(face, "SEGMENT_BYTES", most)
+    monkeypatch.setitem(face.SEGMENT_BYTES, persist, most)
     options = options | {"max_iter": 2, "tol": 0}
     same(
         face.nmf(chunked(samples, 333, 7), 3, persist=persist, **options),

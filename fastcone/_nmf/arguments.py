@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -248,6 +248,13 @@ def scaled(
     )
     start = resumed(problem) if resumed else _start(problem, W, H, w, x - w, o)
     return Scaled(problem, start, w, x - w, f)
+
+
+def restarted(
+    first: Scaled, W: np.ndarray | None, H: np.ndarray | None, o: Options
+) -> Scaled:  # fmt: skip
+    """Return the same problem with a start drawn anew."""
+    return replace(first, start=_start(first.problem, W, H, first.w, first.h, o))
 
 
 def _check_range(e: int, dtype: np.dtype) -> None:

@@ -161,20 +161,20 @@ class GramFit(Update):
 
     def advance(self) -> None:
         """Make the candidate: one step on H, one on W."""
-        problem = self.problem
-        self.value = np.zeros(2)  # -<C, H> or -<XH', W>, and the penalties
-        W, G = self.factors.W, self.G
-        if self.momentum is not None and self.momentum.weight_now:
-            W = self.momentum.ahead(W)
-            G = self._gram(W)
-        self.value += self.update_H(W, G).sum(axis=0)
-        HH = self.HH.sum(axis=0)
+        W, G = self.ahead()
+        # -<C, H> or -<XH', W>, and the penalties
+        self.value = self.update_H(W, G).sum(axis=0)
         if self.update_W:
-            self._update_W(HH, W)
-            self.next_G = self.WW.sum(axis=0)
+            self._update_W(W)
         else:
-            self.value[1] += problem.W(self.factors.W)
-        self.value[0] += dot(self.next_G, HH) / 2
+            self.finish(np.array([0.0, self.problem.W(self.factors.W)]))
+
+    def ahead(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return W, extrapolated if it is, and W'W, which the step on H sees."""
+        if self.momentum is None or not self.momentum.weight_now:
+            return self.factors.W, self.G
+        W = self.momentum.ahead(self.factors.W)
+        return W, self._gram(W)
 
     def _samples(self, block: Block, H: np.ndarray, scratch: Scratch) -> Any:
         """Return the samples of a block that the step on their coefficients H sees."""
@@ -190,49 +190,83 @@ class GramFit(Update):
         It reads W, G and the coefficients alone: where the samples are elsewhere, so is this pass
         (`remote.py`).
         """
-        problem, new, momentum = self.problem, self.candidate.Ht, self.momentum
+        problem = self.problem
         A = problem.X.operand(W[: problem.m], problem.k)
-        step = self.step(G, self.of_H, problem.k, self.epochs_H)
+        step = self.step_H(G)
         parts = problem.per_block(problem.samples, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
-            g = block.group
             H = problem.coefficients(self.factors.Ht, block.rows, scratch)
             X = self._samples(block, H, scratch)
             C = problem.X.product(X, A, scratch, "C")
-            step(C, H, scratch)
-            if momentum is not None:
-                momentum.extrapolate_H(H[:, : problem.k], block.rows, scratch)
-            new[block.rows] = H[:, : problem.k]
-            if block.first:
-                self.HH[g] = 0
-            outer(H, H, self.HH[g], scratch)
+            parts[block.index] = self.block_of_H(block, step, C, H, scratch)
             if self.update_W:
                 self.XH.add(block, self._refreshed(block, X, H, scratch), H, scratch)
-            else:
-                parts[block.index, 0] = -dot(C, H)
-            parts[block.index, 1] = problem.H(H)
 
         problem.for_each_block(problem.samples, work)
         return parts
 
-    def _update_W(self, HH: np.ndarray, start: np.ndarray) -> None:
-        problem, new = self.problem, self.candidate.W
-        step = self.step(HH, self.of_W, problem.k, EPOCHS_W, problem.fixed)
+    def step_H(self, G: np.ndarray) -> Descent | Multiplication:
+        """Return the step on H for this W'W."""
+        return self.step(G, self.of_H, self.problem.k, self.epochs_H)
+
+    def block_of_H(
+        self,
+        block: Block,
+        step: Descent | Multiplication,
+        C: np.ndarray,
+        H: np.ndarray,
+        scratch: Scratch,
+    ) -> tuple[float, float]:
+        """Improve a block of H', add it to HH'; return its parts of `value`."""
+        problem, g = self.problem, block.group
+        step(C, H, scratch)
+        if self.momentum is not None:
+            self.momentum.extrapolate_H(H[:, : problem.k], block.rows, scratch)
+        self.candidate.Ht[block.rows] = H[:, : problem.k]
+        if block.first:
+            self.HH[g] = 0
+        outer(H, H, self.HH[g], scratch)
+        return 0.0 if self.update_W else -dot(C, H), problem.H(H)
+
+    def _update_W(self, start: np.ndarray) -> None:
+        problem, step = self.problem, self.step_W()
         parts = problem.per_block(problem.features, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
             C = self.XH.rows(block.rows, scratch)
-            W = new[block.rows]
-            W[...] = start[block.rows]
-            step(C, W, scratch)
-            if block.first:
-                self.WW[block.group] = 0
-            outer(W, W, self.WW[block.group], scratch)
-            parts[block.index] = -dot(C, W), problem.W(W)
+            parts[block.index] = self.block_of_W(block, step, C, start, scratch)
 
         problem.for_each_block(problem.features, work)
-        self.value += parts.sum(axis=0)
+        self.next_G = self.WW.sum(axis=0)
+        self.finish(parts.sum(axis=0))
+
+    def finish(self, parts: np.ndarray) -> None:
+        """Complete `value`, given its parts that the step on W told."""
+        self.value += parts
+        self.value[0] += dot(self.next_G, self.HH.sum(axis=0)) / 2
+
+    def step_W(self) -> Descent | Multiplication:
+        """Return the step on W for the HH' at hand."""
+        problem = self.problem
+        return self.step(self.HH.sum(axis=0), self.of_W, problem.k, EPOCHS_W, problem.fixed)
+
+    def block_of_W(
+        self,
+        block: Block,
+        step: Descent | Multiplication,
+        C: np.ndarray,
+        start: np.ndarray,
+        scratch: Scratch,
+    ) -> tuple[float, float]:
+        """Improve a block of W, add it to W'W; return its parts of `value`."""
+        W = self.candidate.W[block.rows]
+        W[...] = start[block.rows]
+        step(C, W, scratch)
+        if block.first:
+            self.WW[block.group] = 0
+        outer(W, W, self.WW[block.group], scratch)
+        return -dot(C, W), self.problem.W(W)
 
     def objective(self, previous: float, last: bool) -> tuple[float, float]:
         """Return the objective of the candidate, and what those before were at least.

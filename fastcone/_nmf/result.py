@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class NMFResult:
         Iterations done.
     converged : bool
         The stopping rule was met before `max_iter`, `time_limit` or the callback ended the run.
+    restarts : ndarray, (n_init,)
+        The objective of each start; `objective` is the least of them.
     """
 
     W: np.ndarray
@@ -34,3 +36,4 @@ class NMFResult:
     history: np.ndarray
     n_iter: int
     converged: bool
+    restarts: np.ndarray = field(default_factory=lambda: np.empty(0))

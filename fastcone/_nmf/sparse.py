@@ -31,7 +31,10 @@ from fastcone._runtime.validation import REALS, sparse_array
 
 BLOCK_BYTES = 1 << 20  # of the sums of a block
 BLOCK_WORK = 2e7  # multiply-adds of a block: a few milliseconds
-LEAST_BLOCKS = 16  # where there are as many rows
+LEAST_WORK = (
+    1e6  # of a block where there are fewer than MANY: its calls from Python are small beside
+)
+MANY, EVEN = 16, 4  # blocks come in multiples of EVEN, so that few threads share them evenly
 
 
 class Entries:
@@ -63,7 +66,10 @@ class Entries:
         """Cut the rows into blocks of about equal work, and these into groups."""
         count, work = len(self), self.start + 2 * width * np.arange(len(self) + 1)
         most = max(BLOCK_BYTES // (self.x.itemsize * width), 1)
-        blocks = max(LEAST_BLOCKS, -(-count // most), int(work[-1] * width / BLOCK_WORK))
+        total = work[-1] * width
+        few = min(max(int(total / LEAST_WORK), 1), MANY)
+        few -= few % EVEN if few > EVEN else 0
+        blocks = max(few, -(-count // most), int(total / BLOCK_WORK))
         goals = np.linspace(0, work[-1], min(blocks, count) + 1)
         edges = np.unique(np.searchsorted(work, goals))
         return grouped([slice(int(a), int(b)) for a, b in itertools.pairwise(edges)], groups)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
-from fastcone._nmf.arguments import Options, Scaled, factor, scaled
+from fastcone._nmf.arguments import Options, Scaled, factor, restarted, scaled
 from fastcone._nmf.checkpoint import Checkpoint, Keeper, Saved, identity
 from fastcone._nmf.divergence import EntryFit, KLFit
 from fastcone._nmf.filled import FilledFit
@@ -17,20 +18,29 @@ from fastcone._nmf.frobenius import GramFit
 from fastcone._nmf.problem import Factors, Penalty, Problem, Source
 from fastcone._nmf.result import NMFResult
 from fastcone._nmf.sparse import SparseKL
+from fastcone._nmf.stack import Stack, abreast
 from fastcone._nmf.update import Update
 from fastcone._runtime.deadline import Expired
 
 
 class Best:
-    """The result of the starts so far with the least objective, compared in scaled units."""
+    """The results of the starts so far; the best has the least objective, in scaled units."""
 
     def __init__(self) -> None:
-        self.value, self.result = np.inf, cast(NMFResult | None, None)
+        self.found: dict[int, tuple[float, NMFResult]] = {}
 
-    def offer(self, value: float, result: NMFResult) -> None:
-        """Keep the result of another start if it is better."""
-        if self.result is None or value < self.value:
-            self.value, self.result = value, result
+    def offer(self, start: int, value: float, result: NMFResult) -> None:
+        """Take the result of a start."""
+        self.found[start] = value, result
+
+    @property
+    def result(self) -> NMFResult | None:
+        """The first of the best, with the objectives of all, in the order of the starts."""
+        if not self.found:
+            return None
+        ordered = [self.found[start] for start in sorted(self.found)]
+        values = np.array([result.objective for _, result in ordered])
+        return replace(min(ordered, key=lambda pair: pair[0])[1], restarts=values)
 
 
 def of_zeros(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
@@ -58,23 +68,24 @@ def _fit(scaled: Scaled, options: Options, kept: bool) -> Update:
     return kind(problem, start, loss, update_W)
 
 
-def _advance(fit: Update, history: list[float], last: bool) -> tuple[float, list[float]]:
-    """Return the objective of the next candidate, and those before, lifted so as to be monotone."""
-    fit.advance()
+def _judged(fit: Update, history: list[float], last: bool) -> tuple[float, list[float]]:
+    """Return the objective of the candidate, and those before, lifted so as to be monotone."""
     value, least = fit.objective(history[-1], last)
     return value, [max(before, least) for before in history] if least else history
 
 
 def train(
     scaled: Scaled,
+    fit: Update,
     options: Options,
     keeper: Keeper | None,
     saved: Saved | None,
-    best: Best,
-    fit_of: Callable[[Scaled, Options, bool], Update],
-) -> None:
-    """Iterate until a stopping rule is met, see `nmf`, and offer the result, also on Ctrl-C."""
-    fit = fit_of(scaled, options, keeper is not None)
+    offer: Callable[[float, NMFResult], None],
+) -> Iterator[Update]:
+    """Iterate until a stopping rule is met, see `nmf`, and offer the result, also on Ctrl-C.
+
+    Yields the fit whenever it is to be advanced, by whom it may concern (`run`).
+    """
     history, converged = saved.history if saved else [np.inf], False
     # what a checkpoint holds, in one assignment: Ctrl-C finds the three together
     done = fit.factors, len(history), saved.memory if saved else fit.memory()
@@ -94,9 +105,11 @@ def train(
             history[0] = value
         while not converged and len(history) <= options.max_iter:
             last = len(history) == options.max_iter
-            value, history = _advance(fit, history, last)
+            yield fit
+            value, history = _judged(fit, history, last)
             if not value < history[-1] * (1 - options.tol) and fit.without_momentum():
-                value, history = _advance(fit, history, last)
+                yield fit
+                value, history = _judged(fit, history, last)
             converged = not value < history[-1] * (1 - options.tol)
             if not value <= history[-1]:
                 break
@@ -113,11 +126,11 @@ def train(
         keep()
         if isinstance(error, KeyboardInterrupt):
             at, count, _ = done
-            best.offer(history[count - 1], _result(scaled, at, history[:count], False))
+            offer(history[count - 1], _result(scaled, at, history[:count], False))
         raise
     keep()
     at, count, _ = done
-    best.offer(history[count - 1], _result(scaled, at, history[:count], converged))
+    offer(history[count - 1], _result(scaled, at, history[:count], converged))
 
 
 @dataclass(frozen=True)
@@ -156,17 +169,71 @@ def factorise(
         saved = keeper.load()
     if not samples.largest:
         return of_zeros(samples, W, options)
-    start, best = saved.factors if saved else None, Best()
+    best = Best()
     try:
-        for _ in range(options.n_init):
-            problem = scaled(samples, known, W, H, options, start, place.problem)
-            train(problem, options, keeper, saved, best, place.fit)
+        first = scaled(
+            samples, known, W, H, options, saved.factors if saved else None, place.problem
+        )  # fmt: skip
+        done = 0
+        while done < options.n_init:
+            fits = [first] + [
+                restarted(first, W, H, options) for _ in range(_abreast(first, options, done) - 1)
+            ]
+            run(
+                [
+                    train(one, place.fit(one, options, keeper is not None), options, keeper, saved,
+                          partial(best.offer, done + i))
+                    for i, one in enumerate(fits)
+                ]
+            )  # fmt: skip
+            done += len(fits)
+            if done < options.n_init:
+                first = restarted(first, W, H, options)
     except BaseException as error:
         options.deadline.cancel()
         if isinstance(error, KeyboardInterrupt) and best.result is not None:
             error.result = best.result  # type: ignore[attr-defined]
         raise
     return cast(NMFResult, best.result)
+
+
+def _abreast(first: Scaled, options: Options, done: int) -> int:
+    """Return how many of the starts that are left go side by side."""
+    problem = first.problem
+    plain = options.loss.entry == "square" and problem.known is None and type(problem) is Problem
+    return min(options.n_init - done, abreast(problem)) if plain and not options.callback else 1
+
+
+def run(trainings: list[Iterator[Update]]) -> None:
+    """Train to the end: each time, all that are to be advanced together."""
+    stack = Stack()
+    waiting = [cast(Generator[Update, None, None], each) for each in trainings]
+    while waiting:
+        pairs = [(each, fit) for each in waiting if (fit := next(each, None)) is not None]
+        waiting = [each for each, _ in pairs]
+        fits = [fit for _, fit in pairs]
+        try:
+            if len(fits) > 1:
+                stack(cast(list[GramFit], fits))
+            elif fits:
+                fits[0].advance()
+        except BaseException as error:
+            _end(waiting, error)
+            return
+
+
+def _end(trainings: list[Generator[Update, None, None]], error: BaseException) -> None:
+    """Let each training end by itself; raise the error if one does."""
+    raised = None
+    for each in trainings:
+        try:
+            each.throw(error)
+        except StopIteration:
+            pass
+        except BaseException as again:
+            raised = again
+    if raised is not None:
+        raise raised
 
 
 def _result(scaled: Scaled, at: Factors, history: list[float], converged: bool) -> NMFResult:
