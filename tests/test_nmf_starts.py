@@ -158,14 +158,17 @@ def test_fewer_samples_than_exemplars(dtype, rng):
 
 
 @pytest.mark.parametrize("loss, solver", WAYS)
-def test_the_best_of_several_starts_is_returned(rng, loss, solver):
+@pytest.mark.parametrize("init", [None, "random"])
+def test_the_best_of_several_starts_is_returned(rng, loss, solver, init):
     X, seen = instance(rng)[0], []
     options = {"loss": loss, "solver": solver, "max_iter": 8, "tol": 0}
     generator = np.random.default_rng(3)
-    single = [nmf(X, 4, init="random", random_state=generator, **options) for _ in range(4)]
-    best = nmf(
-        X, 4, n_init=4, random_state=3, callback=lambda *a: seen.append(a) and None, **options
-    )
+    single = [
+        nmf(X, 4, init="random" if s else init, random_state=generator, **options) for s in range(4)
+    ]
+    options |= {"init": init, "random_state": 3, "callback": lambda *a: seen.append(a)}
+    best = nmf(X, 4, n_init=4, **options)
+    assert best.restarts.tolist() == [fit.objective for fit in single]
     assert best.objective == min(fit.objective for fit in single)
     winner = min(single, key=lambda fit: fit.objective)
     assert np.array_equal(best.W, winner.W) and len(seen) == 32

@@ -5,7 +5,8 @@ arguments      what the caller gave, checked and scaled; result: what it gets
 problem        the data in scaled units, cut into blocks; passes over the blocks
 dense, sparse  X as arrays, in memory, mapped or in parts; X as entries, and their KL iterations
 init           random and SVD-based starts
-train          one start trained to its end
+train          starts trained to their ends
+stack          several starts side by side
 losses         one record a loss; losses formed entry by entry, and their multiplicative steps
 frobenius      iterations that see the data only through W'X and XH' (squared error)
 filled         the same where entries are masked or weighted: filled in by the model

@@ -82,9 +82,9 @@ def nmf(
     H : array_like, (k, N), optional
         Coefficients to start from, together with `W`.
     init : {None, "random", "nndsvd", "nndsvda", "nndsvdar", "exemplars"}
-        How to start without `W`. None: nndsvda if rank <= min(m, N), there is no mask or weights
-        and n_init is 1, else random. exemplars: samples far from each other as columns. Entries
-        that are not known count as 0.
+        How to start without `W`. None: nndsvda for the first start if rank <= min(m, N) and there
+        is no mask or weights, else random. exemplars: samples far from each other as columns.
+        Entries that are not known count as 0.
     l1_W, l1_H, l2_W, l2_H : float, default 0
         Penalty weights >= 0, not scaled by any size.
     mask : array_like of bool, (m, N), or "nan", optional
@@ -101,7 +101,9 @@ def nmf(
     fixed : int, default 0
         Leading columns of `W` that are kept as given; the others are trained beside them.
     n_init : int, default 1
-        Random starts; the one with the least objective is returned. Each calls `callback`.
+        Starts; the one with the least objective is returned. X is read and checked once, and small
+        ranks go side by side, with the bits they have alone. Each calls `callback`, one after
+        the other.
     random_state : int, numpy Generator or None
         Seed of the random starts; None draws a fresh one.
     callback : callable, optional
@@ -121,7 +123,7 @@ def nmf(
     -------
     NMFResult
         W (m, k), H (k, N), objective, history (n_iter + 1, from the start on, never increasing),
-        n_iter, converged.
+        n_iter, converged, restarts (the objective of each start).
 
     Raises
     ------

@@ -254,6 +254,7 @@ def restarted(
     first: Scaled, W: np.ndarray | None, H: np.ndarray | None, o: Options
 ) -> Scaled:  # fmt: skip
     """Return the same problem with a start drawn anew."""
+    o = replace(o, init=o.init or "random")
     return replace(first, start=_start(first.problem, W, H, first.w, first.h, o))
 
 
@@ -292,7 +293,7 @@ def _start(
     """Return the start the caller gave or named; for `mu`, without zeros in what it updates."""
     m, k = problem.m, problem.k
     if W is None or W.shape[1] < k:
-        factors = _made(problem, o, o.init or ("random" if W is not None or o.n_init > 1 else None))
+        factors = _made(problem, o, o.init or ("random" if W is not None else None))
         if W is not None:
             factors.W[:m, : o.fixed] = np.ldexp(W, -w)
     else:

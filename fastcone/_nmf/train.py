@@ -52,7 +52,8 @@ def of_zeros(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
         kept[:, :columns] = W[:, :columns]
         objective = Penalty(options.weights["l1_W"], options.weights["l2_W"], 0.0)(kept)
     H = np.zeros((X.N, options.rank), dtype=X.dtype).T
-    return NMFResult(kept, H, objective, np.array([objective]), 0, True)
+    each = np.full(options.n_init, objective)
+    return NMFResult(kept, H, objective, np.array([objective]), 0, True, each)
 
 
 def _fit(scaled: Scaled, options: Options, kept: bool) -> Update:
