@@ -45,6 +45,7 @@ from fastcone.cone import Cone, Projection
 
 __all__ = ["nmf", "project"]
 
+INLINE = 1 << 20  # bytes up to which W goes along with every task, not as a piece of data first
 COPIES = 10  # iterations from one copy of the coefficients to the next
 SEGMENT_BYTES = {True: 1 << 26, False: 1 << 24}  # samples of a segment: persistent, or not
 STARTS = ("random", "nndsvd", "nndsvda")
@@ -243,7 +244,8 @@ class Workers:
         client = self.client
         left: list[Any] = []
         told: list[Any] = []
-        shared = client.submit(_same, task, pure=False)
+        small = len(self.units) * task.nbytes <= INLINE
+        shared = task if small else client.submit(_same, task, pure=False)
         for u, unit in enumerate(self.units):
             before = None if unit.before is None else told[unit.before]
             cut = [self.segments[i] for i in unit.segments]

@@ -117,6 +117,11 @@ class Task:
     fixed: int
     exponent: int
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays it is given."""
+        return sum(value.nbytes for value in self.given.values() if isinstance(value, np.ndarray))
+
     def __call__(
         self, segment: Segment, X: np.ndarray, held: Any, sums: tuple[np.ndarray, ...]
     ) -> tuple[Held | None, Told]:
