@@ -286,9 +286,10 @@ class Workers:
     def keep(self, held: list[Any]) -> None:
         """Have a copy of the coefficients on a second worker, every few iterations."""
         self.accepted += 1
-        if self.accepted % COPIES == 0 and len(self.client.nthreads()) > 1:
-            self.client.replicate(held, n=2)
-            self.copies = held
+        if self.accepted % COPIES == 0:
+            with contextlib.suppress(Exception):  # Dask's, while a worker dies: no copy this time
+                self.client.replicate(held, n=2)
+                self.copies = held
 
     def public(self, problem: Problem, held: list[Any], e: int) -> Any:
         """Return 2^e H (k, N) as a Dask array."""
