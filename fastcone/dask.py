@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
-from inspect import signature
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -49,11 +48,7 @@ INLINE = 1 << 20  # bytes up to which W goes along with every task, not as a pie
 COPIES = 10  # iterations from one copy of the coefficients to the next
 SEGMENT_BYTES = {True: 1 << 26, False: 1 << 24}  # samples of a segment: persistent, or not
 STARTS = ("random", "nndsvd", "nndsvda")
-DEFAULTS = {
-    name: p.default
-    for name, p in signature(nmf_at_hand).parameters.items()
-    if p.kind is p.KEYWORD_ONLY
-}
+DEFAULTS: dict[str, Any] = dict(nmf_at_hand.__kwdefaults__ or {})
 OTHERS = ("mask", "weights")  # keywords of `fastcone.nmf` that are refused here
 
 
@@ -97,8 +92,9 @@ def nmf(
     Returns
     -------
     NMFResult
-        W an ndarray, H (k, N) a Dask array: in the workers' memory, or, of a cluster for this call
-        alone, in this process's.
+        W an ndarray, H (k, N) a Dask array: in the workers' memory (where `client` is not the
+        current one, ``client.compute(H)`` reads it), or, of a cluster for this call alone, in
+        this process's.
 
     Raises
     ------
@@ -174,12 +170,14 @@ def _connected(client: Client | None) -> Iterator[tuple[Client, bool]]:
         with contextlib.suppress(ValueError):
             client = default_client()
     if client is not None:
-        yield client, False
+        with client.as_current():
+            yield client, False
         return
     count = threads.available_cpus()
     with (
         LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster, set_as_default=False) as client,
+        client.as_current(),
     ):
         yield client, True
 
@@ -231,8 +229,8 @@ class Workers:
 
     def _samples(self, unit: Unit) -> list[Any]:
         """Return futures of the samples of a unit."""
-        some = [self.X[i] for i in unit.segments]
-        return some if self.persisted else self.client.compute(some)
+        X = [self.X[i] for i in unit.segments]
+        return X if self.persisted else self.client.compute(X)
 
     def spread(self, values: list[Any]) -> list[Any]:
         """Return one value a segment as what a pass may be given."""

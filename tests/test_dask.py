@@ -145,6 +145,28 @@ def test_a_run_in_steps_is_one_run(near, samples, tmp_path, options):
         face.nmf(chunked(2 * samples), 3, checkpoint=tmp_path / "run", **options)
 
 
+def test_a_client_that_is_not_the_current_one_and_integers(samples):
+    X = (9 * samples).astype(int)
+    cluster = distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=":0")
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        fit = face.nmf(chunked(X), 3, max_iter=3, client=client)
+        want = fastcone.nmf(X.T, 3, max_iter=3)
+        assert np.array_equal(fit.W, want.W)
+        assert np.array_equal(client.compute(fit.H).result(), want.H)
+
+
+@pytest.mark.slow
+def test_without_a_client_there_is_a_cluster_for_the_call(samples):
+    code = """if __name__ == "__main__":
+        import dask.array as da, numpy as np, fastcone, fastcone.dask
+        X = np.random.default_rng(0).random((600, 20))
+        fit = fastcone.dask.nmf(da.from_array(X).T, 3, max_iter=3)
+        want = fastcone.nmf(X.T, 3, max_iter=3)
+        assert np.array_equal(fit.W, want.W) and np.array_equal(fit.H.compute(), want.H)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_zeros(near):
     fit = face.nmf(da.zeros((4, 10)), 2)
     assert fit.objective == 0 and fit.H.compute().shape == (2, 10) and fit.converged
