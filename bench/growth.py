@@ -1,105 +1,172 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Training on a Dask cluster of this machine: 1, 2, ... workers of one thread each.
+"""Growth with the number of columns: time per column, and the peak memory of the largest batch.
 
-    python -m bench.growth [--samples 1000000] [--features 200] [--rank 16] [--workers 1 2]
-                           [--loss frobenius] [--at-hand] [--no-persist]
-
-Blocks of samples are made on the workers from seeds. Told are seconds per iteration after the
-first, the same of `fastcone.nmf` on one thread in this process (with --at-hand, needs the memory),
-the peak memory of a worker, and whether the bits of W agree.
+python -m bench.growth DICTIONARY.npy COLUMNS DTYPE CERTIFY [--data FILE.npz] prints one peak as
+JSON, in a process of its own.
 """
 
-from __future__ import annotations
-
 import argparse
-import hashlib
-import time
+import ctypes
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
-from distributed import Client, LocalCluster
 
 import fastcone
-import fastcone.dask
+from bench.data import Digits
+from bench.nnls import RANK
+from bench.timing import median, rounds
+
+ROOT = Path(__file__).resolve().parents[1]
+KINDS = ((np.float64, True), (np.float32, True), (np.float32, False))  # dtype, certified
+STEPS = 3  # powers of ten below the largest batch
 
 
-def block(seed: int, count: int, m: int, rank: int) -> np.ndarray:
-    """Samples (count, m) of a fixed dictionary, with noise."""
-    W = np.random.default_rng(0).gamma(0.5, size=(rank, m)).astype(np.float32)
-    rng = np.random.default_rng([1, seed])
-    X = rng.random((count, rank), np.float32) @ W
-    X += 0.1 * rng.random((count, m), np.float32)
-    return X
+def solve(A, B, certify):
+    tol = 1e-9 if A.dtype == np.float64 else 1e-6
+    return fastcone.solve_nnls(A, B, tol=tol, certify=certify, n_threads=1)
 
 
-def samples(N: int, m: int, rank: int, chunk: int) -> da.Array:
-    """The samples (N, m) as a Dask array."""
-
-    def part(block_info=None):
-        (lo, hi), _ = block_info[None]["array-location"]
-        return block(lo, hi - lo, m, rank)
-
-    return da.map_blocks(part, chunks=(da.core.normalize_chunks(chunk, (N,))[0], (m,)), dtype="f4")
+def status(key):
+    """Bytes of one line of /proc/self/status."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {key}")
 
 
-def peak() -> float:
-    """Largest resident memory of this process so far, MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+def peak_of(work):
+    """Peak resident bytes while `work` runs, beyond those resident before, and what it returns.
+
+    Free pages that the allocator has kept go back first: an answer placed on them would cost
+    nothing, and the difference could even be negative.
+    """
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "malloc_trim"):
+        raise OSError("this C library has no malloc_trim")
+    libc.malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins again
+    before = status("VmRSS")
+    answer = work()
+    return status("VmHWM") - before, answer
 
 
-def clocked(call, X, options, **more):
-    """Seconds per iteration after the first, and W."""
-    ticks = []
-    fit = call(
-        X, options.rank, loss=options.loss, init="random", random_state=0, tol=0,
-        max_iter=options.iterations, callback=lambda *_: ticks.append(time.perf_counter()), **more,
-    )  # fmt: skip
-    steps = np.diff(ticks)
-    np.asarray(fit.H[0, ::1000])  # nothing is under way when the cluster closes
-    return float(np.median(steps)), float(steps.min()), fit.W
+def size(solution):
+    return sum(np.asarray(getattr(solution, f.name)).nbytes for f in fields(solution))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=1_000_000)
-    parser.add_argument("--features", type=int, default=200)
-    parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--iterations", type=int, default=8)
-    parser.add_argument("--loss", default="frobenius")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--no-persist", action="store_true")
-    parser.add_argument("--at-hand", action="store_true")
-    options = parser.parse_args()
-    N, m, k = options.samples, options.features, options.rank
-    print(f"{N} x {m} float32, rank {k}, {options.loss}", flush=True)
-    first, chunk = None, min(25_000, 5_000_000 // m)
-    if options.at_hand:
-        X = np.concatenate([block(lo, min(chunk, N - lo), m, k) for lo in range(0, N, chunk)])
-        median, least, W = clocked(fastcone.nmf, X.T, options, n_threads=1)
-        print(f"at hand, 1 thread: {median:.3f} s an iteration (least {least:.3f})", flush=True)
-    for count in options.workers:
-        with (
-            LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster,
-            Client(cluster) as client,
-        ):
-            before = max(client.run(peak).values())
-            begin = time.perf_counter()
-            X = samples(N, m, k, chunk).T
-            median, least, W = clocked(
-                fastcone.dask.nmf, X, options, persist=not options.no_persist
-            )
-            whole = time.perf_counter() - begin
-            most = max(client.run(peak).values())
-        first = first or median
-        bits = hashlib.sha256(W.tobytes()).hexdigest()[:12]
-        print(
-            f"{count} workers: {median:.3f} s an iteration (least {least:.3f}), "
-            f"{first / median:.2f} x, whole call {whole:.1f} s, "
-            f"memory of a worker {before:.0f} -> {most:.0f} MB, W {bits}",
-            flush=True,
+def peak(path, dictionary, columns, dtype, certify):
+    """Peak resident bytes of one solve beyond its inputs and its answer."""
+    A, B = np.load(dictionary).astype(dtype), Digits.load(path).targets(columns, dtype)
+    solve(A, B[:, :1000], certify)
+    highest, solution = peak_of(lambda: solve(A, B, certify))
+    return {"inputs": A.nbytes + B.nbytes, "outputs": size(solution),
+            "beyond": highest - size(solution),
+            "converged": bool(solution.converged.all())}  # fmt: skip
+
+
+def measured_apart(path, W, columns, dtype, certify):
+    """`peak` in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "dictionary.npy"
+        np.save(file, W)
+        command = [sys.executable, "-m", "bench.growth", str(file), str(columns),
+                   np.dtype(dtype).name, str(int(certify))]  # fmt: skip
+        more = ["--data", str(Path(path).resolve())] if path else []
+        output = subprocess.run([*command, *more], cwd=ROOT, env=dict(os.environ), check=True,
+                                stdout=subprocess.PIPE, text=True).stdout  # fmt: skip
+    return json.loads(output)
+
+
+def times_of(A, B, certify):
+    """Microseconds per column at powers of ten up to all columns, and of a call with one.
+
+    The system's share is told apart: first touches of the answer's memory. A virtual machine that
+    has given free memory back to its host pays milliseconds per megabyte to have it again.
+    """
+    largest = B.shape[1]
+    counts = [1, *(max(1, largest // 10**k) for k in range(STEPS, -1, -1))]
+    system = {p: [] for p in counts}
+
+    def timed(p):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_stime
+        solve(A, B[:, :p], certify)
+        system[p].append(resource.getrusage(resource.RUSAGE_SELF).ru_stime - before)
+
+    times = rounds({p: partial(timed, p) for p in counts}, seconds=10.0, turn=0.3)
+    return [{"columns": p, "us_per_column": median(times[p]) / p * 1e6,
+             "us_system": float(np.mean(system[p])) / p * 1e6,
+             "us_apart": (median(times[p]) - median(times[1])) / p * 1e6}
+            for p in counts]  # fmt: skip
+
+
+def run(digits, columns, *, path=None):
+    """100 times the columns of the other cases, down in powers of ten."""
+    largest, W, cases = 100 * columns, digits.dictionary(RANK), []
+    for dtype, certify in KINDS:
+        A, B = W.astype(dtype), digits.targets(largest, dtype)
+        case = {"kind": np.dtype(dtype).name + (", certified" if certify else ""),
+                "times": times_of(A, B, certify)}  # fmt: skip
+        del B
+        try:
+            case["memory"] = measured_apart(path, W, largest, dtype, certify)
+        except (OSError, subprocess.CalledProcessError) as error:
+            case["missing"] = f"peak of memory: {error}"
+        cases.append(case)
+    problem = f"{W.shape[0]} x {RANK}, {digits.name}, repeated beyond {len(digits.unseen)} digits"
+    return {"problem": problem, "cases": cases}
+
+
+def line(record):
+    parts = []
+    for case in record["cases"]:
+        one, *more = case["times"]
+        text = f"{case['kind']}: "
+        text += ", ".join(f"{t['columns']:,}: {t['us_per_column']:.2f}" for t in more)
+        text += (
+            f" ({more[-1]['us_system']:.2f} of it the system's; one: {one['us_per_column']:.0f})"
         )
+        if "memory" in case:
+            text += f", {case['memory']['beyond'] / 2**20:.0f} MiB"
+        parts.append(text)
+    return ("Growth, us per column at so many columns, and peak memory beyond inputs and outputs: "
+            + "; ".join(parts) + ".")  # fmt: skip
+
+
+def table(record):
+    lines = [record["problem"] + ", 1 thread, microseconds per column.", ""]
+    lines += ["| kind | columns | all | the system's | all but a call with one |", "|" + "---|" * 5]
+    for case in record["cases"]:
+        for t in case["times"]:
+            us = " | ".join(f"{t[name]:.2f}" for name in ("us_per_column", "us_system", "us_apart"))
+            lines.append(f"| {case['kind']} | {t['columns']:,} | {us} |")
+    for case in record["cases"]:
+        if "missing" in case:
+            lines += ["", f"{case['kind']}: not measured: {case['missing']}"]
+            continue
+        m = {name: case["memory"][name] / 2**20 for name in ("inputs", "outputs", "beyond")}
+        lines += ["", f"{case['kind']}: peak memory with the most columns: inputs "
+                  f"{m['inputs']:,.0f} MiB, outputs {m['outputs']:,.0f} MiB, beyond these "
+                  f"{m['beyond']:,.1f} MiB."]  # fmt: skip
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
+    parser.add_argument("dictionary", type=Path)
+    parser.add_argument("columns", type=int)
+    parser.add_argument("dtype", type=np.dtype)
+    parser.add_argument("certify", type=int, choices=(0, 1))
+    parser.add_argument("--data", type=Path)
+    o = parser.parse_args()
+    print(json.dumps(peak(o.data, o.dictionary, o.columns, o.dtype, bool(o.certify))))
 
 
 if __name__ == "__main__":
