@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from fastcone._nmf import kernels
-from fastcone._nmf.problem import EVEN, Block, Problem, add_groups, cut, dot
+from fastcone._nmf.problem import EVEN, Block, Problem, add_groups, cut, dot, of_group
 from fastcone._nmf.products import outer, pack, product
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite, check_nonnegative, real_array
@@ -129,6 +129,7 @@ class DenseSource:
 
     sparse: bool = False
     stored: bool = False
+    first = 0  # sample of the caller's X that sample 0 is
 
     def __init__(
         self, parts: Parts, extremes: tuple[float, float] | None = None, exponent: int = 0
@@ -160,8 +161,9 @@ class DenseSource:
                 X = self.block(slice(start, min(start + step, self.N)), scratch)
                 low, high = float(X.min()), float(X.max())
             if not (low >= 0 and high < np.inf):
-                check_finite("X", X.T, origin=(0, start))
-                check_nonnegative("X", X.T, origin=(0, start))
+                origin = 0, self.first + start
+                check_finite("X", X.T, origin=origin)
+                check_nonnegative("X", X.T, origin=origin)
             smallest, largest = min(smallest, low), max(largest, high)
         return smallest, largest
 
@@ -275,11 +277,7 @@ class GroupSums:
 
     def of_group(self, block: Block) -> np.ndarray | None:
         """Return the sums a block is added to, zeros for the first one; None if not yet."""
-        if self.groups is None:
-            return None
-        if block.first:
-            self.groups[block.group] = 0
-        return self.groups[block.group]
+        return None if self.groups is None else of_group(self.groups, block)
 
     def rows(self, rows: slice, Ht: np.ndarray, scratch: Scratch) -> np.ndarray:
         """Return X H' of some features, in `scratch`."""

@@ -18,11 +18,13 @@ the zeros of X.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from fastcone._nmf import kernels
 from fastcone._nmf.losses import DataLoss, Loss, Step
-from fastcone._nmf.problem import Block, Factors, Problem, add_groups
+from fastcone._nmf.problem import Block, Factors, Problem, add_groups, of_group
 from fastcone._nmf.products import outer, pack, product
 from fastcone._nmf.update import Update
 from fastcone._runtime.threads import Scratch
@@ -68,9 +70,17 @@ class EntryFit(Update):
 
     def _look(self, at: Factors, next_Ht: np.ndarray | None) -> float:
         """Return the objective `at` the factors; write the next H' and the sums for W."""
+        return float(self.look(at, next_Ht).sum()) + self.problem.W(at.W)
+
+    def look(self, at: Factors, next_Ht: np.ndarray | None) -> np.ndarray:
+        """The same; return the objective but for the penalty of W, block by block.
+
+        It reads W and the coefficients alone: where the samples are elsewhere, so is this pass
+        (`remote.py`).
+        """
         problem = self.problem
         if next_Ht is None:
-            return self.loss(at)
+            return self.loss.parts(at)
         columns, by_row = pack(at.W), pack(at.W.T[: problem.k])
         parts = problem.per_block(problem.samples)
 
@@ -89,15 +99,11 @@ class EntryFit(Update):
                 outer(entries.den, H, den, scratch)
 
         problem.for_each_block(problem.samples, work)
-        return float(parts.sum()) + problem.W(at.W)
+        return parts
 
     def _sums(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Return the sums of the block's group, zero for its first block."""
-        num, den = self.num[block.group], self.den[block.group]
-        if block.first:
-            num[...] = 0
-            den[...] = 0
-        return num, den
+        return of_group(self.num, block), of_group(self.den, block)
 
     def _update_W(self) -> None:
         problem, new, old, fixed = (
@@ -127,19 +133,22 @@ class KLFit(EntryFit):
 
     den_rows = 1
 
-    def __init__(self, problem: Problem, start: Factors, loss: Loss, update_W: bool) -> None:
-        super().__init__(problem, start, loss, update_W)
-        self.full = problem.per_block(problem.samples).astype(bool)
+    @functools.cached_property
+    def full(self) -> np.ndarray:
+        """Whether most features are seen, block by block; a look at a few samples of each."""
+        problem = self.problem
+        found = problem.per_block(problem.samples).astype(bool)
 
         def work(block: Block, scratch: Scratch) -> None:
             first = slice(block.rows.start, min(block.rows.start + NEIGHBOURS, block.rows.stop))
             seen = problem.X.block(first, scratch).max(axis=0)
-            self.full[block.index] = np.count_nonzero(seen) > FULL * len(seen)
+            found[block.index] = np.count_nonzero(seen) > FULL * len(seen)
 
         problem.for_each_block(problem.samples, work)
+        return found
 
-    def _look(self, at: Factors, next_Ht: np.ndarray | None) -> float:
-        """Return the objective `at` the factors; write the next H' and the sums for W."""
+    def look(self, at: Factors, next_Ht: np.ndarray | None) -> np.ndarray:
+        """Make the next H' and the sums for W; see EntryFit."""
         problem, W, k = self.problem, at.W, self.problem.k
         stages = 0 if next_Ht is None else 2 if self.update_W else 1
         packed = (pack(W.T[:k]), pack(W[: problem.m, :k])) if self.full.any() else (W, W)
@@ -169,4 +178,4 @@ class KLFit(EntryFit):
                 den[0, :k] += Z.sum(axis=0)
 
         problem.for_each_block(problem.samples, work)
-        return float(parts.sum()) + problem.W(W)
+        return parts

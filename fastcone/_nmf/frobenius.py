@@ -36,6 +36,7 @@ from fastcone._nmf.problem import (
     Penalty,
     Problem,
     dot,
+    of_group,
 )
 from fastcone._nmf.products import outer, pack
 from fastcone._nmf.sparse import SparseLoss
@@ -161,6 +162,18 @@ class Multiplication:
         )
 
 
+def half_norms(problem: Problem) -> np.ndarray:
+    """Return 1/2 ||X_b||^2 of every block of samples."""
+    parts = problem.per_block(problem.samples)
+
+    def work(block: Block, scratch: Scratch) -> None:
+        X = problem.X
+        parts[block.index] = X.square(X.block(block.rows, scratch)) / 2
+
+    problem.for_each_block(problem.samples, work)
+    return parts
+
+
 STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multiplication}
 
 
@@ -197,43 +210,33 @@ class GramFit(Update):
 
     def _half_norm(self) -> float:
         """Return 1/2 ||X||^2."""
-        parts = self.problem.per_block(self.problem.samples)
-
-        def work(block: Block, scratch: Scratch) -> None:
-            X = self.problem.X
-            parts[block.index] = X.square(X.block(block.rows, scratch)) / 2
-
-        self.problem.for_each_block(self.problem.samples, work)
-        return float(parts.sum())
+        return float(self.problem.over(half_norms).sum())
 
     def _gram(self, W: np.ndarray) -> np.ndarray:
         """Return W'W."""
 
         def work(block: Block, scratch: Scratch) -> None:
-            if block.first:
-                self.WW[block.group] = 0
             rows = W[block.rows, : self.problem.k]
-            outer(rows, rows, self.WW[block.group], scratch)
+            outer(rows, rows, of_group(self.WW, block), scratch)
 
         self.problem.for_each_block(self.problem.features, work)
         return whole(self.WW)
 
     def advance(self) -> None:
         """Make the candidate: one step on H, one on W."""
-        problem = self.problem
-        self.value = np.zeros(2)  # -<C, H> or -<XH', W>, and the penalties
-        W, G = self.factors.W, self.G
-        if self.momentum is not None and self.momentum.weight_now:
-            W = self.momentum.ahead(W)
-            G = self._gram(W)
-        self._update_H(W, G)
-        HH = whole(self.HH)
+        W, G = self.ahead()
+        self.took_H(self.update_H(W, G))
         if self.update_W:
-            self._update_W(HH, W)
-            self.next_G = whole(self.WW)
+            self._update_W(W)
         else:
-            self.value[1] += problem.W(self.factors.W)
-        self.value[0] += dot(self.next_G, HH) / 2
+            self.finish(np.array([0.0, self.problem.W(self.factors.W)]))
+
+    def ahead(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return W, extrapolated if it is, and W'W, which the step on H sees."""
+        if self.momentum is None or not self.momentum.weight_now:
+            return self.factors.W, self.G
+        W = self.momentum.ahead(self.factors.W)
+        return W, self._gram(W)
 
     def _samples(self, block: Block, H: np.ndarray, scratch: Scratch) -> Any:
         """Return the samples of a block that the step on their coefficients H' sees."""
@@ -243,54 +246,93 @@ class GramFit(Update):
         """Return the same samples as the step on W sees them, after H has changed."""
         return X
 
-    def _update_H(self, W: np.ndarray, G: np.ndarray) -> None:
-        problem, old, new, momentum = (
-            self.problem,
-            self.factors.Ht,
-            self.candidate.Ht,
-            self.momentum,
-        )
+    def update_H(self, W: np.ndarray, G: np.ndarray) -> np.ndarray:
+        """Make the candidate's H and the sums of it; return its parts of `value`, block by block.
+
+        It reads W, G and the coefficients alone: where the samples are elsewhere, so is this pass
+        (`remote.py`).
+        """
+        problem, old, new = self.problem, self.factors.Ht, self.candidate.Ht
         A = problem.X.operand(W[: problem.m], problem.k)
-        step = self.step(G, self.of_H, problem.k, self.epochs_H)
+        step = self.step_H(G)
         parts = problem.per_block(problem.samples, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
-            rows, gram = block.rows, self.HH[block.group]
+            rows = block.rows
             X = self._samples(block, old[rows], scratch)
-            if block.first:
-                gram[...] = 0
             if isinstance(step, Multiplication) and isinstance(self.XH, GroupSums):
                 sums = self.XH.of_group(block) if self.update_W else None
+                gram = of_group(self.HH, block)
                 found = step.samples(X, A, old[rows], new[rows], gram, sums, scratch)
-            else:
-                C = problem.X.product(X, A, scratch, "C")
-                then = None
-                if momentum is not None:
-                    then = functools.partial(momentum.extrapolate_H, rows=rows, scratch=scratch)
-                found = step.half(C, old[rows], new[rows], gram, scratch, then)
-                if self.update_W:
-                    X = self._refreshed(block, X, new[rows], scratch)
-                    self.XH.add(block, X, new[rows], scratch)
-            parts[block.index] = 0 if self.update_W else -found, problem.H(new[rows])
+                parts[block.index] = self._parts_of_H(found, rows)
+                return
+            C = problem.X.product(X, A, scratch, "C")
+            parts[block.index] = self.block_of_H(block, step, C, scratch)
+            if self.update_W:
+                X = self._refreshed(block, X, new[rows], scratch)
+                self.XH.add(block, X, new[rows], scratch)
 
         problem.for_each_block(problem.samples, work)
-        self.value += parts.sum(axis=0)
+        return parts
 
-    def _update_W(self, HH: np.ndarray, start: np.ndarray) -> None:
-        problem, new, k = self.problem, self.candidate.W, self.problem.k
-        step = self.step(HH, self.of_W, k, EPOCHS_W, problem.fixed)
+    def step_H(self, G: np.ndarray) -> Descent | Multiplication:
+        """Return the step on H for this W'W."""
+        return self.step(G, self.of_H, self.problem.k, self.epochs_H)
+
+    def block_of_H(
+        self, block: Block, step: Descent | Multiplication, C: np.ndarray, scratch: Scratch
+    ) -> tuple[float, float]:
+        """Improve a block of H', add it to HH'; return its parts of `value`."""
+        rows, then = block.rows, None
+        if self.momentum is not None:
+            then = functools.partial(self.momentum.extrapolate_H, rows=rows, scratch=scratch)
+        old, new = self.factors.Ht[rows], self.candidate.Ht[rows]
+        found = step.half(C, old, new, of_group(self.HH, block), scratch, then)
+        return self._parts_of_H(found, rows)
+
+    def _parts_of_H(self, found: float, rows: slice) -> tuple[float, float]:
+        """Return the parts of `value` of some rows of H', <C, H> found."""
+        return 0.0 if self.update_W else -found, self.problem.H(self.candidate.Ht[rows])
+
+    def took_H(self, parts: np.ndarray) -> None:
+        """Begin `value`, -<C, H> or -<XH', W> and the penalties, with the parts that H told."""
+        self.value, self.all_HH = parts.sum(axis=0), whole(self.HH)
+
+    def _update_W(self, start: np.ndarray) -> None:
+        problem, step = self.problem, self.step_W()
         parts = problem.per_block(problem.features, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
-            rows, gram = block.rows, self.WW[block.group]
-            C = self.XH.rows(rows, self.candidate.Ht, scratch)
-            if block.first:
-                gram[...] = 0
-            found = step.half(C, start[rows, :k], new[rows, :k], gram, scratch)
-            parts[block.index] = -found, problem.W(new[rows])
+            C = self.XH.rows(block.rows, self.candidate.Ht, scratch)
+            parts[block.index] = self.block_of_W(block, step, C, start, scratch)
 
         problem.for_each_block(problem.features, work)
-        self.value += parts.sum(axis=0)
+        self.next_G = whole(self.WW)
+        self.finish(parts.sum(axis=0))
+
+    def step_W(self) -> Descent | Multiplication:
+        """Return the step on W for the HH' at hand."""
+        problem = self.problem
+        return self.step(self.all_HH, self.of_W, problem.k, EPOCHS_W, problem.fixed)
+
+    def block_of_W(
+        self,
+        block: Block,
+        step: Descent | Multiplication,
+        C: np.ndarray,
+        start: np.ndarray,
+        scratch: Scratch,
+    ) -> tuple[float, float]:
+        """Improve a block of W, add it to W'W; return its parts of `value`."""
+        rows, k, new = block.rows, self.problem.k, self.candidate.W
+        gram = of_group(self.WW, block)
+        found = step.half(C, start[rows, :k], new[rows, :k], gram, scratch)
+        return -found, self.problem.W(new[rows])
+
+    def finish(self, parts: np.ndarray) -> None:
+        """Complete `value`, given its parts that the step on W told."""
+        self.value += parts
+        self.value[0] += dot(self.next_G, self.all_HH) / 2
 
     def objective(self, previous: float, last: bool) -> tuple[float, float]:
         """Return the objective of the candidate, and what those before were at least.

@@ -100,6 +100,10 @@ class DataLoss:
 
     def __call__(self, factors: Factors) -> float:
         """Return the objective, penalties included."""
+        return float(self.parts(factors).sum()) + self.problem.W(factors.W)
+
+    def parts(self, factors: Factors) -> np.ndarray:
+        """Return the objective but for the penalty of W, block by block."""
         problem = self.problem
         panels = pack(factors.W.T[: problem.k])
         parts = problem.per_block(problem.samples)
@@ -110,7 +114,7 @@ class DataLoss:
             parts[block.index] = loss + problem.H(H)
 
         problem.for_each_block(problem.samples, work)
-        return float(parts.sum()) + problem.W(factors.W)
+        return parts
 
 
 class Step:

@@ -71,6 +71,14 @@ def grouped(blocks: list[slice], groups: int) -> list[list[Block]]:
     ]
 
 
+def blocks_of(X: Source, rank: int) -> tuple[list[list[Block]], list[list[Block]]]:
+    """Return the blocks of samples and of features, in groups: the sizes alone decide."""
+    kp, mp = products.padded(rank, X.dtype), products.padded(X.m, X.dtype)
+    room = GROUP_BYTES / (mp * kp * X.dtype.itemsize)
+    groups = int(np.clip(min(room, X.N / GROUP_ROWS), EVEN, GROUPS))
+    return X.cut(kp, groups)
+
+
 @dataclass(frozen=True)
 class Penalty:
     """l1 |F|_1 + l2/2 |F|_F^2 of a factor F, and the least value its entries are given by `mu`."""
@@ -87,10 +95,10 @@ class Penalty:
 
 @dataclass
 class Factors:
-    """W (mp, kp), padded, and H' (N, k)."""
+    """W (mp, kp), padded, and H' (N, k), or what stands for it (`remote.Coefficients`)."""
 
     W: np.ndarray
-    Ht: np.ndarray
+    Ht: Any
 
 
 def dot(A: np.ndarray, B: np.ndarray) -> float:
@@ -190,10 +198,7 @@ class Problem:
         self.units, self.deadline, self.n_threads, self.fixed = units, deadline, n_threads, fixed
         self.N, self.m, self.dtype = X.N, X.m, X.dtype
         self.kp, self.mp = self.padded(rank), self.padded(self.m)
-        itemsize = self.dtype.itemsize
-        room = GROUP_BYTES / (self.mp * self.kp * itemsize)
-        groups = int(np.clip(min(room, self.N / GROUP_ROWS), EVEN, GROUPS))
-        self.samples, self.features = X.cut(self.kp, groups)
+        self.samples, self.features = blocks_of(X, rank)
         self.little = 4 * self.N * self.mp * (self.kp + ENTRY) < LITTLE
         self.scratches: list[Scratch] = []
 
@@ -223,6 +228,36 @@ class Problem:
     def factors(self) -> Factors:
         """Return room for a pair of factors, the padding of W zero."""
         return Factors(self.room_for_W(), np.zeros((self.N, self.k), dtype=self.dtype))
+
+    def set_H(self, at: Factors, value: Any) -> None:
+        """Let H' be these coefficients (N, k), or a number."""
+        at.Ht[...] = value
+
+    def draw_H(self, at: Factors, draw: Callable[[np.ndarray], None]) -> None:
+        """Let `draw` fill H', one sample after the other."""
+        draw(at.Ht)
+
+    def fill_H(
+        self, at: Factors, work: Callable[[Problem, np.ndarray], np.ndarray]
+    ) -> np.ndarray:  # fmt: skip
+        """Let a pass over the samples fill H'; return what it tells of each block."""
+        return work(self, at.Ht)
+
+    def add_up(self, work: Callable[[Problem, Sums], np.ndarray], sums: Sums) -> np.ndarray:
+        """Let a pass over the samples add to sums; return what `sums.rows` needs of it."""
+        return work(self, sums)
+
+    def change_H(self, at: Factors, change: Callable[[np.ndarray], None]) -> None:
+        """Let `change` work on H', each entry for itself."""
+        change(at.Ht)
+
+    def public_H(self, at: Factors, e: int) -> Any:
+        """Return 2^e H (k, N), as the caller gets it."""
+        return (np.ldexp(at.Ht, e) if e else at.Ht).T
+
+    def over(self, work: Callable[[Problem], np.ndarray]) -> np.ndarray:
+        """Return what a pass over the samples tells of each block."""
+        return work(self)
 
     def for_each_block(
         self, groups: list[list[Block]], work: Callable[[Block, Scratch], None]
@@ -257,6 +292,13 @@ class Problem:
         weights[:, : self.m] = known
         weights[:, self.m :] = 0
         return weights
+
+
+def of_group(sums: np.ndarray, block: Block) -> np.ndarray:
+    """Return the sums a block is added to, made zeros for the first one of its group."""
+    if block.first:
+        sums[block.group] = 0
+    return sums[block.group]
 
 
 def add_groups(sums: np.ndarray, rows: slice, scratch: Scratch, name: str) -> np.ndarray:

@@ -27,10 +27,9 @@ import scipy.sparse as sp
 
 from fastcone._nmf import kernels
 from fastcone._nmf.losses import LOSSES, DataLoss, Step
-from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped
-from fastcone._nmf.products import outer
+from fastcone._nmf.problem import EVEN, Block, Factors, Problem, dot, grouped
+from fastcone._nmf.products import outer, pack
 from fastcone._nmf.update import Update
-from fastcone._runtime.layout import pack
 from fastcone._runtime.threads import ALIGNMENT, Scratch, aligned
 from fastcone._runtime.validation import REALS, sparse_array
 
@@ -73,6 +72,7 @@ class Entries:
         most = max(BLOCK_BYTES // (self.x.itemsize * width), 1)
         total = work[-1] * width
         worth = min(LEAST_BLOCKS, int(total / BLOCK_WORTH) + 1)
+        worth -= worth % EVEN if worth > EVEN else 0
         blocks = max(worth, -(-count // most), int(total * passes / BLOCK_WORK))
         goals = np.linspace(0, work[-1], min(blocks, count) + 1)
         edges = np.unique(np.searchsorted(work, goals))
@@ -260,13 +260,13 @@ class SparseLoss:
 
     def _of_entries(self, factors: Factors) -> float:
         problem = self.problem
-        panels = pack(np.ascontiguousarray(factors.W.T))
+        panels = pack(factors.W.T[: problem.k])
         parts = problem.per_block(problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
             for start in range(block.rows.start, block.rows.stop, self.size):
                 rows = slice(start, min(start + self.size, block.rows.stop))
-                H = problem.coefficients(factors.Ht, rows, scratch)
+                H = factors.Ht[rows]
                 loss = self.entrywise.of_block(rows, panels, H, scratch).loss
                 parts[block.index] += loss + problem.H(H)
 
