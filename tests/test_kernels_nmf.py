@@ -111,6 +111,17 @@ def test_beta_of_a_zero(level, dtype, beta):
     np.testing.assert_allclose(value, 1 / beta, rtol=4 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("beta", [1.5, 3])
+def test_beta_of_models_whose_powers_are_below_the_dtype(level, dtype, beta):
+    """y^(beta - 1) may be 0 in float32 where y^beta phi(x / y) is x^beta / (beta (beta - 1))."""
+    X = np.linspace(0.1, 2, 40, dtype=dtype)[None]
+    Y = np.full_like(X, LEAST)
+    value = entries("beta", beta, X, Y, np.ones_like(X))[2]
+    x, y = X.astype(np.longdouble), Y.astype(np.longdouble)
+    want = float((y**beta * beta_of_ratio(beta, x / y)).sum())
+    np.testing.assert_allclose(value, want, rtol=64 * np.finfo(dtype).eps)
+
+
 def test_kl_of_any_ratio(level, dtype):
     """x log(x / y) - x + y = y (f log f - f + 1) over the whole range, to a few roundings."""
     far = 30 if dtype == np.float32 else 150

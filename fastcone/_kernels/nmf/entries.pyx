@@ -79,25 +79,26 @@ cdef inline double phi(const double* c, double f) noexcept nogil:
     return far if f > 0 else c[3]
 
 
-cdef inline void sides(int loss, real x, real y, real w, real least, double beta, real* num,
-                       real* den) noexcept nogil:
-    """One entry of P and of Q; `loss` is a constant of the caller's"""
+cdef inline double sides(int loss, real x, real y, real w, real least, double beta, real* num,
+                         real* den) noexcept nogil:
+    """One entry of P and of Q, returned unrounded too; `loss` is a constant of the caller's"""
     cdef double model, unit
     if loss == SQUARE:
         num[0], den[0] = w * x, w * y
-        return
+        return den[0]
     y = y if y > least else least
     if loss == KL:
         num[0], den[0] = w * (x / y), w
-        return
+        return den[0]
     model = y
     unit = w / model if loss == ITAKURA else w * power(model, beta - 1)
     num[0], den[0] = <real> (unit * (x / model)), <real> unit
+    return unit
 
 
 cdef inline real value(int loss, real x, real y, real w, real least, double beta,
-                       const double* c, real den) noexcept nogil:
-    """One entry of the loss, `den` that of Q; `loss` likewise"""
+                       const double* c, double unit) noexcept nogil:
+    """One entry of the loss, `unit` that of Q (below the range of `real` too); `loss` likewise"""
     cdef real half = 0.5
     cdef double model, ratio
     if loss == SQUARE:
@@ -110,7 +111,7 @@ cdef inline real value(int loss, real x, real y, real w, real least, double beta
     if loss == ITAKURA:
         ratio = ratio if ratio > 0 else 1           # x = 0 only where w = 0
         return <real> (w * kl_entry[double](1 / ratio, ratio))
-    return <real> (den * model * phi(c, ratio))
+    return <real> (unit * model * phi(c, ratio))
 
 
 cdef inline real row(int kind, bint told, Py_ssize_t m, const real* x, const real* y,
@@ -120,6 +121,7 @@ cdef inline real row(int kind, bint told, Py_ssize_t m, const real* x, const rea
     cdef real part[PARTS]
     cdef real num[PARTS]
     cdef real den[PARTS]
+    cdef double unit[PARTS]
     cdef real total = 0, top, below
     cdef Py_ssize_t block, i
     cdef int q
@@ -127,17 +129,18 @@ cdef inline real row(int kind, bint told, Py_ssize_t m, const real* x, const rea
     for block in range(m // PARTS):
         i = block * PARTS
         for q in range(PARTS):
-            sides[real](kind, x[i + q], y[i + q], w[i + q], least, beta, num + q, den + q)
+            unit[q] = sides[real](kind, x[i + q], y[i + q], w[i + q], least, beta, num + q,
+                                  den + q)
         if told:
             for q in range(PARTS):
                 part[q] += value[real](kind, x[i + q], y[i + q], w[i + q], least, beta, c,
-                                       den[q])
+                                       unit[q])
         memcpy(P + i, num, sizeof(num))
         memcpy(Q + i, den, sizeof(den))
     for i in range(m - m % PARTS, m):
-        sides[real](kind, x[i], y[i], w[i], least, beta, &top, &below)
+        unit[0] = sides[real](kind, x[i], y[i], w[i], least, beta, &top, &below)
         if told:
-            part[0] += value[real](kind, x[i], y[i], w[i], least, beta, c, below)
+            part[0] += value[real](kind, x[i], y[i], w[i], least, beta, c, unit[0])
         P[i], Q[i] = top, below
     for q in range(PARTS):
         total += part[q]
