@@ -42,6 +42,7 @@ bench: dev       ## NNLS, 1-norm and NMF against peers and floors; rewrite the t
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m bench $(if $(DATA),--data $(DATA))
 	$(BIN)/python -m bench.nnlad $(if $(DATA),--data $(DATA))
 	$(BIN)/python -m bench.nmf $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m bench.losses $(if $(DATA),--data $(DATA))
 
 docs: dev        ## check that the documentation's examples run
 	$(BIN)/python -m pytest -q --doctest-glob='*.md' docs README.md

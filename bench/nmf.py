@@ -25,9 +25,7 @@ from bench import data
 from bench.growth import peak_of
 from bench.timing import machine, median, write
 from fastcone import nmf
-from fastcone._nmf.problem import outer
-from fastcone._runtime import kernels as runtime_kernels
-from fastcone._runtime.layout import pack, product
+from fastcone._nmf.products import outer, pack, padded, product
 from fastcone._runtime.threads import Scratch, aligned
 
 DTYPES = (np.dtype(np.float64), np.dtype(np.float32))
@@ -128,8 +126,8 @@ def tell(found):
 
 def floor(X, W, H, block=320):
     """The products of an iteration of multiplicative updates, in the house's own kernel."""
-    panels, gram, scratch = pack(W), pack(np.ascontiguousarray(W.T @ W)), Scratch()
-    C, G = (aligned((n, W.shape[1]), W.dtype) for n in W.shape)
+    panels, gram, scratch = pack(W), pack(W.T @ W), Scratch()
+    C, G = (aligned((n, padded(W.shape[1], W.dtype)), W.dtype) for n in W.shape)
     for begin in range(0, len(X), block):
         rows, coefficients = X[begin : begin + block], H[begin : begin + block]
         product(panels, rows, scratch, "C")
@@ -138,19 +136,11 @@ def floor(X, W, H, block=320):
         outer(coefficients, coefficients, G, scratch)
 
 
-def padded(A):
-    """A, aligned, its columns filled up with zeros to whole panels."""
-    width = runtime_kernels.panel(A.dtype)
-    out = aligned((len(A), -(-A.shape[1] // width) * width), A.dtype)
-    out[:, : A.shape[1]], out[:, A.shape[1] :] = A, 0
-    return out
-
-
 def multiplication(X, W, H):
     """Milliseconds of an iteration, of its products, and of the peer's."""
     square = per_iteration(lambda n: ours(X, W, H, n, solver="mu"))
-    wide = padded(W), padded(H.T)
-    least = min(cpu(lambda: floor(X, *wide))[0] for _ in range(4 * ROUNDS))
+    Ht = np.ascontiguousarray(H.T)
+    least = min(cpu(lambda: floor(X, W, Ht))[0] for _ in range(4 * ROUNDS))
     print(f"  mu    {square * 1e3:.1f} ms, floor {least * 1e3:.1f} ms: {square / least:.2f}")
     loss = "kullback-leibler"
     mine = per_iteration(lambda n: ours(X, W, H, n, loss=loss, solver="mu"))

@@ -18,6 +18,7 @@ from bench import (  # noqa: E402
     curves,
     data,
     growth,
+    losses,
     references,
     relaxometry,
     single,
@@ -179,3 +180,25 @@ def test_curves_of_training_are_drawn(monkeypatch, capsys, tmp_path):
     paths = ElementTree.fromstring(figure.read_text()).iter("{http://www.w3.org/2000/svg}path")
     drawn = [path.get("d") for path in paths if path.get("clip-path")]
     assert len(drawn) == len(curves.COLOURS) and not any("nan" in d for d in drawn)
+
+
+def test_losses_are_measured_and_told(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(losses, "SETTLE", 0.0)
+    monkeypatch.setattr(losses, "ROUNDS", 1)
+    tiny = losses.Shape("table", 30, 10, 3)
+    monkeypatch.setattr(losses, "SHAPES", (tiny, tiny))
+    monkeypatch.setattr(sys, "argv", ["losses", "--short", "--out", str(tmp_path)])
+    losses.main()
+    told = capsys.readouterr().out
+    assert "multiply-adds" in told and "itakura-saito" in told
+    figures = json.loads((tmp_path / "losses.json").read_text())["figures"]
+    assert len(figures) == 2 * 3
+    for row in figures:
+        for points in row["curve"].values():
+            values = [value for _, value in points]
+            assert all(b <= a * (1 + 1e-5) for a, b in itertools.pairwise(values))
+        peer = row["curve"]["scikit-learn"]
+        mine = dict(enumerate((v for _, v in row["curve"]["fastcone"]), start=1))
+        for count, (_, value) in zip(losses.COUNTS, peer, strict=False):
+            if row["beta"] >= 1:  # the same steps: the same losses
+                np.testing.assert_allclose(mine[count], value, rtol=1e-3)

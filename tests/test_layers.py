@@ -19,12 +19,19 @@ FLOORS = {  # a folder or file of the package's root, and its floor
     "cy": 7,
     "study": 7,
     "__main__": 7,
+    "dask": 7,
 }
 BESIDE = {  # arrows on one floor: from a folder, to another
     ("_nnlad", "_nnls"),
     ("__main__", "study"),
 }
-FACES = ("green", "study", "__main__", "cy")  # what the package's own __init__ does not import
+FACES = (
+    "green",
+    "study",
+    "__main__",
+    "cy",
+    "dask",
+)  # what the package's own __init__ does not import
 TWINS = "_kernels.reference"
 IMPORT = re.compile(
     r"^\s*(?:from\s+(fastcone[\w.]*)\s+c?import\s+(\([^)]*\)|.*)|c?import\s+(fastcone[\w.]*))", re.M

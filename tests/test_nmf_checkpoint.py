@@ -90,7 +90,7 @@ class Interrupted(Exception):
     """What stops a run at a place of the test's choice."""
 
 
-@pytest.mark.parametrize("place", ["_update_H", "_update_W", "objective", "without_momentum"])
+@pytest.mark.parametrize("place", ["update_H", "_update_W", "objective", "without_momentum"])
 def test_a_run_stopped_within_an_iteration_goes_on_from_the_last(rng, tmp_path, monkeypatch, place):
     """Half an iteration is forgotten, with what extrapolation learned in it."""
     X, options = given(rng, SQUARE, "cd", "dense")

@@ -57,9 +57,9 @@ def test_an_end_that_was_asked_for_is_not_told(X, loss, solver):
 
 
 def test_of_several_starts_the_best_one_counts(X):
-    ends = []
+    ends, options = [], {"n_init": 2, "init": "random", "max_iter": 20}
     for seed in range(40):
-        fit, told = said(lambda seed=seed: nmf(X, 4, n_init=2, random_state=seed, max_iter=20))
+        fit, told = said(lambda seed=seed: nmf(X, 4, random_state=seed, **options))
         assert bool(told) is not fit.converged
         ends.append(fit.converged)
     assert 0 < sum(ends) < 40

@@ -3,12 +3,14 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from factorisations import KL, NAMES, SQUARE, WAYS, instance, objective
 from sklearn.decomposition._nmf import _initialize_nmf
 
 from fastcone import nmf
+from fastcone._nmf import stack
 from fastcone._nmf.arguments import Options, data, scaled
-from fastcone._nmf.init import leading_pairs
+from fastcone._nmf.init import Scores, leading_pairs
 
 ways = pytest.mark.parametrize("loss, solver", [*WAYS, (1.5, "mu")], ids=str)
 
@@ -46,11 +48,16 @@ def test_nndsvd_is_scikit_learns(rng):
 
 def test_the_leading_pairs_are_the_svds(mnist, dtype):
     X = (mnist["x_train"][:900].reshape(900, -1) / 255).T.astype(dtype)
-    U, s, V = leading_pairs(prepared(X, 20).problem)
+    problem = prepared(X, 20).problem
+    U, s = leading_pairs(problem)
+    V = np.empty((900, 20), dtype)
+    told = Scores(U)(problem, V).sum(axis=0)[:, 0]
     values = np.linalg.svd(X.astype(float), compute_uv=False)
     np.testing.assert_allclose(s, values[:20], rtol=1e-2)
     best = np.sqrt(np.sum(values[20:] ** 2))
     assert np.linalg.norm(X - U @ V.T) <= 1.002 * best
+    signed = [np.sum(np.maximum(side * V, 0) ** 2, axis=0) for side in (1, -1)]
+    np.testing.assert_allclose(told, signed, rtol=1e-4)
 
 
 @pytest.mark.parametrize("init", [None, "random", "nndsvd", "nndsvda", "nndsvdar"])
@@ -151,14 +158,17 @@ def test_fewer_samples_than_exemplars(dtype, rng):
 
 
 @pytest.mark.parametrize("loss, solver", WAYS)
-def test_the_best_of_several_starts_is_returned(rng, loss, solver):
+@pytest.mark.parametrize("init", [None, "random"])
+def test_the_best_of_several_starts_is_returned(rng, loss, solver, init):
     X, seen = instance(rng)[0], []
     options = {"loss": loss, "solver": solver, "max_iter": 8, "tol": 0}
     generator = np.random.default_rng(3)
-    single = [nmf(X, 4, init="random", random_state=generator, **options) for _ in range(4)]
-    best = nmf(
-        X, 4, n_init=4, random_state=3, callback=lambda *a: seen.append(a) and None, **options
-    )
+    single = [
+        nmf(X, 4, init="random" if s else init, random_state=generator, **options) for s in range(4)
+    ]
+    options |= {"init": init, "random_state": 3, "callback": lambda *a: seen.append(a)}
+    best = nmf(X, 4, n_init=4, **options)
+    assert best.restarts.tolist() == [fit.objective for fit in single]
     assert best.objective == min(fit.objective for fit in single)
     winner = min(single, key=lambda fit: fit.objective)
     assert np.array_equal(best.W, winner.W) and len(seen) == 32
@@ -196,3 +206,60 @@ def test_a_dictionary_of_zeros_beside_fixed_columns_is_refused(rng):
         nmf(rng.random((4, 5)), 2, W=np.zeros((4, 2)), fixed=1)
     assert nmf(rng.random((4, 5)), 2, loss=KL, solver="mu", W=np.ones((4, 1)), fixed=1).n_iter
     assert objective(SQUARE, np.ones((2, 2)), np.ones((2, 1)), np.ones((1, 2))) == 0
+
+
+# --- several starts side by side -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+@pytest.mark.parametrize(
+    "options", [{}, {"solver": "mu"}, {"l1_H": 0.3, "l2_W": 0.1}, {"fixed": 2}]
+)
+def test_starts_side_by_side_are_single_runs(rng, dtype, form, options, monkeypatch):
+    X = rng.poisson(0.6, (50, 300)).astype(dtype)
+    if form == "sparse":
+        X = sp.csc_array(X)
+    if "fixed" in options:
+        options = options | {"W": rng.random((50, 2)) + 0.1}
+    options = {"init": "random", "max_iter": 40, "tol": 1e-3} | options
+    bits = np.random.default_rng(3)
+    singles = [nmf(X, 5, random_state=bits, **options) for _ in range(7)]
+    best = min(singles, key=lambda fit: fit.objective)
+    for columns in (5, 12, 256):  # one, two, all of them at a time
+        monkeypatch.setattr(stack, "COLUMNS", columns)
+        for n_threads in (1, 3):
+            fit = nmf(X, 5, n_init=7, random_state=3, n_threads=n_threads, **options)
+            assert np.array_equal(fit.W, best.W) and np.array_equal(fit.H, best.H)
+            assert np.array_equal(fit.history, best.history)
+            assert fit.restarts.tolist() == [single.objective for single in singles]
+
+
+def test_starts_side_by_side_end_apart(rng):
+    X = rng.random((30, 200))
+    options = {"init": "random", "tol": 1e-3, "max_iter": 300}
+    bits = np.random.default_rng(0)
+    counts = {nmf(X, 4, random_state=bits, **options).n_iter for _ in range(6)}
+    assert len(counts) > 1  # so that the stack shrinks
+    fit = nmf(X, 4, n_init=6, random_state=0, **options)
+    assert fit.n_iter in counts and fit.objective == fit.restarts.min()
+
+
+def test_time_and_interrupts_end_all_starts(rng, monkeypatch):
+    X = rng.random((200, 2000))
+    options = {"init": "random", "n_init": 5, "tol": 0, "max_iter": 10**6, "random_state": 0}
+    fit = nmf(X, 5, time_limit=0.3, **options)
+    assert fit.objective == fit.restarts.min() and len(fit.restarts) == 5 and not fit.converged
+    calls = []
+
+    def press(self, fits):
+        calls.append(len(fits))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return own(self, fits)
+
+    own = stack.Stack.__call__
+    monkeypatch.setattr(stack.Stack, "__call__", press)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        nmf(X, 5, **options)
+    assert calls == [5] * 4 and stopped.value.result.n_iter == 3
+    assert len(stopped.value.result.restarts) == 5

@@ -17,7 +17,9 @@ KERNELS = (
     "nnls.householder",
     "nnlad.simplex",
     "nnlad.certificate",
+    "nmf.products",
     "nmf.entries",
     "nmf.kl",
+    "nmf.kl_rows",
     "nmf.sparse",
 )

@@ -13,14 +13,12 @@ c) Time limit, Ctrl-C and the callback act between blocks and iterations; the fa
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-
-from fastcone._nmf.arguments import Options, data, factor, scaled
-from fastcone._nmf.checkpoint import Checkpoint, Keeper, identity
-from fastcone._nmf.result import NMFResult, warn_of_end
-from fastcone._nmf.train import Best, of_zeros, train
+from fastcone._nmf.arguments import Options, data
+from fastcone._nmf.checkpoint import Checkpoint
+from fastcone._nmf.result import NMFResult
+from fastcone._nmf.train import Place, factorise
 
 __all__ = ["Checkpoint", "nmf"]
 
@@ -84,9 +82,9 @@ def nmf(
     H : array_like, (k, N), optional
         Coefficients to start from, together with `W`.
     init : {None, "random", "nndsvd", "nndsvda", "nndsvdar", "exemplars"}
-        How to start without `W`. None: nndsvda if rank <= min(m, N), there is no mask or weights
-        and n_init is 1, else random. exemplars: samples far from each other as columns. Entries
-        that are not known count as 0.
+        How to start without `W`. None: nndsvda for the first start if rank <= min(m, N) and there
+        is no mask or weights, else random. exemplars: samples far from each other as columns.
+        Entries that are not known count as 0.
     l1_W, l1_H, l2_W, l2_H : float, default 0
         Penalty weights >= 0, not scaled by any size.
     mask : array_like of bool, (m, N), or "nan" or "stored", optional
@@ -105,7 +103,9 @@ def nmf(
     fixed : int, default 0
         Leading columns of `W` that are kept as given; the others are trained beside them.
     n_init : int, default 1
-        Random starts; the one with the least objective is returned. Each calls `callback`.
+        Starts; the one with the least objective is returned. X is read and checked once, and small
+        ranks go side by side, with the bits they have alone. Each calls `callback`, one after
+        the other.
     random_state : int, numpy Generator or None
         Seed of the random starts; None draws a fresh one.
     callback : callable, optional
@@ -125,7 +125,7 @@ def nmf(
     -------
     NMFResult
         W (m, k), H (k, N), objective, history (n_iter + 1, from the start on, never increasing),
-        n_iter, converged.
+        n_iter, converged, restarts (the objective of each start).
 
     Raises
     ------
@@ -165,32 +165,5 @@ def nmf(
         time_limit=time_limit,
     )  # fmt: skip
     kept = Checkpoint.checked(checkpoint)
-    if kept is not None and options.n_init > 1:
-        raise ValueError(f"n_init must be 1 with a checkpoint, found {options.n_init}")
     samples, known = data(X, mask, weights, options.loss)
-    partly = H is None and W is not None and np.shape(W)[1:] == (options.fixed,)
-    columns = options.fixed if partly else options.rank
-    W = factor("W", W, (samples.m, columns), samples.dtype)
-    H = factor("H", H, (options.rank, samples.N), samples.dtype)
-    if W is not None and update_W and not partly and not W.any():
-        raise ValueError("W holds only zeros, want a start that can be improved")
-    keeper = saved = None
-    if kept is not None:
-        arrays = {"W": W, "H": H, "mask" if weights is None else "weights": known}
-        keeper = Keeper(kept, identity(samples, arrays, options, random_state is not None))
-        saved = keeper.load()
-    if not samples.largest:
-        return of_zeros(samples, W, options)
-    start, best = saved.factors if saved else None, Best()
-    try:
-        for _ in range(options.n_init):
-            problem = scaled(samples, known, W, H, options, start)
-            train(problem, options, keeper, saved, best)
-    except BaseException as error:
-        options.deadline.cancel()
-        if isinstance(error, KeyboardInterrupt) and best.result is not None:
-            error.result = best.result  # type: ignore[attr-defined]
-        raise
-    if best.exhausted and options.tol:
-        warn_of_end(options.max_iter, options.tol)
-    return cast(NMFResult, best.result)
+    return factorise(samples, known, (W, H), options, kept, random_state is not None, Place())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -143,7 +143,7 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
     if issparse(X) or given is None:
         kind = StoredSource if stored else DenseSource
         samples = kind.of(Opened(X) if issparse(X) and not stored else X)
-        _check_positive(loss, samples.smallest > 0)
+        check_positive(loss, samples.smallest > 0)
         return samples, None
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
     if isinstance(mask, np.ma.MaskedArray):
@@ -163,7 +163,7 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
     whole = np.zeros(X.shape, dtype=X.dtype, order="F")
     np.copyto(whole, X, where=known)
     samples = DenseSource.of(whole)
-    _check_positive(loss, bool(np.all(whole, where=known)))
+    check_positive(loss, bool(np.all(whole, where=known)))
     return samples, np.ascontiguousarray((known if weights is None else weights).T)
 
 
@@ -172,7 +172,7 @@ def known_entries(X: np.ndarray, mask: Any) -> np.ndarray:
     return nan_mask("mask", mask, X) if isinstance(mask, str) else np.asarray(mask)
 
 
-def _check_positive(loss: Loss, positive: bool) -> None:
+def check_positive(loss: Loss, positive: bool) -> None:
     """Raise if the divergence of every factorisation from the data would be infinite."""
     if not (loss.zeros_allowed or positive):
         raise ValueError(
@@ -216,7 +216,7 @@ class Scaled:
         """Return W (m, k) and H (k, N) in the caller's units."""
         with np.errstate(over="ignore", under="ignore"):
             W = np.ldexp(found.W[: self.problem.m, : self.problem.k], self.w)
-            return W, (np.ldexp(found.Ht, self.h) if self.h else found.Ht).T
+            return W, self.problem.public_H(found, self.h)
 
 
 def scaled(
@@ -226,6 +226,7 @@ def scaled(
     H: np.ndarray | None,
     o: Options,
     resumed: Callable[[Problem], Factors] | None = None,
+    kind: type[Problem] = Problem,
 ) -> Scaled:
     """Return the problem at a scale where nothing overflows, and where its iteration starts."""
     e = floor_exponent(X.largest)
@@ -239,7 +240,7 @@ def scaled(
     in_W = 0 if W is not None else (e - x) // 2  # orders of magnitude of the scaled factors
     units = math.ldexp(1, in_W), math.ldexp(1, e - x - in_W)
     f = o.loss.beta * x + c
-    problem = Problem(
+    problem = kind(
         X.scaled(-x) if x else X,
         known,
         o.rank,
@@ -252,6 +253,14 @@ def scaled(
     )
     start = resumed(problem) if resumed else _start(problem, W, H, w, x - w, o)
     return Scaled(problem, start, w, x - w, f)
+
+
+def restarted(
+    first: Scaled, W: np.ndarray | None, H: np.ndarray | None, o: Options
+) -> Scaled:  # fmt: skip
+    """Return the same problem with a start drawn anew."""
+    o = replace(o, init=o.init or "random")
+    return replace(first, start=_start(first.problem, W, H, first.w, first.h, o))
 
 
 def _check_range(e: int, dtype: np.dtype) -> None:
@@ -289,20 +298,19 @@ def _start(
     """Return the start the caller gave or named; for `mu`, without zeros in what it updates."""
     m, k = problem.m, problem.k
     if W is None or W.shape[1] < k:
-        factors = _made(problem, o, o.init or ("random" if W is not None or o.n_init > 1 else None))
+        factors = _made(problem, o, o.init or ("random" if W is not None else None))
         if W is not None:
             factors.W[:m, : o.fixed] = np.ldexp(W, -w)
     else:
         factors = problem.factors()
         factors.W[:m, :k] = np.ldexp(W, -w)
-        if H is not None:
-            factors.Ht[...] = _rescaled(H.T, -h, problem.units[1])
-        elif o.solver == "mu":
-            factors.Ht[...] = problem.units[1]
+        constant = problem.units[1] if o.solver == "mu" else 0.0
+        given = constant if H is None else _rescaled(H.T, -h, problem.units[1])
+        problem.set_H(factors, given)
     if o.solver == "mu":
-        _lift(factors.Ht, problem.units[1], problem.H.floor)
+        problem.change_H(factors, Lift(problem.units[1], problem.H.floor))
         if o.update_W:
-            _lift(factors.W[:m, o.fixed : k], problem.units[0], problem.W.floor)
+            Lift(problem.units[0], problem.W.floor)(factors.W[:m, o.fixed : k])
     return factors
 
 
@@ -318,9 +326,16 @@ def _made(problem: Problem, o: Options, init: str | None) -> Factors:
         return problem.factors()
 
 
-def _lift(values: np.ndarray, unit: float, floor: float) -> None:
-    """Replace what multiplication could not bring back."""
-    values[values < floor] = max(LIFT * unit, floor)
+@dataclass(frozen=True)
+class Lift:
+    """Replaces what multiplication could not bring back."""
+
+    unit: float
+    floor: float
+
+    def __call__(self, values: np.ndarray) -> None:
+        """Do so in place."""
+        values[values < self.floor] = max(LIFT * self.unit, self.floor)
 
 
 def _rescaled(Ht: np.ndarray, e: int, unit: float) -> np.ndarray:

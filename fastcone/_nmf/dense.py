@@ -20,12 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from fastcone._nmf.problem import Block, Problem, add_groups, cut, dot, outer
-from fastcone._runtime.layout import pack, product
+from fastcone._nmf import kernels
+from fastcone._nmf.problem import EVEN, Block, Problem, add_groups, cut, dot, of_group
+from fastcone._nmf.products import outer, pack, product
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite, check_nonnegative, real_array
 
 CHECK_BYTES = 1 << 21  # of the samples checked at a time
+TOUCHES = 8  # of a group's sums per iteration: zeros, reading and writing, adding
 RELEASE_BYTES = 1 << 28  # of a mapped file from which on its pages are handed back
 
 
@@ -127,6 +129,7 @@ class DenseSource:
 
     sparse: bool = False
     stored: bool = False
+    first = 0  # sample of the caller's X that sample 0 is
 
     def __init__(
         self, parts: Parts, extremes: tuple[float, float] | None = None, exponent: int = 0
@@ -134,6 +137,10 @@ class DenseSource:
         self.parts, self.exponent, self.dtype = parts, exponent, parts.dtype
         self.N, self.m = parts.edges[-1], parts.m
         self.last = threading.local()
+        X, _ = parts.load(0)
+        alone = len(parts.given) == 1 and not exponent and not is_mapped(X)
+        plain = X.dtype == self.dtype and X.flags.c_contiguous and X.flags.aligned
+        self.whole = X if alone and plain else None  # all samples, where nothing is to be done
         self.smallest, self.largest = self._checked() if extremes is None else extremes
 
     @classmethod
@@ -154,8 +161,9 @@ class DenseSource:
                 X = self.block(slice(start, min(start + step, self.N)), scratch)
                 low, high = float(X.min()), float(X.max())
             if not (low >= 0 and high < np.inf):
-                check_finite("X", X.T, origin=(0, start))
-                check_nonnegative("X", X.T, origin=(0, start))
+                origin = 0, self.first + start
+                check_finite("X", X.T, origin=origin)
+                check_nonnegative("X", X.T, origin=origin)
             smallest, largest = min(smallest, low), max(largest, high)
         return smallest, largest
 
@@ -177,6 +185,8 @@ class DenseSource:
 
     def block(self, rows: slice, scratch: Scratch) -> np.ndarray:
         """Return some samples, in place where they are in the right layout."""
+        if self.whole is not None:
+            return self.whole[rows]
         if getattr(self.last, "pages", None):
             mapping, last = self.last.pages
             mapping.release(last)
@@ -231,7 +241,7 @@ class DenseSource:
 
     def sums(self, problem: Problem, n: int) -> GroupSums:
         """Return room for X H', n columns."""
-        return GroupSums(problem, problem.padded(n))
+        return GroupSums(problem, problem.padded(n), self.whole)
 
     def digest(self) -> str:
         """Return a fingerprint of the samples in the working precision."""
@@ -243,17 +253,40 @@ class DenseSource:
 
 
 class GroupSums:
-    """X H' (m, columns), one sum per group of blocks of samples."""
+    """X H' (m, columns), one sum per group of blocks of samples.
 
-    def __init__(self, problem: Problem, columns: int) -> None:
-        self.groups = problem.sums(problem.samples, problem.m, columns)
+    Where these sums would take more than another look at the samples costs, and the samples are
+    in memory, they are formed feature by feature once all of H is there: in the same order.
+    """
+
+    def __init__(self, problem: Problem, columns: int, whole: np.ndarray | None) -> None:
+        self.problem, self.columns, self.whole = problem, columns, whole
+        touched = TOUCHES * len(problem.samples) * columns
+        parts = sum(map(len, problem.features))
+        at_once = self.whole is not None and parts >= EVEN and touched > problem.N
+        self.groups = None if at_once else problem.sums(problem.samples, problem.m, columns)
+        starts = [group[0].rows.start for group in problem.samples]
+        self.edges = np.array([*starts, problem.N], dtype=np.intp)
+        self.size = kernels.outer_work(columns, problem.dtype.itemsize)
 
     def add(self, block: Block, X: np.ndarray, H: np.ndarray, scratch: Scratch) -> None:
         """Add a block of samples."""
-        if block.first:
-            self.groups[block.group] = 0
-        outer(X, H, self.groups[block.group], scratch)
+        sums = self.of_group(block)
+        if sums is not None:
+            outer(X, H, sums, scratch)
 
-    def rows(self, rows: slice, scratch: Scratch) -> np.ndarray:
+    def of_group(self, block: Block) -> np.ndarray | None:
+        """Return the sums a block is added to, zeros for the first one; None if not yet."""
+        return None if self.groups is None else of_group(self.groups, block)
+
+    def rows(self, rows: slice, Ht: np.ndarray, scratch: Scratch) -> np.ndarray:
         """Return X H' of some features, in `scratch`."""
-        return add_groups(self.groups, rows, scratch, "XH")
+        if self.groups is not None:
+            return add_groups(self.groups, rows, scratch, "XH")
+        assert self.whole is not None
+        shape = rows.stop - rows.start, self.columns
+        total = scratch.take("XH", shape, self.problem.dtype)
+        part = scratch.take("XH of a group", shape, self.problem.dtype)
+        work = scratch.take("outer", (self.size,), self.problem.dtype)
+        kernels.outer_groups(self.whole[:, rows], Ht, self.edges, total, part, work)
+        return total

@@ -18,14 +18,19 @@ the zeros of X.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from fastcone._nmf import kernels
 from fastcone._nmf.losses import DataLoss, Loss, Step
-from fastcone._nmf.problem import Block, Factors, Problem, add_groups, outer
+from fastcone._nmf.problem import Block, Factors, Problem, add_groups, of_group
+from fastcone._nmf.products import outer, pack, product
 from fastcone._nmf.update import Update
-from fastcone._runtime.layout import pack, product
 from fastcone._runtime.threads import Scratch
+
+NEIGHBOURS = 16  # samples that tell whether features are zero side by side
+FULL = 0.6  # of the features: above, leaving out the others gains nothing
 
 
 class EntryFit(Update):
@@ -65,35 +70,40 @@ class EntryFit(Update):
 
     def _look(self, at: Factors, next_Ht: np.ndarray | None) -> float:
         """Return the objective `at` the factors; write the next H' and the sums for W."""
+        return float(self.look(at, next_Ht).sum()) + self.problem.W(at.W)
+
+    def look(self, at: Factors, next_Ht: np.ndarray | None) -> np.ndarray:
+        """The same; return the objective but for the penalty of W, block by block.
+
+        It reads W and the coefficients alone: where the samples are elsewhere, so is this pass
+        (`remote.py`).
+        """
         problem = self.problem
         if next_Ht is None:
-            return self.loss(at)
-        columns, by_row = pack(at.W), pack(np.ascontiguousarray(at.W.T))
+            return self.loss.parts(at)
+        columns, by_row = pack(at.W), pack(at.W.T[: problem.k])
         parts = problem.per_block(problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
             H = problem.coefficients(at.Ht, block.rows, scratch)
-            entries = self.loss.of_block(block.rows, by_row, H, scratch)
+            entries = self.loss.of_block(block.rows, by_row, H[:, : problem.k], scratch)
             parts[block.index] = entries.loss + problem.H(H)
             num = product(columns, entries.num, scratch, "num")
             self.step_H(H, num, product(columns, entries.den, scratch, "den"))
             next_Ht[block.rows] = H[:, : problem.k]
             if self.update_W:
                 num, den = self._sums(block)
-                entries = self.loss.of_block(block.rows, by_row, H, scratch)
+                known = H[:, : problem.k]
+                entries = self.loss.of_block(block.rows, by_row, known, scratch, told=False)
                 outer(entries.num, H, num, scratch)
                 outer(entries.den, H, den, scratch)
 
         problem.for_each_block(problem.samples, work)
-        return float(parts.sum()) + problem.W(at.W)
+        return parts
 
     def _sums(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Return the sums of the block's group, zero for its first block."""
-        num, den = self.num[block.group], self.den[block.group]
-        if block.first:
-            num[...] = 0
-            den[...] = 0
-        return num, den
+        return of_group(self.num, block), of_group(self.den, block)
 
     def _update_W(self) -> None:
         problem, new, old, fixed = (
@@ -115,34 +125,57 @@ class EntryFit(Update):
 
 
 class KLFit(EntryFit):
-    """Kullback-Leibler, every entry known: the denominators are the same for every feature."""
+    """Kullback-Leibler, every entry known: the denominators are the same for every feature.
+
+    Blocks of samples many of whose features are zero side by side go through the kernel that
+    leaves these out (`kl`), all others through the one that takes samples as they lie (`kl_rows`).
+    """
 
     den_rows = 1
 
-    def _look(self, at: Factors, next_Ht: np.ndarray | None) -> float:
-        """Return the objective `at` the factors; write the next H' and the sums for W."""
-        problem, p, W = self.problem, self.problem.H, at.W
-        stages = 0 if next_Ht is None else 2 if self.update_W else 1
-        column_sums = W.sum(axis=0)
-        parts = problem.per_block(problem.samples)
-        size = kernels.kl_work(problem.m, problem.kp, problem.dtype.itemsize)
+    @functools.cached_property
+    def full(self) -> np.ndarray:
+        """Whether most features are seen, block by block; a look at a few samples of each."""
+        problem = self.problem
+        found = problem.per_block(problem.samples).astype(bool)
 
         def work(block: Block, scratch: Scratch) -> None:
-            X = problem.X.block(block.rows, scratch)
-            H = problem.coefficients(at.Ht, block.rows, scratch)
-            parts[block.index] = p(H)
-            num, den = self._sums(block) if stages == 2 else (W, W)
-            loss = scratch.take("loss", (len(H),), problem.dtype)
-            kernels.kl(
-                problem.k, X, W, column_sums, H, num, stages, p.l1, p.l2, p.floor, self.loss.least,
-                loss, scratch.take("work", (size,), problem.dtype),
-                scratch.take("index", (problem.m + problem.panel,), np.intp),
-            )  # fmt: skip
-            parts[block.index] += loss.sum(dtype=np.float64)
-            if next_Ht is not None:
-                next_Ht[block.rows] = H[:, : problem.k]
-            if stages == 2:
-                den += H.sum(axis=0)
+            first = slice(block.rows.start, min(block.rows.start + NEIGHBOURS, block.rows.stop))
+            seen = problem.X.block(first, scratch).max(axis=0)
+            found[block.index] = np.count_nonzero(seen) > FULL * len(seen)
 
         problem.for_each_block(problem.samples, work)
-        return float(parts.sum()) + problem.W(W)
+        return found
+
+    def look(self, at: Factors, next_Ht: np.ndarray | None) -> np.ndarray:
+        """Make the next H' and the sums for W; see EntryFit."""
+        problem, W, k = self.problem, at.W, self.problem.k
+        stages = 0 if next_Ht is None else 2 if self.update_W else 1
+        packed = (pack(W.T[:k]), pack(W[: problem.m, :k])) if self.full.any() else (W, W)
+        column_sums = W.sum(axis=0)
+        parts = problem.per_block(problem.samples)
+
+        def work(block: Block, scratch: Scratch) -> None:
+            X, H = problem.X.block(block.rows, scratch), at.Ht[block.rows]
+            Z = H if next_Ht is None else next_Ht[block.rows]
+            sums, den = self._sums(block) if stages == 2 else (W, W)
+            loss = scratch.take("loss", (len(H),), problem.dtype)
+            limits = problem.H.l1, problem.H.l2, problem.H.floor, self.loss.least
+            if self.full[block.index]:
+                size = kernels.kl_rows_work(problem.kp, problem.dtype.itemsize)
+                room = scratch.take("work", (size,), problem.dtype)
+                kernels.kl_rows(X, *packed, column_sums, H, Z, sums, stages, *limits, loss, room)
+            else:
+                size = kernels.kl_work(problem.m, problem.kp, problem.dtype.itemsize)
+                room = scratch.take("work", (size,), problem.dtype)
+                index = scratch.take("index", (problem.m + problem.kp,), np.intp)
+                wide = problem.coefficients(at.Ht, block.rows, scratch)
+                kernels.kl(k, X, W, column_sums, wide, sums, stages, *limits, loss, room, index)
+                if stages:
+                    Z[...] = wide[:, :k]
+            parts[block.index] = loss.sum(dtype=np.float64) + problem.H(H)
+            if stages == 2:
+                den[0, :k] += Z.sum(axis=0)
+
+        problem.for_each_block(problem.samples, work)
+        return parts

@@ -31,8 +31,9 @@ class Momentum:
         self.size = problem.m, problem.k
         self.weight, self.ceiling, self.weight_now = FIRST, 1.0, 0.0
         self.accepted_state = self.weight, self.ceiling, self.weight_now
-        self.W, self.Ht = start.W, np.zeros_like(start.Ht)
-        self.next_Ht = np.zeros_like(start.Ht) if kept else self.Ht
+        shape, dtype = start.Ht.shape, start.Ht.dtype
+        self.W, self.Ht = start.W, np.zeros(shape, dtype)
+        self.next_Ht = np.zeros(shape, dtype) if kept else self.Ht
 
     def ahead(self, W: np.ndarray) -> np.ndarray:
         """Return W extrapolated."""

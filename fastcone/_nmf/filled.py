@@ -21,7 +21,7 @@ import numpy as np
 
 from fastcone._nmf.frobenius import GramFit
 from fastcone._nmf.problem import Block, Factors, Problem
-from fastcone._runtime.layout import pack, product
+from fastcone._nmf.products import pack, product
 from fastcone._runtime.threads import Scratch
 
 
@@ -42,9 +42,10 @@ class FilledFit(GramFit):
     def _half_norm(self) -> float:
         return 0.0  # of no use: the objective is that of the entries
 
-    def _update_H(self, W: np.ndarray, G: np.ndarray) -> None:
-        self.panels = pack(np.ascontiguousarray(W.T))
-        super()._update_H(W, G)
+    def update_H(self, W: np.ndarray, G: np.ndarray) -> np.ndarray:
+        """Make the candidate's H; see GramFit."""
+        self.panels = pack(W.T[: self.problem.k])
+        return super().update_H(W, G)
 
     def _samples(self, block: Block, H: np.ndarray, scratch: Scratch) -> np.ndarray:
         """Return Z of a block, from the model W H."""

@@ -20,30 +20,40 @@ objective the sums give.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from fastcone._nmf import kernels
+from fastcone._nmf.dense import GroupSums
 from fastcone._nmf.extrapolation import Momentum
-from fastcone._nmf.losses import LOSSES, DataLoss, Step
+from fastcone._nmf.losses import LOSSES, DataLoss
 from fastcone._nmf.problem import (
     Block,
     Factors,
     Penalty,
     Problem,
     dot,
-    outer,
+    of_group,
 )
+from fastcone._nmf.products import outer, pack
 from fastcone._nmf.sparse import SparseLoss
 from fastcone._nmf.update import Update
 from fastcone._nnls import kernels as nnls_kernels
-from fastcone._runtime.layout import blocks, pack, pack_symmetric, product
+from fastcone._runtime.layout import blocks, pack_symmetric
 from fastcone._runtime.threads import Scratch
 
 NOISE = 64 * float(np.finfo(np.float64).eps)  # of an objective, relative to what it is a sum of
 NEAR = 1e-3  # of 1/2 ||X||^2: objectives below are formed entry by entry
 EPOCHS_H, EPOCHS_W = 5, 5  # of coordinate descent per iteration: cheap beside the products
 FIXED_EPOCHS = 8  # over H while W is kept
+
+
+def whole(sums: np.ndarray) -> np.ndarray:
+    """Return the sum of the groups' sums, a new array."""
+    return sums[0].copy() if len(sums) == 1 else sums.sum(axis=0)
 
 
 class Descent:
@@ -65,8 +75,32 @@ class Descent:
         self.G = pack_symmetric(G)
         self.l1, self.epochs = penalty.l1, epochs
 
+    def half(
+        self,
+        C: np.ndarray,
+        old: np.ndarray,
+        new: np.ndarray,
+        gram: np.ndarray,
+        scratch: Scratch,
+        then: Callable[[np.ndarray], None] | None = None,
+    ) -> float:
+        """Write the step on the rows `old`, add their Gram matrix, return <C, new>.
+
+        `then` changes the rows in between.
+        """
+        (p, k), ld = old.shape, C.shape[1]
+        F = scratch.take("rows", (p, ld), C.dtype)
+        F[:, :k] = old
+        F[:, k:] = 0
+        self(C, F, scratch)
+        if then is not None:
+            then(F[:, :k])
+        new[...] = F[:, :k]
+        outer(new, new, gram, scratch)
+        return dot(C[:, :k], new)
+
     def __call__(self, C: np.ndarray, X: np.ndarray, scratch: Scratch) -> None:
-        """Improve the rows of X."""
+        """Improve the rows of X, padded as those of C."""
         p, dtype = len(X), X.dtype
         if self.l1:
             C = np.subtract(C, self.l1, out=scratch.take("C - l1", C.shape, dtype))
@@ -90,13 +124,54 @@ class Multiplication:
     def __init__(
         self, G: np.ndarray, penalty: Penalty, rank: int, epochs: int, fixed: int = 0
     ) -> None:
-        self.panels, self.step, self.fixed = pack(G), Step(2.0, penalty, rank), fixed
+        self.panels, self.penalty, self.fixed = pack(G[:rank]), penalty, fixed
 
-    def __call__(self, C: np.ndarray, X: np.ndarray, scratch: Scratch) -> None:
-        """Improve the rows of X."""
-        kept = X[:, : self.fixed].copy()
-        self.step(X, C, product(self.panels, X, scratch, "below"))
-        X[:, : self.fixed] = kept
+    def samples(
+        self,
+        X: np.ndarray,
+        A: np.ndarray,
+        old: np.ndarray,
+        new: np.ndarray,
+        gram: np.ndarray,
+        sums: np.ndarray | None,
+        scratch: Scratch,
+    ) -> float:
+        """Do for a block of dense samples all that `half` does, C = X A and sums += X'new."""
+        p, n, dtype = self.penalty, gram.shape[1], X.dtype
+        work = scratch.take("multiply", (kernels.multiply_work(n, dtype.itemsize),), dtype)
+        C = scratch.take("C", (len(X), n), dtype)
+        return kernels.mu_samples(
+            X, A, self.panels, old, new, p.l1, p.l2, p.floor, gram, sums, C, work
+        )
+
+    def half(
+        self,
+        C: np.ndarray,
+        old: np.ndarray,
+        new: np.ndarray,
+        gram: np.ndarray,
+        scratch: Scratch,
+        then: Callable[[np.ndarray], None] | None = None,
+    ) -> float:
+        """Write the step on the rows `old`, add their Gram matrix, return <C, new>."""
+        p = self.penalty
+        size = kernels.multiply_work(C.shape[1], C.dtype.itemsize)
+        work = scratch.take("multiply", (size,), C.dtype)
+        return kernels.multiply(
+            C, self.panels, old, new, self.fixed, p.l1, p.l2, p.floor, gram, work
+        )
+
+
+def half_norms(problem: Problem) -> np.ndarray:
+    """Return 1/2 ||X_b||^2 of every block of samples."""
+    parts = problem.per_block(problem.samples)
+
+    def work(block: Block, scratch: Scratch) -> None:
+        X = problem.X
+        parts[block.index] = X.square(X.block(block.rows, scratch)) / 2
+
+    problem.for_each_block(problem.samples, work)
+    return parts
 
 
 STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multiplication}
@@ -135,95 +210,129 @@ class GramFit(Update):
 
     def _half_norm(self) -> float:
         """Return 1/2 ||X||^2."""
-        parts = self.problem.per_block(self.problem.samples)
-
-        def work(block: Block, scratch: Scratch) -> None:
-            X = self.problem.X
-            parts[block.index] = X.square(X.block(block.rows, scratch)) / 2
-
-        self.problem.for_each_block(self.problem.samples, work)
-        return float(parts.sum())
+        return float(self.problem.over(half_norms).sum())
 
     def _gram(self, W: np.ndarray) -> np.ndarray:
         """Return W'W."""
 
         def work(block: Block, scratch: Scratch) -> None:
-            if block.first:
-                self.WW[block.group] = 0
-            outer(W[block.rows], W[block.rows], self.WW[block.group], scratch)
+            rows = W[block.rows, : self.problem.k]
+            outer(rows, rows, of_group(self.WW, block), scratch)
 
         self.problem.for_each_block(self.problem.features, work)
-        return self.WW.sum(axis=0)
+        return whole(self.WW)
 
     def advance(self) -> None:
         """Make the candidate: one step on H, one on W."""
-        problem = self.problem
-        self.value = np.zeros(2)  # -<C, H> or -<XH', W>, and the penalties
-        W, G = self.factors.W, self.G
-        if self.momentum is not None and self.momentum.weight_now:
-            W = self.momentum.ahead(W)
-            G = self._gram(W)
-        self._update_H(W, G)
-        HH = self.HH.sum(axis=0)
+        W, G = self.ahead()
+        self.took_H(self.update_H(W, G))
         if self.update_W:
-            self._update_W(HH, W)
-            self.next_G = self.WW.sum(axis=0)
+            self._update_W(W)
         else:
-            self.value[1] += problem.W(self.factors.W)
-        self.value[0] += dot(self.next_G, HH) / 2
+            self.finish(np.array([0.0, self.problem.W(self.factors.W)]))
+
+    def ahead(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return W, extrapolated if it is, and W'W, which the step on H sees."""
+        if self.momentum is None or not self.momentum.weight_now:
+            return self.factors.W, self.G
+        W = self.momentum.ahead(self.factors.W)
+        return W, self._gram(W)
 
     def _samples(self, block: Block, H: np.ndarray, scratch: Scratch) -> Any:
-        """Return the samples of a block that the step on their coefficients H sees."""
+        """Return the samples of a block that the step on their coefficients H' sees."""
         return self.problem.X.block(block.rows, scratch)
 
     def _refreshed(self, block: Block, X: Any, H: np.ndarray, scratch: Scratch) -> Any:
         """Return the same samples as the step on W sees them, after H has changed."""
         return X
 
-    def _update_H(self, W: np.ndarray, G: np.ndarray) -> None:
-        problem, new, momentum = self.problem, self.candidate.Ht, self.momentum
+    def update_H(self, W: np.ndarray, G: np.ndarray) -> np.ndarray:
+        """Make the candidate's H and the sums of it; return its parts of `value`, block by block.
+
+        It reads W, G and the coefficients alone: where the samples are elsewhere, so is this pass
+        (`remote.py`).
+        """
+        problem, old, new = self.problem, self.factors.Ht, self.candidate.Ht
         A = problem.X.operand(W[: problem.m], problem.k)
-        step = self.step(G, self.of_H, problem.k, self.epochs_H)
+        step = self.step_H(G)
         parts = problem.per_block(problem.samples, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
-            g = block.group
-            H = problem.coefficients(self.factors.Ht, block.rows, scratch)
-            X = self._samples(block, H, scratch)
+            rows = block.rows
+            X = self._samples(block, old[rows], scratch)
+            if isinstance(step, Multiplication) and isinstance(self.XH, GroupSums):
+                sums = self.XH.of_group(block) if self.update_W else None
+                gram = of_group(self.HH, block)
+                found = step.samples(X, A, old[rows], new[rows], gram, sums, scratch)
+                parts[block.index] = self._parts_of_H(found, rows)
+                return
             C = problem.X.product(X, A, scratch, "C")
-            step(C, H, scratch)
-            if momentum is not None:
-                momentum.extrapolate_H(H[:, : problem.k], block.rows, scratch)
-            new[block.rows] = H[:, : problem.k]
-            if block.first:
-                self.HH[g] = 0
-            outer(H, H, self.HH[g], scratch)
+            parts[block.index] = self.block_of_H(block, step, C, scratch)
             if self.update_W:
-                self.XH.add(block, self._refreshed(block, X, H, scratch), H, scratch)
-            else:
-                parts[block.index, 0] = -dot(C, H)
-            parts[block.index, 1] = problem.H(H)
+                X = self._refreshed(block, X, new[rows], scratch)
+                self.XH.add(block, X, new[rows], scratch)
 
         problem.for_each_block(problem.samples, work)
-        self.value += parts.sum(axis=0)
+        return parts
 
-    def _update_W(self, HH: np.ndarray, start: np.ndarray) -> None:
-        problem, new = self.problem, self.candidate.W
-        step = self.step(HH, self.of_W, problem.k, EPOCHS_W, problem.fixed)
+    def step_H(self, G: np.ndarray) -> Descent | Multiplication:
+        """Return the step on H for this W'W."""
+        return self.step(G, self.of_H, self.problem.k, self.epochs_H)
+
+    def block_of_H(
+        self, block: Block, step: Descent | Multiplication, C: np.ndarray, scratch: Scratch
+    ) -> tuple[float, float]:
+        """Improve a block of H', add it to HH'; return its parts of `value`."""
+        rows, then = block.rows, None
+        if self.momentum is not None:
+            then = functools.partial(self.momentum.extrapolate_H, rows=rows, scratch=scratch)
+        old, new = self.factors.Ht[rows], self.candidate.Ht[rows]
+        found = step.half(C, old, new, of_group(self.HH, block), scratch, then)
+        return self._parts_of_H(found, rows)
+
+    def _parts_of_H(self, found: float, rows: slice) -> tuple[float, float]:
+        """Return the parts of `value` of some rows of H', <C, H> found."""
+        return 0.0 if self.update_W else -found, self.problem.H(self.candidate.Ht[rows])
+
+    def took_H(self, parts: np.ndarray) -> None:
+        """Begin `value`, -<C, H> or -<XH', W> and the penalties, with the parts that H told."""
+        self.value, self.all_HH = parts.sum(axis=0), whole(self.HH)
+
+    def _update_W(self, start: np.ndarray) -> None:
+        problem, step = self.problem, self.step_W()
         parts = problem.per_block(problem.features, 2)
 
         def work(block: Block, scratch: Scratch) -> None:
-            C = self.XH.rows(block.rows, scratch)
-            W = new[block.rows]
-            W[...] = start[block.rows]
-            step(C, W, scratch)
-            if block.first:
-                self.WW[block.group] = 0
-            outer(W, W, self.WW[block.group], scratch)
-            parts[block.index] = -dot(C, W), problem.W(W)
+            C = self.XH.rows(block.rows, self.candidate.Ht, scratch)
+            parts[block.index] = self.block_of_W(block, step, C, start, scratch)
 
         problem.for_each_block(problem.features, work)
-        self.value += parts.sum(axis=0)
+        self.next_G = whole(self.WW)
+        self.finish(parts.sum(axis=0))
+
+    def step_W(self) -> Descent | Multiplication:
+        """Return the step on W for the HH' at hand."""
+        problem = self.problem
+        return self.step(self.all_HH, self.of_W, problem.k, EPOCHS_W, problem.fixed)
+
+    def block_of_W(
+        self,
+        block: Block,
+        step: Descent | Multiplication,
+        C: np.ndarray,
+        start: np.ndarray,
+        scratch: Scratch,
+    ) -> tuple[float, float]:
+        """Improve a block of W, add it to W'W; return its parts of `value`."""
+        rows, k, new = block.rows, self.problem.k, self.candidate.W
+        gram = of_group(self.WW, block)
+        found = step.half(C, start[rows, :k], new[rows, :k], gram, scratch)
+        return -found, self.problem.W(new[rows])
+
+    def finish(self, parts: np.ndarray) -> None:
+        """Complete `value`, given its parts that the step on W told."""
+        self.value += parts
+        self.value[0] += dot(self.next_G, self.all_HH) / 2
 
     def objective(self, previous: float, last: bool) -> tuple[float, float]:
         """Return the objective of the candidate, and what those before were at least.

@@ -20,10 +20,11 @@ Review 53, 2011; Arthur, Vassilvitskii, SODA 2007.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from fastcone._nmf.problem import Block, Factors, Problem
+from fastcone._nmf.problem import Block, Factors, Problem, Sums
 from fastcone._runtime import threads
 from fastcone._runtime.threads import Scratch
 
@@ -37,34 +38,51 @@ POOL = 1024  # samples that exemplars are drawn from, beyond 8 for each
 
 def mean(problem: Problem) -> float:
     """Return the mean of the known entries."""
-    total = problem.per_block(problem.samples)
-    count = np.zeros(len(total))
+    total, count = problem.over(totals).T.copy()
+    return float(total.sum() / max(count.sum(), 1))
+
+
+def totals(problem: Problem) -> np.ndarray:
+    """Return the sum and the number of the known entries of every block."""
+    parts = problem.per_block(problem.samples, 2)
 
     def work(block: Block, scratch: Scratch) -> None:
         X = problem.X.block(block.rows, scratch)
-        total[block.index] = problem.X.total(X)
+        total = problem.X.total(X)
         if problem.known is not None:
-            count[block.index] = np.count_nonzero(problem.known[block.rows])
+            parts[block.index] = total, np.count_nonzero(problem.known[block.rows])
         else:
-            count[block.index] = problem.X.known(X)
+            parts[block.index] = total, problem.X.known(X)
 
     problem.for_each_block(problem.samples, work)
-    return float(total.sum() / max(count.sum(), 1))
+    return parts
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Fills coefficients with |N(0, 1)| * size, one sample after the other."""
+
+    rng: np.random.Generator
+    size: float
+
+    def __call__(self, Ht: np.ndarray) -> None:
+        """Fill some of them."""
+        for start in range(0, len(Ht), ROWS):
+            rows = Ht[start : start + ROWS]
+            rows[...] = self.size * np.abs(self.rng.standard_normal(rows.shape))
 
 
 def random(problem: Problem, rng: np.random.Generator, size: float) -> Factors:
     """Return |N(0, 1)| * size, the coefficients drawn first."""
     factors = problem.factors()
-    for start in range(0, problem.N, ROWS):
-        rows = factors.Ht[start : start + ROWS]
-        rows[...] = size * np.abs(rng.standard_normal(rows.shape))
+    problem.draw_H(factors, Draw(rng, size))
     W = size * np.abs(rng.standard_normal((problem.m, problem.k)))
     factors.W[: problem.m, : problem.k] = W
     return factors
 
 
-def leading_pairs(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return U (m, k), singular values (k,) and V (N, k) of X, approximately."""
+def leading_pairs(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Return U (m, k) and the singular values (k,) of X, approximately."""
     k, q = problem.k, min(problem.k + EXTRA, problem.m, problem.N)
     Y = np.random.default_rng(0).standard_normal((problem.m, q))
     for _ in range(STEPS):
@@ -72,17 +90,7 @@ def leading_pairs(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         Y = covariance_times(problem, Q)
     values, vectors = np.linalg.eigh((Q.T @ Y + Y.T @ Q) / 2)
     values, vectors = values[::-1][:k], vectors[:, ::-1][:, :k]
-    U = Q @ vectors
-    s = np.sqrt(np.maximum(values, 0))
-    V = np.empty((problem.N, k), dtype=problem.dtype)
-    A = problem.X.operand(widened(problem, U), k)
-
-    def work(block: Block, scratch: Scratch) -> None:
-        X = problem.X.block(block.rows, scratch)
-        V[block.rows] = problem.X.product(X, A, scratch, "V")[:, :k]
-
-    problem.for_each_block(problem.samples, work)
-    return U, s, V
+    return Q @ vectors, np.sqrt(np.maximum(values, 0))
 
 
 def widened(problem: Problem, Y: np.ndarray) -> np.ndarray:
@@ -92,21 +100,94 @@ def widened(problem: Problem, Y: np.ndarray) -> np.ndarray:
     return wide
 
 
+@dataclass(frozen=True)
+class Products:
+    """Adds X_b X_b'Y of every block of samples to sums."""
+
+    Y: np.ndarray
+
+    def __call__(self, problem: Problem, sums: Sums) -> np.ndarray:
+        """Make a pass over the samples; return X'Y, one sample a row."""
+        n = self.Y.shape[1]
+        A = problem.X.operand(widened(problem, self.Y), n)
+        Zt = np.empty((problem.N, n), dtype=problem.dtype)
+
+        def add(block: Block, scratch: Scratch) -> None:
+            X = problem.X.block(block.rows, scratch)
+            Zt[block.rows] = problem.X.product(X, A, scratch, "Z")[:, :n]
+            sums.add(block, X, Zt[block.rows], scratch)
+
+        problem.for_each_block(problem.samples, add)
+        return Zt
+
+
 def covariance_times(problem: Problem, Y: np.ndarray) -> np.ndarray:
     """Return X X'Y in one pass over the samples."""
-    A = problem.X.operand(widened(problem, Y), Y.shape[1])
-    sums, total = problem.X.sums(problem, Y.shape[1]), np.empty(Y.shape)
-
-    def add(block: Block, scratch: Scratch) -> None:
-        X = problem.X.block(block.rows, scratch)
-        sums.add(block, X, problem.X.product(X, A, scratch, "Z"), scratch)
+    n = Y.shape[1]
+    sums, total = problem.X.sums(problem, n), np.empty(Y.shape)
+    Zt = problem.add_up(Products(Y), sums)
 
     def take(block: Block, scratch: Scratch) -> None:
-        total[block.rows] = sums.rows(block.rows, scratch)[:, : Y.shape[1]]
+        total[block.rows] = sums.rows(block.rows, Zt, scratch)[:, :n]
 
-    problem.for_each_block(problem.samples, add)
     problem.for_each_block(problem.features, take)
     return total
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Fills H' with X'U, and tells of the parts of either sign of its columns, in each block.
+
+    What is told is (2, 2, k): for the positive and the negative part the square sum and the
+    largest entry.
+    """
+
+    U: np.ndarray
+
+    def __call__(self, problem: Problem, Ht: np.ndarray) -> np.ndarray:
+        """Make a pass over the samples."""
+        A, k = problem.X.operand(widened(problem, self.U), problem.k), problem.k
+        parts = problem.per_block(problem.samples, 2, 2, k)
+
+        def work(block: Block, scratch: Scratch) -> None:
+            X = problem.X.block(block.rows, scratch)
+            V = Ht[block.rows]
+            V[...] = problem.X.product(X, A, scratch, "V")[:, :k]
+            for told, sign in zip(parts[block.index], (1, -1), strict=True):
+                signed = np.maximum(sign * V, 0)
+                told[0] = np.einsum("ij,ij->j", signed, signed, dtype=np.float64)
+                told[1] = signed.max(axis=0)
+
+        problem.for_each_block(problem.samples, work)
+        return parts
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Turns scores into coefficients: the part of one sign, scaled, what is tiny set to zero."""
+
+    sign: np.ndarray
+    scale: np.ndarray
+    least: float
+
+    def __call__(self, V: np.ndarray) -> None:
+        """Do so in place."""
+        V *= self.sign.astype(V.dtype)
+        np.maximum(V, 0, out=V)
+        V *= self.scale.astype(V.dtype)
+        V[self.least > V] = 0
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Puts a value in place of the zeros of all columns but the leading one."""
+
+    value: float
+
+    def __call__(self, Ht: np.ndarray) -> None:
+        """Do so in place."""
+        rest = Ht[:, 1:]
+        rest[rest == 0] = self.value
 
 
 def norm(v: np.ndarray) -> float:
@@ -117,19 +198,23 @@ def norm(v: np.ndarray) -> float:
 def nndsvd(problem: Problem) -> Factors:
     """Return the dominant signed parts of the leading singular pairs."""
     with threads.one_blas_thread():
-        U, s, V = leading_pairs(problem)
+        U, s = leading_pairs(problem)
     factors = problem.factors()
+    told = problem.fill_H(factors, Scores(U))
+    norms, most = np.sqrt(told[:, :, 0].sum(axis=0)), told[:, :, 1].max(axis=0)
     noise = 4 * math.sqrt(np.finfo(problem.dtype).eps) * s[0]
+    sign, scale, largest = np.ones(problem.k), np.zeros(problem.k), 0.0
     for j in np.flatnonzero(s > noise):
         # u v' with v = s_j times a unit vector: its positive or its negative part
-        parts = [(np.maximum(sign * U[:, j], 0), np.maximum(sign * V[:, j], 0)) for sign in (1, -1)]
-        u, v = max(parts, key=lambda pair: norm(pair[0]) * norm(pair[1]))
-        root = math.sqrt(norm(u) * norm(v))
+        parts = [(np.maximum(side * U[:, j], 0), i, side) for i, side in enumerate((1, -1))]
+        u, i, side = max(parts, key=lambda part: norm(part[0]) * norms[part[1], j])
+        root = math.sqrt(norm(u) * norms[i, j])
         if root > 0:
             factors.W[: problem.m, j] = u * (root / norm(u))
-            factors.Ht[:, j] = v * (root / norm(v))
-    for values in (factors.W, factors.Ht):
-        values[values < LEAST * values.max()] = 0
+            sign[j], scale[j] = side, root / norms[i, j]
+            largest = max(largest, most[i, j] * scale[j])
+    Signed(np.ones(1), np.ones(1), LEAST * float(factors.W.max()))(factors.W)
+    problem.change_H(factors, Signed(sign, scale, LEAST * largest))
     return factors
 
 
@@ -166,12 +251,14 @@ def start(problem: Problem, init: str, rng: np.random.Generator) -> Factors:
     factors = nndsvd(problem)
     if init == "nndsvd":
         return factors
-    parts = (factors.W[: problem.m, 1 : problem.k], factors.Ht[:, 1:])
-    for values, unit in zip(parts, problem.units[::-1], strict=True):
+    unit_W, unit_H = problem.units
+    if init == "nndsvda":
+        Fill(average / unit_H)(factors.W[: problem.m, : problem.k])
+        problem.change_H(factors, Fill(average / unit_W))
+        return factors
+    rest = (factors.W[: problem.m, 1 : problem.k], factors.Ht[:, 1:])
+    for values, unit in zip(rest, (unit_H, unit_W), strict=True):
         zeros = values == 0
-        if init == "nndsvda":
-            values[zeros] = average / unit
-        else:
-            small = average / unit / 100
-            values[zeros] = small * np.abs(rng.standard_normal(np.count_nonzero(zeros)))
+        small = average / unit / 100
+        values[zeros] = small * np.abs(rng.standard_normal(np.count_nonzero(zeros)))
     return factors

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastcone._nmf import kernels
 from fastcone._nmf.problem import Block, Factors, Penalty, Problem
-from fastcone._runtime.layout import pack, product
+from fastcone._nmf.products import pack, product
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import choice, number
 
@@ -84,31 +84,37 @@ class DataLoss:
         self.ones = np.ones((1, problem.m), dtype=problem.dtype)
         self.least = problem.W.floor * problem.H.floor
 
-    def of_block(self, rows: slice, panels: np.ndarray, H: np.ndarray, scratch: Scratch) -> Entries:
-        """Return w x y^(beta-2), w y^(beta-1), and the loss of a block."""
+    def of_block(
+        self, rows: slice, panels: np.ndarray, H: np.ndarray, scratch: Scratch, told: bool = True
+    ) -> Entries:
+        """Return w x y^(beta-2), w y^(beta-1), and, if `told`, the loss of a block."""
         problem = self.problem
         X = problem.X.opened(rows, scratch)
         Y = product(panels, H, scratch, "Y")
         P = scratch.take("P", Y.shape, problem.dtype)
         P[:, problem.m :] = 0
         weights = self.ones if problem.known is None else problem.weights(rows, scratch)
-        value = scratch.take("value", (len(Y),), problem.dtype)
+        value = scratch.take("value", (len(Y),), problem.dtype) if told else None
         kernels.entries(self.loss.entry, X, Y, weights, self.least, self.loss.beta, P, Y, value)
-        return Entries(P, Y, float(value.sum(dtype=np.float64)))
+        return Entries(P, Y, 0.0 if value is None else float(value.sum(dtype=np.float64)))
 
     def __call__(self, factors: Factors) -> float:
         """Return the objective, penalties included."""
+        return float(self.parts(factors).sum()) + self.problem.W(factors.W)
+
+    def parts(self, factors: Factors) -> np.ndarray:
+        """Return the objective but for the penalty of W, block by block."""
         problem = self.problem
-        panels = pack(np.ascontiguousarray(factors.W.T))
+        panels = pack(factors.W.T[: problem.k])
         parts = problem.per_block(problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
-            H = problem.coefficients(factors.Ht, block.rows, scratch)
+            H = factors.Ht[block.rows]
             loss = self.of_block(block.rows, panels, H, scratch).loss
             parts[block.index] = loss + problem.H(H)
 
         problem.for_each_block(problem.samples, work)
-        return float(parts.sum()) + problem.W(factors.W)
+        return parts
 
 
 class Step:

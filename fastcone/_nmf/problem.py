@@ -5,7 +5,7 @@ a) Samples are cut into blocks, blocks into at most GROUPS groups. A group is wo
    order by one thread and holds its own sums; the groups' sums are added in order. Blocks and
    groups depend on the sizes alone, so every bit is the same for any number of threads.
 b) W is held as rows of `kp` numbers, its rows and columns padded with zeros to whole panels of
-   the product kernel; the coefficients are held as H' (N, k), one sample a row, and padded per
+   the products; the coefficients are held as H' (N, k), one sample a row, and padded per
    block.
 c) The factors are scaled by powers of two, which changes no bit of their digits: so is X,
    but only where its largest entry is far from 1 (2^-COMFORT .. 2^COMFORT).
@@ -20,17 +20,19 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastcone._nmf import kernels
-from fastcone._runtime import kernels as runtime_kernels
+from fastcone._nmf import products
 from fastcone._runtime import threads
 from fastcone._runtime.deadline import Deadline, Expired
 from fastcone._runtime.threads import Scratch, aligned
 
 GROUPS = 16  # partial sums of a pass, at most
-GROUP_BYTES = 1 << 26  # their memory, beyond the first four
+GROUP_BYTES = 1 << 26  # their memory, beyond the first few
+GROUP_ROWS = 128  # samples that are worth sums of their own
 BLOCK_BYTES = 1 << 21  # data of a block: it stays in cache from the first product to the last
-BLOCK_ROWS = 480  # of a block, at most
+BLOCK_ROWS = 2048  # of a block, at most
 BLOCK_WORK = 2e8  # flops of a kernel call, at most: a few milliseconds
+ENTRY = 16  # of the rank: what an entry costs beside its part in products, about
+LITTLE = 4e6  # flops of an iteration, below which no other thread is woken
 EVEN = 4  # blocks come in multiples of this, so that few threads share them evenly
 ROWS = 8  # a block is a multiple of this: whole register blocks of the products
 COMFORT = 16  # no scaling of X while its largest entry is within 2^-COMFORT .. 2^COMFORT
@@ -53,10 +55,10 @@ def cut(count: int, width: int, rank: int, itemsize: int, groups: int) -> list[l
     """Cut `count` rows of `width` numbers into blocks, and these into at most `groups` groups."""
     cached = max(BLOCK_BYTES // (itemsize * width), ROWS)
     size = int(max(min(cached, BLOCK_ROWS, BLOCK_WORK / (2 * rank * width)), 1))
-    if size < count:
-        blocks = -(-count // (size * EVEN)) * EVEN
-        size = min(size, -(-count // (blocks * ROWS)) * ROWS)
-    return grouped([slice(b, min(b + size, count)) for b in range(0, count, size)], groups)
+    units = -(-count // ROWS)
+    blocks = 1 if size >= count else min(-(-count // (size * EVEN)) * EVEN, units)
+    edges = [min(b * units // blocks * ROWS, count) for b in range(blocks + 1)]
+    return grouped([slice(a, b) for a, b in itertools.pairwise(edges)], groups)
 
 
 def grouped(blocks: list[slice], groups: int) -> list[list[Block]]:
@@ -67,6 +69,14 @@ def grouped(blocks: list[slice], groups: int) -> list[list[Block]]:
         [Block(b, g, b == lo, blocks[b]) for b in range(lo, hi)]
         for g, (lo, hi) in enumerate(itertools.pairwise(edges))
     ]
+
+
+def blocks_of(X: Source, rank: int) -> tuple[list[list[Block]], list[list[Block]]]:
+    """Return the blocks of samples and of features, in groups: the sizes alone decide."""
+    kp, mp = products.padded(rank, X.dtype), products.padded(X.m, X.dtype)
+    room = GROUP_BYTES / (mp * kp * X.dtype.itemsize)
+    groups = int(np.clip(min(room, X.N / GROUP_ROWS), EVEN, GROUPS))
+    return X.cut(kp, groups)
 
 
 @dataclass(frozen=True)
@@ -85,10 +95,10 @@ class Penalty:
 
 @dataclass
 class Factors:
-    """W (mp, kp), padded, and H' (N, k)."""
+    """W (mp, kp), padded, and H' (N, k), or what stands for it (`remote.Coefficients`)."""
 
     W: np.ndarray
-    Ht: np.ndarray
+    Ht: Any
 
 
 def dot(A: np.ndarray, B: np.ndarray) -> float:
@@ -100,10 +110,10 @@ class Sums(Protocol):
     """X H', formed while the blocks of H come in, read by features when all are there."""
 
     def add(self, block: Block, X: Any, H: np.ndarray, scratch: Scratch) -> None:
-        """Take a block of samples and its coefficients H' (p, kp)."""
+        """Take a block of samples and its coefficients H', (p, n) or wider."""
 
-    def rows(self, rows: slice, scratch: Scratch) -> np.ndarray:
-        """Return X H' of some features, in `scratch`."""
+    def rows(self, rows: slice, Ht: np.ndarray, scratch: Scratch) -> np.ndarray:
+        """Return X H' of some features, in `scratch`; H' (N, n or wider) holds all that came in."""
 
 
 class Source(Protocol):
@@ -187,11 +197,10 @@ class Problem:
         self.X, self.known, self.k, self.W, self.H = X, known, rank, W, H
         self.units, self.deadline, self.n_threads, self.fixed = units, deadline, n_threads, fixed
         self.N, self.m, self.dtype = X.N, X.m, X.dtype
-        self.panel = runtime_kernels.panel(self.dtype)
         self.kp, self.mp = self.padded(rank), self.padded(self.m)
-        itemsize = self.dtype.itemsize
-        groups = int(np.clip(GROUP_BYTES / (self.mp * self.kp * itemsize), 4, GROUPS))
-        self.samples, self.features = X.cut(self.kp, groups)
+        self.samples, self.features = blocks_of(X, rank)
+        self.little = 4 * self.N * self.mp * (self.kp + ENTRY) < LITTLE
+        self.scratches: list[Scratch] = []
 
     @property
     def partial(self) -> bool:
@@ -200,7 +209,7 @@ class Problem:
 
     def padded(self, count: int) -> int:
         """Return `count` rounded up to whole panels."""
-        return -(-count // self.panel) * self.panel
+        return products.padded(count, self.dtype)
 
     def per_block(self, groups: list[list[Block]], *shape: int) -> np.ndarray:
         """Return zeros, one float64 number or array for each block."""
@@ -220,6 +229,36 @@ class Problem:
         """Return room for a pair of factors, the padding of W zero."""
         return Factors(self.room_for_W(), np.zeros((self.N, self.k), dtype=self.dtype))
 
+    def set_H(self, at: Factors, value: Any) -> None:
+        """Let H' be these coefficients (N, k), or a number."""
+        at.Ht[...] = value
+
+    def draw_H(self, at: Factors, draw: Callable[[np.ndarray], None]) -> None:
+        """Let `draw` fill H', one sample after the other."""
+        draw(at.Ht)
+
+    def fill_H(
+        self, at: Factors, work: Callable[[Problem, np.ndarray], np.ndarray]
+    ) -> np.ndarray:  # fmt: skip
+        """Let a pass over the samples fill H'; return what it tells of each block."""
+        return work(self, at.Ht)
+
+    def add_up(self, work: Callable[[Problem, Sums], np.ndarray], sums: Sums) -> np.ndarray:
+        """Let a pass over the samples add to sums; return what `sums.rows` needs of it."""
+        return work(self, sums)
+
+    def change_H(self, at: Factors, change: Callable[[np.ndarray], None]) -> None:
+        """Let `change` work on H', each entry for itself."""
+        change(at.Ht)
+
+    def public_H(self, at: Factors, e: int) -> Any:
+        """Return 2^e H (k, N), as the caller gets it."""
+        return (np.ldexp(at.Ht, e) if e else at.Ht).T
+
+    def over(self, work: Callable[[Problem], np.ndarray]) -> np.ndarray:
+        """Return what a pass over the samples tells of each block."""
+        return work(self)
+
     def for_each_block(
         self, groups: list[list[Block]], work: Callable[[Block, Scratch], None]
     ) -> None:
@@ -236,7 +275,7 @@ class Problem:
                 self.deadline.cancel()
                 raise
 
-        threads.run(len(groups), group, self.n_threads)
+        threads.run(len(groups), group, 1 if self.little else self.n_threads, self.scratches)
 
     def coefficients(self, Ht: np.ndarray, rows: slice, scratch: Scratch) -> np.ndarray:
         """Return a block of H', padded, in `scratch`."""
@@ -255,14 +294,17 @@ class Problem:
         return weights
 
 
-def outer(rows: np.ndarray, H: np.ndarray, out: np.ndarray, scratch: Scratch) -> None:
-    """Add rows' H, the sum over the samples of a block, to `out`."""
-    size = kernels.outer_work(H.shape[0], H.shape[1], H.dtype)
-    kernels.outer(rows, H, out, scratch.take("outer", (size,), H.dtype))
+def of_group(sums: np.ndarray, block: Block) -> np.ndarray:
+    """Return the sums a block is added to, made zeros for the first one of its group."""
+    if block.first:
+        sums[block.group] = 0
+    return sums[block.group]
 
 
 def add_groups(sums: np.ndarray, rows: slice, scratch: Scratch, name: str) -> np.ndarray:
-    """Return the groups' sums of some rows added in order, in `scratch`."""
+    """Return the groups' sums of some rows added in order, in `scratch` or where they are."""
+    if len(sums) == 1:
+        return sums[0, rows]
     total = scratch.take(name, (rows.stop - rows.start, sums.shape[2]), sums.dtype)
     total[...] = sums[0, rows]
     for part in sums[1:, rows]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -84,6 +84,8 @@ class NMFResult:
         Iterations done.
     converged : bool
         The stopping rule was met before `max_iter`, `time_limit` or the callback ended the run.
+    restarts : ndarray, (n_init,)
+        The objective of each start; `objective` is the least of them.
     """
 
     W: np.ndarray
@@ -92,3 +94,4 @@ class NMFResult:
     history: np.ndarray
     n_iter: int
     converged: bool
+    restarts: np.ndarray = field(default_factory=lambda: np.empty(0))

@@ -27,9 +27,9 @@ import scipy.sparse as sp
 
 from fastcone._nmf import kernels
 from fastcone._nmf.losses import LOSSES, DataLoss, Step
-from fastcone._nmf.problem import Block, Factors, Problem, dot, grouped, outer
+from fastcone._nmf.problem import EVEN, Block, Factors, Problem, dot, grouped
+from fastcone._nmf.products import outer, pack
 from fastcone._nmf.update import Update
-from fastcone._runtime.layout import pack
 from fastcone._runtime.structure import check_structure
 from fastcone._runtime.threads import ALIGNMENT, Scratch, aligned
 from fastcone._runtime.validation import REALS, sparse_array
@@ -73,6 +73,7 @@ class Entries:
         most = max(BLOCK_BYTES // (self.x.itemsize * width), 1)
         total = work[-1] * width
         worth = min(LEAST_BLOCKS, int(total / BLOCK_WORTH) + 1)
+        worth -= worth % EVEN if worth > EVEN else 0
         blocks = max(worth, -(-count // most), int(total * passes / BLOCK_WORK))
         goals = np.linspace(0, work[-1], min(blocks, count) + 1)
         edges = np.unique(np.searchsorted(work, goals))
@@ -185,7 +186,9 @@ class SparseSource:
 
     def sums(self, problem: Problem, n: int) -> Gathered:
         """Return what forms X H', n columns, by features once all blocks of H are in."""
-        return Gathered(self, aligned((self.N, problem.padded(n)), self.dtype), n)
+        H = aligned((self.N, problem.padded(n)), self.dtype)
+        H[...] = 0
+        return Gathered(self, H, n)
 
 
 def opened_rows(m: int, dtype: np.dtype) -> int:
@@ -225,9 +228,9 @@ class Gathered:
 
     def add(self, block: Block, X: Entries, H: np.ndarray, scratch: Scratch) -> None:
         """Take a block of H'."""
-        self.H.rows[block.rows] = H
+        self.H.rows[block.rows, : self.H.n] = H[:, : self.H.n]
 
-    def rows(self, rows: slice, scratch: Scratch) -> np.ndarray:
+    def rows(self, rows: slice, Ht: np.ndarray, scratch: Scratch) -> np.ndarray:
         """Return X H' of some features, in `scratch`."""
         return self.source.product(self.source.by_feature.rows(rows), self.H, scratch, "XH")
 
@@ -258,13 +261,13 @@ class SparseLoss:
 
     def _of_entries(self, factors: Factors) -> float:
         problem = self.problem
-        panels = pack(np.ascontiguousarray(factors.W.T))
+        panels = pack(factors.W.T[: problem.k])
         parts = problem.per_block(problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
             for start in range(block.rows.start, block.rows.stop, self.size):
                 rows = slice(start, min(start + self.size, block.rows.stop))
-                H = problem.coefficients(factors.Ht, rows, scratch)
+                H = factors.Ht[rows]
                 loss = self.entrywise.of_block(rows, panels, H, scratch).loss
                 parts[block.index] += loss + problem.H(H)
 

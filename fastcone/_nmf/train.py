@@ -3,34 +3,54 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 
-from fastcone._nmf.arguments import Options, Scaled
-from fastcone._nmf.checkpoint import Keeper, Saved
+from fastcone._nmf.arguments import Options, Scaled, factor, restarted, scaled
+from fastcone._nmf.checkpoint import Checkpoint, Keeper, Saved, identity
 from fastcone._nmf.divergence import EntryFit, KLFit
 from fastcone._nmf.filled import FilledFit
 from fastcone._nmf.frobenius import GramFit
-from fastcone._nmf.problem import Factors, Penalty, Source
-from fastcone._nmf.result import NMFResult
+from fastcone._nmf.problem import Factors, Penalty, Problem, Source
+from fastcone._nmf.result import NMFResult, warn_of_end
 from fastcone._nmf.sparse import SparseKL
+from fastcone._nmf.stack import Stack, abreast
 from fastcone._nmf.stored import StoredCD, StoredMU
 from fastcone._nmf.update import Update
 from fastcone._runtime.deadline import Expired
 
 
 class Best:
-    """The result of the starts so far with the least objective, compared in scaled units."""
+    """The results of the starts so far; the best has the least objective, in scaled units."""
 
     def __init__(self) -> None:
-        self.value, self.result = np.inf, cast(NMFResult | None, None)
-        self.exhausted = False  # whether only `max_iter` ended it
+        self.found: dict[int, tuple[float, NMFResult, bool]] = {}
 
-    def offer(self, value: float, result: NMFResult, exhausted: bool = False) -> None:
-        """Keep the result of another start if it is better."""
-        if self.result is None or value < self.value:
-            self.value, self.result, self.exhausted = value, result, exhausted
+    def offer(self, start: int, value: float, result: NMFResult, exhausted: bool) -> None:
+        """Take the result of a start, and whether only `max_iter` ended it."""
+        self.found[start] = value, result, exhausted
+
+    @property
+    def _least(self) -> tuple[float, NMFResult, bool]:
+        """The first of the best."""
+        return min((self.found[start] for start in sorted(self.found)), key=lambda one: one[0])
+
+    @property
+    def result(self) -> NMFResult | None:
+        """The first of the best, with the objectives of all, in the order of the starts."""
+        if not self.found:
+            return None
+        values = np.array([self.found[start][1].objective for start in sorted(self.found)])
+        return replace(self._least[1], restarts=values)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether only `max_iter` ended the best."""
+        return bool(self.found) and self._least[2]
 
 
 def of_zeros(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
@@ -42,7 +62,8 @@ def of_zeros(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
         kept[:, :columns] = W[:, :columns]
         objective = Penalty(options.weights["l1_W"], options.weights["l2_W"], 0.0)(kept)
     H = np.zeros((X.N, options.rank), dtype=X.dtype).T
-    return NMFResult(kept, H, objective, np.array([objective]), 0, True)
+    each = np.full(options.n_init, objective)
+    return NMFResult(kept, H, objective, np.array([objective]), 0, True, each)
 
 
 def _fit(scaled: Scaled, options: Options, kept: bool) -> Update:
@@ -62,9 +83,8 @@ def _fit(scaled: Scaled, options: Options, kept: bool) -> Update:
     return kind(problem, start, loss, update_W)
 
 
-def _advance(fit: Update, history: list[float], last: bool) -> tuple[float, list[float]]:
-    """Return the objective of the next candidate, and those before, lifted so as to be monotone."""
-    fit.advance()
+def _judged(fit: Update, history: list[float], last: bool) -> tuple[float, list[float]]:
+    """Return the objective of the candidate, and those before, lifted so as to be monotone."""
     value, least = fit.objective(history[-1], last)
     return value, [max(before, least) for before in history] if least else history
 
@@ -80,10 +100,17 @@ def _arrived(history: list[float], tol: float) -> bool:
 
 
 def train(
-    scaled: Scaled, options: Options, keeper: Keeper | None, saved: Saved | None, best: Best
-) -> None:
-    """Iterate until a stopping rule is met, see `nmf`, and offer the result, also on Ctrl-C."""
-    fit = _fit(scaled, options, keeper is not None)
+    scaled: Scaled,
+    fit: Update,
+    options: Options,
+    keeper: Keeper | None,
+    saved: Saved | None,
+    offer: Callable[[float, NMFResult, bool], None],
+) -> Iterator[Update]:
+    """Iterate until a stopping rule is met, see `nmf`, and offer the result, also on Ctrl-C.
+
+    Yields the fit whenever it is to be advanced, by whom it may concern (`run`).
+    """
     history, converged = saved.history if saved else [np.inf], False
     exhausted = False
     # what a checkpoint holds, in one assignment: Ctrl-C finds the three together
@@ -105,9 +132,11 @@ def train(
             history[0] = value
         while not converged and len(history) <= options.max_iter:
             last = len(history) == options.max_iter
-            value, history = _advance(fit, history, last)
+            yield fit
+            value, history = _judged(fit, history, last)
             if not _gains(fit, value, history[-1], options.tol) and fit.without_momentum():
-                value, history = _advance(fit, history, last)
+                yield fit
+                value, history = _judged(fit, history, last)
             converged = not _gains(fit, value, history[-1], options.tol)
             if not value <= history[-1]:
                 break
@@ -127,11 +156,116 @@ def train(
         keep()
         if isinstance(error, KeyboardInterrupt):
             at, count, _ = done
-            best.offer(history[count - 1], _result(scaled, at, history[:count], False))
+            offer(history[count - 1], _result(scaled, at, history[:count], False), False)
         raise
     keep()
     at, count, _ = done
-    best.offer(history[count - 1], _result(scaled, at, history[:count], converged), exhausted)
+    offer(history[count - 1], _result(scaled, at, history[:count], converged), exhausted)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the samples are: what the problem, the iteration and the keeper of checkpoints are."""
+
+    problem: type[Problem] = Problem
+    fit: Callable[[Scaled, Options, bool], Update] = _fit
+    keeper: type[Keeper] = Keeper
+
+
+def factorise(
+    samples: Source,
+    known: np.ndarray | None,
+    factors: tuple[Any, Any],
+    options: Options,
+    kept: Checkpoint | None,
+    seeded: bool,
+    place: Place,
+) -> NMFResult:
+    """Return the best of all starts; `factors` are W and H as the caller gave them."""
+    W, H = factors
+    if kept is not None and options.n_init > 1:
+        raise ValueError(f"n_init must be 1 with a checkpoint, found {options.n_init}")
+    partly = H is None and W is not None and np.shape(W)[1:] == (options.fixed,)
+    columns = options.fixed if partly else options.rank
+    W = factor("W", W, (samples.m, columns), samples.dtype)
+    H = factor("H", H, (options.rank, samples.N), samples.dtype)
+    if W is not None and options.update_W and not partly and not W.any():
+        raise ValueError("W holds only zeros, want a start that can be improved")
+    keeper = saved = None
+    if kept is not None:
+        of_weights = known is not None and known.dtype != np.bool_
+        arrays = {"W": W, "H": H, "weights" if of_weights else "mask": known}
+        keeper = place.keeper(kept, identity(samples, arrays, options, seeded))
+        saved = keeper.load()
+    if not samples.largest:
+        return of_zeros(samples, W, options)
+    best = Best()
+    try:
+        first = scaled(
+            samples, known, W, H, options, saved.factors if saved else None, place.problem
+        )  # fmt: skip
+        done = 0
+        while done < options.n_init:
+            fits = [first] + [
+                restarted(first, W, H, options) for _ in range(_abreast(first, options, done) - 1)
+            ]
+            run(
+                [
+                    train(one, place.fit(one, options, keeper is not None), options, keeper, saved,
+                          partial(best.offer, done + i))
+                    for i, one in enumerate(fits)
+                ]
+            )  # fmt: skip
+            done += len(fits)
+            if done < options.n_init:
+                first = restarted(first, W, H, options)
+    except BaseException as error:
+        options.deadline.cancel()
+        if isinstance(error, KeyboardInterrupt) and best.result is not None:
+            error.result = best.result  # type: ignore[attr-defined]
+        raise
+    if best.exhausted and options.tol:
+        warn_of_end(options.max_iter, options.tol)
+    return cast(NMFResult, best.result)
+
+
+def _abreast(first: Scaled, options: Options, done: int) -> int:
+    """Return how many of the starts that are left go side by side."""
+    problem = first.problem
+    plain = options.loss.entry == "square" and not problem.partial and type(problem) is Problem
+    return min(options.n_init - done, abreast(problem)) if plain and not options.callback else 1
+
+
+def run(trainings: list[Iterator[Update]]) -> None:
+    """Train to the end: each time, all that are to be advanced together."""
+    stack = Stack()
+    waiting = [cast(Generator[Update, None, None], each) for each in trainings]
+    while waiting:
+        pairs = [(each, fit) for each in waiting if (fit := next(each, None)) is not None]
+        waiting = [each for each, _ in pairs]
+        fits = [fit for _, fit in pairs]
+        try:
+            if len(fits) > 1:
+                stack(cast(list[GramFit], fits))
+            elif fits:
+                fits[0].advance()
+        except BaseException as error:
+            _end(waiting, error)
+            return
+
+
+def _end(trainings: list[Generator[Update, None, None]], error: BaseException) -> None:
+    """Let each training end by itself; raise the error if one does."""
+    raised = None
+    for each in trainings:
+        try:
+            each.throw(error)
+        except StopIteration:
+            pass
+        except BaseException as again:
+            raised = again
+    if raised is not None:
+        raise raised
 
 
 def _result(scaled: Scaled, at: Factors, history: list[float], converged: bool) -> NMFResult:

@@ -3,8 +3,8 @@
 
 from fastcone._kernels.common.tables cimport (
     ActiveSetTable, CertificateTable, ColumnsTable, CorrectionTable, DescentTable, EntriesTable,
-    HouseholderTable, KLTable, ProductTable, ReportTable, ScaleTable, SimplexTable, SparseTable,
-    SupportTable, TriangleTable,
+    HouseholderTable, KLRowsTable, KLTable, ProductsTable, ProductTable, ReportTable, ScaleTable,
+    SimplexTable, SparseTable, SupportTable, TriangleTable,
 )
 
 cdef const ProductTable* product_table
@@ -19,7 +19,9 @@ cdef const TriangleTable* triangle_table
 cdef const HouseholderTable* householder_table
 cdef const SimplexTable* simplex_table
 cdef const CertificateTable* certificate_table
+cdef const ProductsTable* products_table
 cdef const EntriesTable* entries_table
+cdef const KLRowsTable* kl_rows_table
 cdef const KLTable* kl_table
 cdef const SparseTable* sparse_table
 

@@ -64,7 +64,8 @@ def use(level):
     """Load the kernels of one SIMD level and use them from now on; tests switch levels with it."""
     global product_table, scale_table, descent_table, report_table, support_table, active_set_table
     global householder_table, triangle_table, simplex_table, certificate_table, entries_table
-    global kl_table, sparse_table, correction_table, columns_table, _level
+    global kl_table, sparse_table, correction_table, columns_table, products_table, _level
+    global kl_rows_table
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, found {level!r}")
     if level not in built_levels():
@@ -82,7 +83,9 @@ def use(level):
     householder_table = <const HouseholderTable*> _table("nnls.householder", level)
     simplex_table = <const SimplexTable*> _table("nnlad.simplex", level)
     certificate_table = <const CertificateTable*> _table("nnlad.certificate", level)
+    products_table = <const ProductsTable*> _table("nmf.products", level)
     entries_table = <const EntriesTable*> _table("nmf.entries", level)
+    kl_rows_table = <const KLRowsTable*> _table("nmf.kl_rows", level)
     kl_table = <const KLTable*> _table("nmf.kl", level)
     sparse_table = <const SparseTable*> _table("nmf.sparse", level)
     _level = level

@@ -10,6 +10,7 @@ from libc.math cimport sqrt
 from libc.stdlib cimport getenv
 
 cimport numpy as np
+from libc.string cimport memcpy
 
 from fastcone._kernels.common.lanes cimport real
 from fastcone._kernels.common.panels cimport PRODUCT_CHUNK as TERMS
@@ -89,13 +90,17 @@ def row_norms(const real[:, :] rows, double low, double high, real[::1] out):
 def pack(const real[:, :] A, real[:, :, ::1] panels):
     """panels [n / panel][m][panel] = the columns of A (m, n), the last panel filled with zeros."""
     cdef Py_ssize_t m = A.shape[0], n = A.shape[1], size = panels.shape[2], p, i, c, held
+    cdef bint lined = A.strides[1] == sizeof(real)
     assert panels.shape[1] == m and panels.shape[0] * size >= n
     with nogil:
         for p in range(panels.shape[0]):
             held = min(size, n - p * size)
             for i in range(m):
-                for c in range(held):
-                    panels[p, i, c] = A[i, p * size + c]
+                if lined and held > 0:
+                    memcpy(&panels[p, i, 0], &A[i, p * size], held * sizeof(real))
+                else:
+                    for c in range(held):
+                        panels[p, i, c] = A[i, p * size + c]
                 for c in range(held, size):
                     panels[p, i, c] = 0
 

@@ -40,9 +40,9 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
 class Scratch:
     """The work arrays of one thread during one job, made once and used for every block."""
 
-    def __init__(self, job: _Job | None = None) -> None:
+    def __init__(self) -> None:
         self._arrays: dict[tuple[str, np.dtype], np.ndarray] = {}
-        self._job = job
+        self._job: _Job | None = None
 
     def stopped(self) -> bool:
         """Return whether another thread has failed or heard Ctrl-C, so that nobody waits for us."""
@@ -60,9 +60,12 @@ class Scratch:
 class _Job:
     """Blocks 0..count-1 of one call, taken in order by whoever is free."""
 
-    def __init__(self, count: int, work: Callable[[int, Scratch], None]) -> None:
+    def __init__(
+        self, count: int, work: Callable[[int, Scratch], None], kept: list[Scratch] | None
+    ) -> None:
         self.count = count
         self.work = work
+        self.kept = [] if kept is None else kept
         self.next = 0
         self.active = 0
         self.error: BaseException | None = None
@@ -87,9 +90,14 @@ class _Job:
                 return
             self.active += 1
         try:
-            scratch = Scratch(self)
+            with self.state:
+                scratch = self.kept.pop() if self.kept else Scratch()
+            scratch._job = self
             while (block := self.take()) is not None:
                 self.work(block, scratch)
+            scratch._job = None
+            with self.state:
+                self.kept.append(scratch)
         except BaseException as error:  # handed to the calling thread, which raises it
             self.close(error)
         finally:
@@ -222,21 +230,27 @@ def thread_count(n_threads: int | None) -> int:
 
 
 def run(
-    count: int, work: Callable[[int, Scratch], None], n_threads: int | None = None
-) -> None:  # fmt: skip
+    count: int,
+    work: Callable[[int, Scratch], None],
+    n_threads: int | None = None,
+    kept: list[Scratch] | None = None,
+) -> None:
     """Call work(block, scratch) for every block in 0..count-1 on as many threads as allowed.
 
-    `n_threads` is that of `thread_count`. Returns when all are done. An exception of any block, or
-    Ctrl-C in the calling thread, ends the job after the blocks under way and is raised here.
+    `n_threads` is that of `thread_count`. Returns when all are done. The work arrays come from
+    `kept` and return to it, for a caller whose jobs are many and alike. An exception of any block,
+    or Ctrl-C in the calling thread, ends the job after the blocks under way and is raised here.
     """
     helpers = min(thread_count(n_threads), count) - 1
     if helpers < 1:
-        scratch = Scratch()
+        scratch = kept.pop() if kept else Scratch()
         for block in range(count):
             work(block, scratch)
+        if kept is not None:
+            kept.append(scratch)
         return
     helpers = min(helpers, 4 * available_cpus() - 1)
-    job = _Job(count, work)
+    job = _Job(count, work, kept)
     with one_blas_thread():
         _pool.submit(job, helpers)
         job.run()

@@ -161,12 +161,39 @@ ctypedef struct CertificateTable:
     nnlad_proof_f64 prove
 
 
+ctypedef int (*nmf_times_f32)(
+    Py_ssize_t m, Py_ssize_t n, const float* A, Py_ssize_t p, const float* B, Py_ssize_t ldb,
+    float* C) noexcept nogil
+ctypedef int (*nmf_times_f64)(
+    Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t p, const double* B, Py_ssize_t ldb,
+    double* C) noexcept nogil
 ctypedef int (*nmf_outer_f32)(
-    Py_ssize_t m, Py_ssize_t n, Py_ssize_t p, const float* B, Py_ssize_t ldb, const float* H,
-    float* C, float* work) noexcept nogil
+    Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t p, const float* B, Py_ssize_t ldb,
+    const float* H, Py_ssize_t ldh, float* C, float* work) noexcept nogil
 ctypedef int (*nmf_outer_f64)(
-    Py_ssize_t m, Py_ssize_t n, Py_ssize_t p, const double* B, Py_ssize_t ldb, const double* H,
-    double* C, double* work) noexcept nogil
+    Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t p, const double* B, Py_ssize_t ldb,
+    const double* H, Py_ssize_t ldh, double* C, double* work) noexcept nogil
+ctypedef double (*nmf_multiply_f32)(
+    Py_ssize_t k, Py_ssize_t n, Py_ssize_t p, const float* C, const float* G, const float* F,
+    Py_ssize_t ldf, float* Z, Py_ssize_t ldz, Py_ssize_t fixed, float l1, float l2, float floor,
+    float* GG, float* work) noexcept nogil
+ctypedef double (*nmf_multiply_f64)(
+    Py_ssize_t k, Py_ssize_t n, Py_ssize_t p, const double* C, const double* G, const double* F,
+    Py_ssize_t ldf, double* Z, Py_ssize_t ldz, Py_ssize_t fixed, double l1, double l2, double floor,
+    double* GG, double* work) noexcept nogil
+ctypedef Py_ssize_t (*nmf_work)(Py_ssize_t n, Py_ssize_t L) noexcept nogil
+
+ctypedef struct ProductsTable:
+    nmf_times_f32 times_f32
+    nmf_times_f64 times_f64
+    nmf_outer_f32 outer_f32
+    nmf_outer_f64 outer_f64
+    nmf_multiply_f32 multiply_f32
+    nmf_multiply_f64 multiply_f64
+    nmf_work outer_work   # numbers
+    int terms           # samples that nmf_outer and nmf_multiply take at a time
+
+
 ctypedef int (*nmf_entries_f32)(
     Py_ssize_t m, Py_ssize_t p, const float* X, Py_ssize_t ldx, const float* Y, Py_ssize_t ldy,
     const float* weight, Py_ssize_t ldw, float least, double beta, float* P, float* Q,
@@ -183,13 +210,10 @@ ctypedef int (*nmf_mu_f64)(
     Py_ssize_t ldd, double l1, double l2, double floor, double gamma) noexcept nogil
 
 ctypedef struct EntriesTable:
-    nmf_outer_f32 outer_f32
-    nmf_outer_f64 outer_f64
     nmf_entries_f32[4] entries_f32      # square, kl, itakura, beta
     nmf_entries_f64[4] entries_f64
     nmf_mu_f32[3] steps_f32             # root, ratio, power
     nmf_mu_f64[3] steps_f64
-    int rows            # entries of a sample per register block of nmf_outer
 
 
 ctypedef int (*kl_f32)(
@@ -204,6 +228,23 @@ ctypedef int (*kl_f64)(
 ctypedef struct KLTable:
     kl_f32 f32
     kl_f64 f64
+    int rows            # features per register block of the model
+    int tile            # and of the sums over samples
+
+
+ctypedef int (*kl_rows_f32)(
+    Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t p, const float* X, const float* V,
+    const float* A, const float* den, const float* H, float* Z, float* C, int stages, float l1,
+    float l2, float floor, float least, float* loss, float* work) noexcept nogil
+ctypedef int (*kl_rows_f64)(
+    Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t p, const double* X, const double* V,
+    const double* A, const double* den, const double* H, double* Z, double* C, int stages,
+    double l1, double l2, double floor, double least, double* loss, double* work) noexcept nogil
+
+ctypedef struct KLRowsTable:
+    kl_rows_f32 f32
+    kl_rows_f64 f64
+    nmf_work work         # numbers
 
 
 ctypedef int (*sparse_product_f32)(

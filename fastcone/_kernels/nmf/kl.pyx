@@ -18,7 +18,8 @@
 #
 #   L        2 BYTES / sizeof(real)
 #   X        p rows of m, >= 0; read only
-#   W        m rows of n, n a multiple of L, 64-byte aligned, zero beyond the rank k; read only
+#   W        m rows of n, a multiple of L / 2 and of ROWS, 64-byte aligned, zero beyond the rank k;
+#            read only
 #   den      n: the column sums of W; read only
 #   H        p rows of n, 64-byte aligned, zero beyond k; stepped in place if `stages` > 0
 #   l1, l2, floor  of the step, see kl_step
@@ -26,7 +27,7 @@
 #   stages   0: loss alone; 1: and the step on H; 2: and the sums C
 #   least    > 0, so small that X / least is finite
 #   loss     p, written: of the H on entry
-#   work     (2 m + 2 n + 2 ROWS) L + n + m, 64-byte aligned, no meaning on entry or return
+#   work     (2 m + 3 n + ROWS + TILE) L + n + m, 64-byte aligned, no meaning on entry or return
 #   index    m + ROWS, no meaning on entry or return
 # Allocates nothing. Returns 0.
 from cpython.pycapsule cimport PyCapsule_New
@@ -36,6 +37,7 @@ from fastcone._kernels.nmf.kl_entry cimport kl_entry
 from fastcone._kernels.common.lanes cimport BYTES, ROWS, lane, lane32, lane64, real, spread
 from fastcone._kernels.common.panels cimport PANEL, rank_chunk
 from fastcone._kernels.nmf.mu_step cimport kl_step
+from fastcone._kernels.nmf.products cimport TILE, lay_out, rank_block
 from fastcone._kernels.common.tables cimport KLTable
 
 
@@ -133,22 +135,35 @@ cdef inline void wt_times(Py_ssize_t n, const real* W, Py_ssize_t count, const P
                    <lane64*> num)
 
 
-cdef inline void add(Py_ssize_t n, Py_ssize_t p, Py_ssize_t count, const Py_ssize_t* index,
-                     const real* R, const real* H, real* C, real* discard) noexcept nogil:
-    """C[index[a]] += sum over r < p of R_a[r] H_r, ROWS features at a time"""
-    cdef const void* b[ROWS]
-    cdef void* c[ROWS]
-    cdef Py_ssize_t group, j, L = PANEL * BYTES // <int> sizeof(real)
+cdef inline void add_lanes(Py_ssize_t panels, Py_ssize_t p, Py_ssize_t count,
+                           const Py_ssize_t* index, const lane* R, const lane* H, lane* C,
+                           lane* discard) noexcept nogil:
+    """C[index[a]] += sum over r < p of R_a[r] H_r, TILE features and one vector at a time"""
+    cdef const lane* b[TILE]
+    cdef lane* c[TILE]
+    cdef Py_ssize_t group, j, a
     cdef int t
-    for group in range((count + ROWS - 1) // ROWS):
-        for t in range(ROWS):
-            b[t] = R + (group * ROWS + t) * L
-        for j in range(n // L):
-            for t in range(ROWS):
-                c[t] = discard + t * L
-                if group * ROWS + t < count:
-                    c[t] = C + index[group * ROWS + t] * n + j * L
-            chunk[real](p, H + j * L, n, b, c)
+    for group in range((count + TILE - 1) // TILE):
+        for t in range(TILE):
+            b[t] = R + min(group * TILE + t, count - 1) * PANEL
+        for j in range(panels):
+            for t in range(TILE):
+                a = group * TILE + t
+                c[t] = C + index[a] * panels + j if a < count else discard + t
+            rank_block(p, H + j * p, b, c)
+
+
+cdef inline void add(Py_ssize_t n, Py_ssize_t p, Py_ssize_t count, const Py_ssize_t* index,
+                     const real* R, const real* H, real* C, real* work) noexcept nogil:
+    """C[index[a]] += sum over r < p of R_a[r] H_r"""
+    cdef Py_ssize_t L = BYTES // sizeof(real)
+    lay_out(p, n, H, n, L, work)
+    if real is float:
+        add_lanes(n // L, p, count, index, <const lane32*> R, <const lane32*> work, <lane32*> C,
+                  <lane32*> (work + p * n))
+    else:
+        add_lanes(n // L, p, count, index, <const lane64*> R, <const lane64*> work, <lane64*> C,
+                  <lane64*> (work + p * n))
 
 
 cdef inline void ratios(Py_ssize_t count, const real* X, real least, real* Y,
@@ -213,8 +228,8 @@ cdef int kl(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t p, const real* 
     cdef real* Y = Xt + m * L
     cdef real* Ht = Y + (m + ROWS) * L
     cdef real* num = Ht + n * L
-    cdef real* discard = num + n * L
-    cdef real* rest = discard + ROWS * L
+    cdef real* wide = num + n * L
+    cdef real* rest = wide + (n + TILE) * L
     cdef real* h
     for tile in range((p + L - 1) // L):
         here = min(L, p - tile * L)
@@ -241,11 +256,13 @@ cdef int kl(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t p, const real* 
             continue
         model(n, W, count, index, Ht, Y)
         ratios_alone(count * L, Xt, least, Y)
-        add(n, here, count, index, Y, h, C, discard)
+        add(n, here, count, index, Y, h, C, wide)
     return 0
 
 
 cdef KLTable TABLE
 TABLE.f32 = kl[float]
 TABLE.f64 = kl[double]
+TABLE.rows = ROWS
+TABLE.tile = TILE
 table = PyCapsule_New(&TABLE, "nmf.kl", NULL)
