@@ -21,12 +21,22 @@ from typing import Any
 import numpy as np
 
 from fastcone._nmf import kernels
-from fastcone._nmf.problem import EVEN, Block, Problem, add_groups, cut, dot, of_group
+from fastcone._nmf.problem import (
+    EVEN,
+    FEATURE_ROWS,
+    Block,
+    Problem,
+    add_groups,
+    cut,
+    dot,
+    of_group,
+)  # fmt: skip
 from fastcone._nmf.products import outer, pack, product
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite, check_nonnegative, real_array
 
 CHECK_BYTES = 1 << 21  # of the samples checked at a time
+FEW = 1024  # samples, at most, whose sums are formed in a second look at them
 TOUCHES = 8  # of a group's sums per iteration: zeros, reading and writing, adding
 RELEASE_BYTES = 1 << 28  # of a mapped file from which on its pages are handed back
 
@@ -180,7 +190,7 @@ class DenseSource:
         itemsize = self.dtype.itemsize
         return (
             cut(self.N, self.m, width, itemsize, groups),
-            cut(self.m, width, width, itemsize, groups),
+            cut(self.m, width, width, itemsize, groups, FEATURE_ROWS),
         )
 
     def block(self, rows: slice, scratch: Scratch) -> np.ndarray:
@@ -261,9 +271,9 @@ class GroupSums:
 
     def __init__(self, problem: Problem, columns: int, whole: np.ndarray | None) -> None:
         self.problem, self.columns, self.whole = problem, columns, whole
-        touched = TOUCHES * len(problem.samples) * columns
+        few = min(FEW, TOUCHES * len(problem.samples) * columns) > problem.N
         parts = sum(map(len, problem.features))
-        at_once = self.whole is not None and parts >= EVEN and touched > problem.N
+        at_once = self.whole is not None and parts >= EVEN and few
         self.groups = None if at_once else problem.sums(problem.samples, problem.m, columns)
         starts = [group[0].rows.start for group in problem.samples]
         self.edges = np.array([*starts, problem.N], dtype=np.intp)

@@ -29,7 +29,8 @@ GROUPS = 16  # partial sums of a pass, at most
 GROUP_BYTES = 1 << 26  # their memory, beyond the first few
 GROUP_ROWS = 128  # samples that are worth sums of their own
 BLOCK_BYTES = 1 << 21  # data of a block: it stays in cache from the first product to the last
-BLOCK_ROWS = 2048  # of a block, at most
+BLOCK_ROWS = 2048  # samples of a block, at most
+FEATURE_ROWS = 480  # rows of W of a block, at most
 BLOCK_WORK = 2e8  # flops of a kernel call, at most: a few milliseconds
 ENTRY = 16  # of the rank: what an entry costs beside its part in products, about
 LITTLE = 4e6  # flops of an iteration, below which no other thread is woken
@@ -51,10 +52,12 @@ class Block:
         return self.rows.stop - self.rows.start
 
 
-def cut(count: int, width: int, rank: int, itemsize: int, groups: int) -> list[list[Block]]:
+def cut(
+    count: int, width: int, rank: int, itemsize: int, groups: int, most: int = BLOCK_ROWS
+) -> list[list[Block]]:
     """Cut `count` rows of `width` numbers into blocks, and these into at most `groups` groups."""
     cached = max(BLOCK_BYTES // (itemsize * width), ROWS)
-    size = int(max(min(cached, BLOCK_ROWS, BLOCK_WORK / (2 * rank * width)), 1))
+    size = int(max(min(cached, most, BLOCK_WORK / (2 * rank * width)), 1))
     units = -(-count // ROWS)
     blocks = 1 if size >= count else min(-(-count // (size * EVEN)) * EVEN, units)
     edges = [min(b * units // blocks * ROWS, count) for b in range(blocks + 1)]
