@@ -72,7 +72,7 @@ class Entries:
         count, work = len(self), self.start + 2 * width * np.arange(len(self) + 1)
         most = max(BLOCK_BYTES // (self.x.itemsize * width), 1)
         total = work[-1] * width
-        worth = min(LEAST_BLOCKS, int(total / BLOCK_WORTH) + 1)
+        worth = min(LEAST_BLOCKS, max(int(total / BLOCK_WORTH), 1))
         worth -= worth % EVEN if worth > EVEN else 0
         blocks = max(worth, -(-count // most), int(total * passes / BLOCK_WORK))
         goals = np.linspace(0, work[-1], min(blocks, count) + 1)
