@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,31 @@ def test_bounds_and_sums_in_a_prepared_batch(level, rng, m, n):
                 assert np.all(X <= upper.T)
             if "total" in options:
                 np.testing.assert_allclose(X.sum(axis=0)[proved], total[proved], rtol=1e-13)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e3, 1e6, 1e9, 1e12])
+def test_a_proved_sum_is_a_sum(level, rng, size):
+    A, B = rng.random((30, 6)), size * rng.random((50, 30))
+    X, gap, _ = through_cy(fastcone.Projector(A), B, total=np.ones(50))
+    proved = gap <= 1e-10
+    assert proved.any() or size > 1e9
+    np.testing.assert_allclose(X.sum(axis=0)[proved], 1, rtol=1e-12)
+
+
+def test_threads_get_one_address_for_as_long_as_the_projector_lives(rng):
+    A, cone = rng.random((9, 3)), function("cone", ctypes.c_void_p, ctypes.py_object)
+    for kind in (np.float32, np.float64):
+        for _ in range(50):
+            projector, found = fastcone.Projector(A.astype(kind)), []
+            pool = [
+                threading.Thread(target=lambda p=projector, f=found: f.append(cone(p)))
+                for _ in range(4)
+            ]
+            for thread in pool:
+                thread.start()
+            for thread in pool:
+                thread.join()
+            assert len(set(found)) == 1
 
 
 def test_sparse_generators_have_no_handle():

@@ -231,3 +231,59 @@ def test_a_bounded_answer_does_not_depend_on_its_neighbours(level, rng):
     whole = solve_nnls(A, B, n_threads=2, **options)
     for r in range(40):
         assert np.array_equal(solve_nnls(A, B[:, r], **options).x, whole.x[:, r])
+
+
+@pytest.mark.parametrize("size", [1.0, 1e3, 1e6, 1e9])
+def test_a_sum_is_kept_however_large_the_free_answer(level, rng, size):
+    """z = W'(y + mu t) cancels: the refinement has a last step along the sum."""
+    A, B, total = rng.random((30, 6)), size * rng.random((30, 50)), 0.5 + rng.random(50)
+    found = solve_nnls(A, B, sum_to=total)
+    np.testing.assert_allclose(found.x.sum(axis=0), total, rtol=1e-12)
+    assert found.converged.all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DenseGenerators, "bounds_on_gram", False)
+        heavy = solve_nnls(A, B, sum_to=total)
+    np.testing.assert_allclose(found.x, heavy.x, rtol=1e-9, atol=1e-11)
+
+
+def test_generators_that_are_switched_off_say_nothing_of_the_multiplier(rng):
+    A, B = rng.random((40, 8)), rng.random((40, 30))
+    upper = np.zeros((8, 30))
+    upper[rng.integers(0, 8, 30), np.arange(30)] = 2.0
+    found = solve_nnls(A, B, upper=upper, sum_to=1.0)
+    assert found.converged.all()
+    np.testing.assert_array_equal(found.x, np.where(upper > 0, 1.0, 0.0))
+    every = 0.5 * rng.random((8, 30)) * (rng.random((8, 30)) < 0.6)
+    assert solve_nnls(A, B, upper=every, sum_to=every.sum(axis=0)).converged.all()
+
+
+def test_a_huge_bound_does_not_hide_the_others():
+    """It was a row that scaled b away: x = 0, said to be proved."""
+    rng = np.random.default_rng(3)
+    A, b = rng.standard_normal((3, 6)), 10 * rng.standard_normal(3)
+    want = solve_nnls(A, b, upper=[np.inf] * 3 + [0.3] * 3)
+    for huge in (1e12, 1e20, 1e300):
+        found = solve_nnls(A, b, upper=[huge] * 3 + [0.3] * 3)
+        assert found.objective == pytest.approx(want.objective, rel=1e-9)
+        assert found.gap >= 0 and (not found.converged or want.converged)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-160, 1e-163, 1e-180])
+def test_bounds_of_any_unit_are_met(scale):
+    """||b||^2 underflowed, and with it what a coefficient can reach."""
+    A, b, upper = (
+        np.array([[5.0, 7, 6], [-3, 7, -3]]),
+        np.array([8.4, -0.74]),
+        np.array([0.12, 0, 0.12]),
+    )
+    found = solve_nnls(A, scale * b, upper=scale * upper)
+    np.testing.assert_allclose(found.x / scale, solve_nnls(A, b, upper=upper).x, rtol=1e-9)
+
+
+def test_sums_out_of_range():
+    with pytest.raises(ValueError, match="sum_to is 1e\\+39, beyond the range of float32"):
+        solve_nnls(np.eye(2, dtype="f"), np.ones(2, "f"), sum_to=1e39)
+    for b, total in (([1.0, 2.0], 5e-324), ([1e192, 2e192], 1e-200)):
+        found = solve_nnls(np.eye(2), b, sum_to=total)
+        assert found.x.sum() == pytest.approx(total, rel=1e-12) or not found.converged
+    assert solve_nnls(np.zeros((2, 0)), [1.0, 2.0], sum_to=0.0).x.shape == (0,)

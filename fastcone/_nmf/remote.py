@@ -25,7 +25,7 @@ from fastcone._nmf.divergence import EntryFit, KLFit
 from fastcone._nmf.frobenius import GramFit
 from fastcone._nmf.init import Draw
 from fastcone._nmf.losses import DataLoss, Loss
-from fastcone._nmf.problem import Block, Factors, Problem, cut
+from fastcone._nmf.problem import FEATURE_ROWS, Block, Factors, Problem, cut
 from fastcone._nmf.segments import (
     Segment,
     Task,
@@ -107,7 +107,7 @@ class RemoteSource:
         itemsize = self.dtype.itemsize
         return (
             cut(self.N, self.m, width, itemsize, self.groups or groups),
-            cut(self.m, width, width, itemsize, groups),
+            cut(self.m, width, width, itemsize, groups, FEATURE_ROWS),
         )
 
     def digest(self) -> str:

@@ -37,6 +37,9 @@ WEIGHT = 2.0**30  # of a row, times the largest generator
 BLOCK = 256  # problems of a block
 SNAP = 1e-14  # of a bound and of the largest coefficient: one as near is meant to be there
 MISSED = {F64: 1e-12, F32: 2e-7}  # share of a sum that the roundings of x may miss
+TINY = 1e-290  # of a scaled sum, where digits are lost
+HUGE = 1e30  # times ||b|| / ||a_j||: no coefficient of meaning is as large
+FAR = 1e6  # times ||b|| / ||a_j||: a bound that few optima reach
 KEPT = 32  # patterns of bounds whose triangles are kept
 
 
@@ -122,8 +125,9 @@ def multiplier(X: np.ndarray, g: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Return the multiplier of each sum: the gradient of what is free, or between the bounds'."""
     mass = np.where((X > 0) & (upper > X), X, 0).sum(axis=1)
     mean = np.where((X > 0) & (upper > X), X * g, 0).sum(axis=1)
-    at_upper = np.where(upper <= X, g, -np.inf).max(axis=1, initial=-np.inf)
-    at_zero = np.where(X <= 0, g, np.inf).min(axis=1, initial=np.inf)
+    may = upper > 0  # what is switched off says nothing
+    at_upper = np.where(may & (upper <= X), g, -np.inf).max(axis=1, initial=-np.inf)
+    at_zero = np.where(may & (X <= 0), g, np.inf).min(axis=1, initial=np.inf)
     at_upper = np.where(np.isinf(at_upper), at_zero, at_upper)
     at_zero = np.where(np.isinf(at_zero), at_upper, at_zero)
     between = np.nan_to_num((at_upper + at_zero) / 2)
@@ -157,14 +161,13 @@ def gap_of(
         up = np.minimum(np.where(curve > 0, -lo / curve, np.inf), room)
         bound = down * (hi - curve * down / 2)
         bound += np.where(lo < 0, up * (-lo - curve * np.where(np.isinf(up), 0, up) / 2), 0)
-    at_zero = np.einsum("ij,ij->i", B, B) / 2
+    at_zero, miss = np.einsum("ij,ij->i", B, B) / 2, np.zeros(len(X))
     if total is not None:  # x = 0 may be far from feasible, and better
         at_zero = np.maximum(at_zero, objective)
         off = np.abs((X * scale).sum(axis=1) - total) + 1e-15 * total
-        bound[:, 0] += np.abs(nu) * off
-        bound[off > missed * total] = np.inf
+        miss = np.where(off > missed * total, np.inf, np.abs(nu) * off)
     value = objective + np.einsum("ij,ij->i", np.abs(R) + in_R, in_R) + 1e-14 * objective
-    bound = bound.sum(axis=1)
+    bound = bound.sum(axis=1) + miss
     gap = relative(np.minimum(bound, value) if total is None else bound, at_zero)
     unit = np.ldexp(1.0, generators.plain.exponent)
     down, up = np.minimum(X * unit, shifted / unit), np.minimum(room * unit, -shifted / unit)
@@ -174,7 +177,9 @@ def gap_of(
 
 def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution:
     """Solve the problems of a dense batch with their bounds and sums."""
-    p = job.targets.p
+    p, total = job.targets.p, constraints.total
+    if total is not None and (total > np.finfo(job.dtype).max).any():
+        raise ValueError(f"sum_to is {total.max():g}, beyond the range of {job.dtype}")
     answers, left = Answers.of(p, job.targets.gram.n, job.dtype), np.arange(p)
     if constraints.total is None:  # an optimum without bounds that keeps them is one with them
         answers = answers_of(job, None, n_threads)
@@ -187,16 +192,49 @@ def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution
         if job.targets.generators.bounds_on_gram:  # type: ignore[attr-defined]
             with np.errstate(over="ignore", under="ignore"):
                 which = solve_by_support(job, constraints, which, answers, scratch)
-        upper = constraints.upper[:, which]
-        patterns = np.isfinite(upper) & (upper <= 2 * reach(job, constraints, which))
-        for pattern in np.unique(patterns, axis=1).T:
-            if not job.late(scratch):
-                alike = (patterns == pattern[:, None]).all(axis=0)
-                with np.errstate(over="ignore", under="ignore"):
-                    solve_alike(job, constraints, which[alike], pattern, answers, scratch)
+        patterns, far = bounds_that_matter(job, constraints, which)
+        solve_by_patterns(job, constraints, which, patterns & ~far, answers, scratch)
+        some = far.any(axis=0) & ~(answers.known[1, which] <= job.options.proved(job.dtype))
+        again, old = which[some], answers.part(which[some])  # rows of far bounds lose digits
+        solve_by_patterns(job, constraints, again, patterns[:, some], answers, scratch)
+        better = np.isfinite(old.known[1]) & (old.known[0] < answers.known[0, again])
+        answers.X[again[better]] = old.X[better]
+        answers.known[:, again[better]] = old.known[:, better]
 
     threads.run(-(-len(left) // BLOCK), block, n_threads)
     return answers.solution(job.options)
+
+
+def bounds_that_matter(
+    job: Job, constraints: Constraints, which: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return (n, p) which bounds an optimum may reach, and which are so far that it hardly does.
+
+    The latter are left out at first: as rows they would bring all others to nothing.
+    """
+    targets: Any = job.targets
+    upper, gram = constraints.upper[:, which], targets.gram
+    patterns = np.isfinite(upper) & (upper <= 2 * reach(job, constraints, which))
+    with np.errstate(all="ignore"):
+        largest = np.abs(targets.B[:, which].astype(F64)).max(axis=0, initial=0)
+        norm = np.ldexp(gram.norm, -gram.exponent)
+        scale = largest / norm[:, None]
+        if constraints.total is not None:  # no bound above it matters
+            scale = np.maximum(scale, constraints.total[which])
+        patterns &= ~(upper > HUGE * scale)
+        return patterns, patterns & (upper > FAR * scale)
+
+
+def solve_by_patterns(
+    job: Job, constraints: Constraints, which: np.ndarray, patterns: np.ndarray, answers: Answers,
+    scratch: Scratch,
+) -> None:  # fmt: skip
+    """Solve some problems with heavy rows, those of one pattern of bounds together."""
+    for pattern in np.unique(patterns, axis=1).T if which.size else ():
+        if not job.late(scratch):
+            alike = (patterns == pattern[:, None]).all(axis=0)
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                solve_alike(job, constraints, which[alike], pattern, answers, scratch)
 
 
 def solve_alike(
@@ -273,6 +311,8 @@ def keep(
     objective, gap, violation = gap_of(
         generators, X, B, l1, room, total, np.ldexp(1.0, e - top), MISSED[job.dtype]
     )
+    if total is not None:  # a sum that the units of its problem do not hold
+        gap[(constraints.total[which] > 0) & (total < TINY)] = np.inf  # type: ignore[index]
     answers.X[which] = back
     answers.known[:, which] = np.ldexp(objective, 2 * E), gap, np.ldexp(violation, E)
     answers.epochs[which] = np.where(used < 0, -1 - used, used)
@@ -288,7 +328,9 @@ def reach(job: Job, constraints: Constraints, which: np.ndarray) -> np.ndarray:
     B = targets.B[:, which].astype(F64)
     most = np.full((gram.n, len(which)), np.inf)
     with np.errstate(all="ignore"):  # f(x) <= f(0), so ||A x|| <= 2 ||b||
-        far = 2.001 * np.sqrt(np.einsum("ij,ij->j", B, B))
+        peak = np.abs(B).max(axis=0, initial=0)
+        unit = B / np.where(peak > 0, peak, 1)
+        far = 2.001 * peak * np.sqrt(np.einsum("ij,ij->j", unit, unit))
         if gram.lam > 0:  # lam ||D^1/2 x||^2 <= ||A x||^2
             most = far / np.sqrt(gram.lam) * gram.rootinv[:, None]
         if gram.shift.pointed:  # a'x = y0'A x, a > 0

@@ -87,7 +87,7 @@ def _open(
     that may be larger than DIGITS of the largest.
     """
     root = gram.root
-    size = size + X @ gram.norm
+    size = size + np.einsum("ij,j->i", X, gram.norm)
     rounding = 4 * roundoff(F64) * (((X > 0).sum(axis=1) + 10) * size + (m + 8) * residual)
     doubtful = rounding > DIGITS * gram.lam * (X * root).max(axis=1, initial=0)
     margin = np.where(upper <= X, -g, g) * gram.rootinv

@@ -28,9 +28,11 @@ cdef extern from *:
     """
     #define FC_SMALL 1e-6       /* as in rung_support.pxd */
     #define FC_DIGITS 1e-9      /* likewise */
+    #define FC_MISSED 1e-12     /* share of a sum that roundings may miss, as in bounded.py */
     """
     const double SMALL "FC_SMALL"
     const double DIGITS "FC_DIGITS"
+    const double MISSED "FC_MISSED"
 
 
 cdef struct Cone:
@@ -57,7 +59,7 @@ cdef struct Room:
     double* known               # 3 x p
     Py_ssize_t* epochs          # p
     double* row                 # ldr: a target, then scratch
-    double* penalty             # n, at least 16 more
+    double* penalty             # n rounded up to 16, as the next four
     double* upper               # n
     double* x                   # ld
     double* g                   # ld
@@ -186,6 +188,7 @@ cdef Py_ssize_t cone_solve(const void* cone, Py_ssize_t p, const double* B, Py_s
     cdef const Cone* q = <const Cone*> cone
     cdef Room room
     cdef Py_ssize_t r, left = 0, missing = p
+    cdef bint spoilt = False    # whether a target is not finite, so that the rung took none
     cut(q, p, <char*> work, &room)
     if q.rung != NULL and p and q.m and q.n:
         missing = solve_block(q.rung, p, B, ldb, l1, q.wanted, X, room.known, room.epochs,
@@ -194,6 +197,8 @@ cdef Py_ssize_t cone_solve(const void* cone, Py_ssize_t p, const double* B, Py_s
     else:
         for r in range(p):
             gap[r] = INFINITY
+    for r in range(p if missing == p else 0):
+        spoilt = spoilt or not finite(q.m, B + r * ldb)
     for r in range(p if missing else 0):
         if gap[r] <= q.enough:
             continue
@@ -202,7 +207,7 @@ cdef Py_ssize_t cone_solve(const void* cone, Py_ssize_t p, const double* B, Py_s
             memset(X + r * q.n, 0, q.n * sizeof(double))
             gap[r] = NAN
             continue
-        if missing == p > 1 and q.rung != NULL:     # a target is not finite: each for itself
+        if spoilt and q.rung != NULL:           # each for itself
             solve_block(q.rung, 1, B + r * ldb, ldb, &l1[r] if l1 != NULL else NULL, q.wanted,
                         X + r * q.n, room.known, room.epochs, room.rung)
             gap[r] = room.known[1]
@@ -247,6 +252,8 @@ cdef double bound_of(const Cone* q, const double* x, const double* g, const doub
         elif upper != NULL and x[j] >= upper[j] > 0:
             margin = min(margin, -g[j] * s.rootinv[j])
     if slack > DIGITS * largest * s.lam and margin < slack:
+        return INFINITY
+    if total >= 0 and fabs(sums - total) > MISSED * total:
         return INFINITY
     if total >= 0:
         bound += fabs(mu) * (fabs(sums - total) + 2 * (k + 1) * UNIT * total)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,7 @@ class Projector:
     def _take(self, A: Any, l2: float) -> None:
         self._sparse, self._l2, self.dtype, self.shape = issparse(A), l2, A.dtype, A.shape
         self._made: dict[tuple[type, np.dtype], Any] = {}
+        self._lock = threading.Lock()
         self._A = A if self._sparse else None  # prepared on first need: it depends on the targets
         if not self._sparse:
             self._made[DenseGenerators, A.dtype] = DenseGenerators(A, l2)
@@ -106,7 +108,7 @@ class Projector:
         made = self._made.get((kind, dtype))
         if made is None:
             A = self._given().astype(dtype, copy=False)
-            made = self._made[kind, dtype] = kind(A, self._l2)
+            made = self._made.setdefault((kind, dtype), kind(A, self._l2))
         return made
 
     def targets(self, B: Any) -> tuple[Any, np.dtype, bool]:
@@ -126,7 +128,8 @@ class Projector:
         """Return what `fastcone.cy.cone` hands out of dense generators, in float64."""
         if self._sparse:
             raise TypeError("fastcone.cy wants dense generators, found sparse ones")
-        return self._generators(DenseGenerators, F64).embedded
+        with self._lock:  # one address for all threads, for as long as this object lives
+            return self._generators(DenseGenerators, F64).embedded
 
     def solve(
         self,

@@ -32,10 +32,11 @@ cdef inline Py_ssize_t solve_one(const Prepared* q, Block* k, Py_ssize_t r, bint
     """
     cdef double* x = <double*> k.X + r * k.ld
     cdef Py_ssize_t j, steps
-    for j in range(q.n if q.inverse_G != NULL and not started else 0):
-        axpy(q.ld, (<double*> k.C)[r * k.ld + j], q.inverse_G + j * q.ld, x)
-    for j in range(q.n if q.inverse_G != NULL else 0):
-        x[j] = max(x[j], 0)
+    if q.inverse_G != NULL and not started:
+        for j in range(q.n):
+            axpy(q.ld, (<double*> k.C)[r * k.ld + j], q.inverse_G + j * q.ld, x)
+        for j in range(q.n):
+            x[j] = max(x[j], 0)
     steps = support_table.solve(
         q.n, q.ld, q.rows_of_G, <double*> k.C + r * k.ld, q.rootinv, q.norm,
         NULL, NULL, 0, q.rounding * (<double*> k.delta_scale)[r], <double*> k.X + r * k.ld,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The public cimport surface: plain C functions on raw pointers.
 
-No Python (but in `cone`), no allocation, no exceptions; the caller owns every array. Functions are
+No Python (but in `cone`), no exceptions, and no allocation but for a target whose square leaves
+the range of a double; the caller owns every array. Functions are
 added here, never changed: Cython checks their signatures when an embedding module is imported. Each
 call goes through the table of the SIMD level in use.
 

@@ -53,7 +53,9 @@ from libc.string cimport memcpy, memset
 from fastcone._kernels.common.dense cimport dot, gather, gemv_add, padded
 from fastcone._kernels.common.span cimport aligned, inner, largest
 from fastcone._kernels.common.tables cimport SupportTable
-from fastcone._kernels.nnls.support_bounds cimport first_point, is_upper, resolve, to_bound
+from fastcone._kernels.nnls.support_bounds cimport (
+    correct_sum, first_point, inside, is_upper, keep_sum, resolve, to_bound,
+)
 from fastcone._kernels.nnls.support_factor cimport Problem, combine, enter, leave, minimiser
 from fastcone._kernels.nnls.support_room cimport row_of
 
@@ -317,31 +319,6 @@ cdef void residual(Problem* f, Py_ssize_t m, Py_ssize_t ldm, const double* A, co
             gemv_add(ldm, A, ldm, 1, &j, &value, r)
 
 
-cdef double correct_sum(Problem* f, double total) noexcept nogil:
-    """entering = W g_P, for a step after which weight'x = total: less mu t; returns mu."""
-    cdef double mu = total
-    cdef Py_ssize_t i, j
-    for j in range(f.n):
-        mu -= f.weight[j] * f.x[j]
-    for i in range(f.k, padded(f.k)):
-        f.entering[i] = 0
-    mu = (mu + dot(padded(f.k), f.t, f.entering)) / dot(padded(f.k), f.t, f.t)
-    for i in range(f.k):
-        f.entering[i] -= mu * f.t[i]
-    return mu
-
-
-cdef bint inside(Problem* f) noexcept nogil:
-    """Whether x_P - z stays between the bounds."""
-    cdef Py_ssize_t i
-    cdef double value
-    for i in range(f.k):
-        value = f.x[f.P[i]] - f.z[i]
-        if not value > 0 or (f.upper != NULL and not value < f.upper[f.P[i]]):
-            return False
-    return True
-
-
 cdef double refine(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* rootinv,
                    const double* upper, const double* weight, double total,
                    double* x, double* g, double* work, Py_ssize_t* index,
@@ -372,6 +349,8 @@ cdef double refine(Py_ssize_t n, Py_ssize_t ld, const double* G, const double* r
     elif drop(&f):
         return polish(n, ld, G, rootinv, x, g, work, index)
     change = step(&f)
+    if weight != NULL:
+        known[1] = mu = mu + keep_sum(&f, total)
     for j in range(n if weight != NULL else 0):
         g[j] -= mu * weight[j]
     return change

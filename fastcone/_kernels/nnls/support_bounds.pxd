@@ -3,7 +3,7 @@
 
 from libc.string cimport memcpy
 
-from fastcone._kernels.common.dense cimport axpy, gather
+from fastcone._kernels.common.dense cimport axpy, dot, gather, gemv_add, padded
 from fastcone._kernels.nnls.support_factor cimport Problem, combine, enter, minimiser
 
 
@@ -55,3 +55,45 @@ cdef inline bint first_point(Problem* f) noexcept nogil:
         f.x[best], f.outside[best] = f.upper[best], -1
         axpy(f.ld, -f.upper[best], f.G + best * f.ld, f.g)
         to_bound(f, best, 1)
+
+
+cdef inline double correct_sum(Problem* f, double total) noexcept nogil:
+    """entering = W g_P, for a step after which weight'x = total: less mu t; returns mu."""
+    cdef double mu = total
+    cdef Py_ssize_t i, j
+    for j in range(f.n):
+        mu -= f.weight[j] * f.x[j]
+    for i in range(f.k, padded(f.k)):
+        f.entering[i] = 0
+    mu = (mu + dot(padded(f.k), f.t, f.entering)) / dot(padded(f.k), f.t, f.t)
+    for i in range(f.k):
+        f.entering[i] -= mu * f.t[i]
+    return mu
+
+
+cdef inline double keep_sum(Problem* f, double total) noexcept nogil:
+    """The step along W't that ends at the sum, which a large z missed; g follows. Returns mu."""
+    cdef double mu = total
+    cdef Py_ssize_t i, j
+    for j in range(f.n):
+        mu -= f.weight[j] * f.x[j]
+    mu /= dot(padded(f.k), f.t, f.t)
+    for i in range(f.k):
+        j = f.P[i]
+        f.z[i] = mu * f.slope[i]
+        f.x[j] = max(f.x[j] + f.z[i], 0)
+        if f.upper != NULL:
+            f.x[j] = min(f.x[j], f.upper[j])
+    gemv_add(f.ld, f.G, f.ld, f.k, f.P, f.z, f.g)
+    return mu
+
+
+cdef inline bint inside(Problem* f) noexcept nogil:
+    """Whether x_P - z stays between the bounds."""
+    cdef Py_ssize_t i
+    cdef double value
+    for i in range(f.k):
+        value = f.x[f.P[i]] - f.z[i]
+        if not value > 0 or (f.upper != NULL and not value < f.upper[f.P[i]]):
+            return False
+    return True
