@@ -116,7 +116,11 @@ def test_a_file_of_version_1_is_read_and_written_to_the_byte(path):
     path.write_bytes(GOLDEN_1)
     np.testing.assert_array_equal(Cone.load(path).W, SMALL)
     Cone(SMALL).save(path)
-    assert path.read_bytes() == GOLDEN_1
+    if sys.version_info >= (3, 11, 4):  # zipfile before wrote another version into its headers
+        assert path.read_bytes() == GOLDEN_1
+    with zipfile.ZipFile(path) as new, zipfile.ZipFile(io.BytesIO(GOLDEN_1)) as old:
+        assert new.namelist() == old.namelist()
+        assert all(new.read(name) == old.read(name) for name in new.namelist())
 
 
 def test_paths_of_every_kind(tmp_path, monkeypatch):
