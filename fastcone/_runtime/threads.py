@@ -218,12 +218,9 @@ def thread_count(n_threads: int | None) -> int:
         return integer("n_threads", n_threads, minimum=1)
     asked = environment(b"FASTCONE_NUM_THREADS")
     if not asked:
-        share = environment(b"OMP_NUM_THREADS").partition(",")[0].strip()
-        return (
-            min(available_cpus(), int(share))
-            if share.isdigit() and int(share)
-            else (available_cpus())
-        )
+        cpus, share = available_cpus(), environment(b"OMP_NUM_THREADS")
+        share = share.partition(",")[0].strip() if share else ""
+        return min(cpus, int(share)) if share.isdigit() and int(share) else cpus
     if not asked.isdigit() or int(asked) < 1:
         raise ValueError(f"FASTCONE_NUM_THREADS must be an integer >= 1, found {asked!r}")
     return int(asked)
