@@ -241,7 +241,7 @@ BAD = {
     "dense": (np.ones((3, 3)), {"mask": "stored"}, 'mask "stored" wants a scipy'),
     "parts": ([np.ones((3, 3))], {"mask": "stored"}, "mask must be None where X is given in parts"),
     "weights": (sp.eye_array(3), {"mask": "stored", "weights": np.ones((3, 3))}, "no weights"),
-    "nan": (sp.eye_array(3), {"mask": "nan"}, "mask must be None with a sparse X"),
+    "nan": (sp.eye_array(3), {"mask": "nan"}, "mask must be None with a sparse X, found 'nan'"),
     "array": (sp.eye_array(3), {"mask": np.eye(3) > 0}, "mask must be None with a sparse X"),
     "word": (np.ones((3, 3)), {"mask": "known"}, "mask must be one of 'nan', 'stored'"),
     "zero": (sp.csc_array(([0.0, 1.0], ([0, 1], [0, 1])), shape=(3, 3)),

@@ -132,9 +132,11 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
     given = "mask" if mask is not None else "weights" if weights is not None else None
     stored = isinstance(mask, str) and mask == "stored" and weights is None
     if given and issparse(X) and not stored:
+        name, value = ("mask", mask) if weights is None else ("weights", weights)
+        found = repr(value) if isinstance(value, str) else f"a {type(value).__name__}"
         raise ValueError(
-            f"{given} must be None with a sparse X, whose other entries are zeros (or, with "
-            'mask="stored" and no weights, unknown)'
+            f"{name} must be None with a sparse X, found {found}: its other entries are zeros "
+            '(or, with mask="stored" and no weights, unknown)'
         )
     if given and is_parts(X):
         raise ValueError(f"{given} must be None where X is given in parts")

@@ -81,7 +81,8 @@ def solve_nnls(
     l2 : float, default 0
         Penalty weight >= 0.
     upper : array_like, scalar, (n,) or (n, p), optional
-        Upper bounds of the coefficients, >= 0; infinity for none. Dense data only.
+        Upper bounds of the coefficients, >= 0; infinity for none; float32 answers keep them to a
+        rounding. Dense data only.
     sum_to : float or array_like (p,), optional
         What the coefficients of a problem add up to, >= 0. Dense data only. The gap is then
         relative to the objective at x = 0 or at x, the larger.
@@ -104,7 +105,8 @@ def solve_nnls(
         Threads; default FASTCONE_NUM_THREADS, else the CPUs available, and OMP_NUM_THREADS at
         most. Never changes a result.
     time_limit : float, optional
-        Seconds. Problems not reached keep x0 (or 0, whatever `sum_to`), objective and gap `inf`.
+        Seconds. Problems not reached keep x0 (or, with bounds and sums, which take none, 0: it does
+        not have its sum), objective and gap `inf`.
     certify : bool, default True
         Whether to go back to A and B in float64 for what the working precision cannot prove.
         Without it the gap of a float32 problem is an estimate.
