@@ -259,11 +259,23 @@ def test_time_in_checkpoints_is_bounded(monkeypatch, rng, tmp_path):
 def test_ctrl_c_leaves_the_last_iterate(rng, tmp_path, loss, solver, form, with_file):
     X, options = given(rng, loss, solver, form, N=4000)
     options["max_iter"] = 10**6
-    path = tmp_path / "run" if with_file else None
-    threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT)).start()
+    path, over = tmp_path / "run" if with_file else None, threading.Event()
+
+    def interrupt():  # somewhere in an iteration, and never in what comes after this run
+        if not over.is_set():
+            signal.raise_signal(signal.SIGINT)
+
+    def third(iteration, _):
+        if iteration == 3:
+            threading.Timer(0.001, interrupt).start()
+
     with pytest.raises(KeyboardInterrupt) as caught:
-        nmf(X, 4, checkpoint=path, **options)
+        try:
+            nmf(X, 4, checkpoint=path, callback=third, **options)
+        finally:
+            over.set()
     fit = caught.value.result
+    assert fit.n_iter >= 3
     options["max_iter"] = max(fit.n_iter, 1)
     want = nmf(X, 4, **options)
     if fit.n_iter:
