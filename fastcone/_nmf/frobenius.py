@@ -40,7 +40,7 @@ from fastcone._nmf.problem import (
 )
 from fastcone._nmf.products import outer, pack
 from fastcone._nmf.sparse import SparseLoss
-from fastcone._nmf.update import Update
+from fastcone._nmf.update import Extrapolated
 from fastcone._nnls import kernels as nnls_kernels
 from fastcone._runtime.layout import blocks, pack_symmetric
 from fastcone._runtime.threads import Scratch
@@ -177,7 +177,7 @@ def half_norms(problem: Problem) -> np.ndarray:
 STEPS: dict[str, type[Descent | Multiplication]] = {"cd": Descent, "mu": Multiplication}
 
 
-class GramFit(Update):
+class GramFit(Extrapolated):
     """The state between iterations: `factors`, accepted, and `candidate`, their successor."""
 
     def __init__(
@@ -353,24 +353,17 @@ class GramFit(Update):
         size = value if self.entrywise and self.loss.by_entry else self.half_norm
         return NOISE * size
 
-    def without_momentum(self) -> bool:
-        """Make the next candidate without extrapolation; False if the last one had none."""
-        return self.momentum is not None and self.momentum.disable_once()
-
     def memory(self) -> dict[str, np.ndarray]:
         """Return what a resumed run must know besides the factors."""
         known = {"entrywise": np.array([float(self.accepted_entrywise)])}
-        return known | (self.momentum.memory() if self.momentum is not None else {})
+        return known | super().memory()
 
     def recall(self, memory: dict[str, np.ndarray]) -> None:
         """Continue as the run whose memory this is."""
         self.entrywise = self.accepted_entrywise = bool(memory["entrywise"][0])
-        if self.momentum is not None:
-            self.momentum.recall(memory)
+        super().recall(memory)
 
     def accept(self) -> None:
         """Take the candidate; its predecessor's arrays serve the next one."""
-        if self.momentum is not None:
-            self.momentum.accept(self.factors.W)
-        self.factors, self.candidate = self.candidate, self.factors
+        super().accept()
         self.G, self.accepted_entrywise = self.next_G, self.entrywise

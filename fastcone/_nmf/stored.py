@@ -24,7 +24,7 @@ from fastcone._nmf.extrapolation import Momentum
 from fastcone._nmf.losses import LOSSES, Loss
 from fastcone._nmf.problem import Block, Factors, Penalty, Problem
 from fastcone._nmf.sparse import Entries, Factor, Rows, SparseMU, SparseSource
-from fastcone._nmf.update import Update
+from fastcone._nmf.update import Extrapolated
 from fastcone._runtime.threads import Scratch, aligned
 
 CHUNK = 256  # entries whose losses are added in the working precision
@@ -88,7 +88,7 @@ class StoredMU(SparseMU):
         return num, den, loss
 
 
-class StoredCD(Update):
+class StoredCD(Extrapolated):
     """Coordinate descent on the stored entries, squared error; see `frobenius.GramFit`."""
 
     def __init__(self, problem: Problem, start: Factors, update_W: bool, kept: bool) -> None:
@@ -165,22 +165,3 @@ class StoredCD(Update):
 
         problem.for_each_block(problem.samples, work)
         return float(parts.sum()) + problem.W(at.W)
-
-    def without_momentum(self) -> bool:
-        """Make the next candidate without extrapolation; False if the last one had none."""
-        return self.momentum is not None and self.momentum.disable_once()
-
-    def memory(self) -> dict[str, np.ndarray]:
-        """Return what a resumed run must know besides the factors."""
-        return self.momentum.memory() if self.momentum is not None else {}
-
-    def recall(self, memory: dict[str, np.ndarray]) -> None:
-        """Continue as the run whose memory this is."""
-        if self.momentum is not None:
-            self.momentum.recall(memory)
-
-    def accept(self) -> None:
-        """Take the candidate; its predecessor's arrays serve the next one."""
-        if self.momentum is not None:
-            self.momentum.accept(self.factors.W)
-        self.factors, self.candidate = self.candidate, self.factors

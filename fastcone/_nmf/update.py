@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from fastcone._nmf.extrapolation import Momentum
 from fastcone._nmf.problem import Factors
 
 
@@ -56,3 +57,29 @@ class Update(ABC):
 
     def recall(self, memory: dict[str, np.ndarray]) -> None:  # noqa: B027
         """Continue as the run whose memory this is."""
+
+
+class Extrapolated(Update):
+    """An iteration whose candidate may have been extrapolated; `momentum` is None where none is."""
+
+    momentum: Momentum | None
+    candidate: Factors
+
+    def without_momentum(self) -> bool:
+        """Make the next candidate without extrapolation; False if the last one had none."""
+        return self.momentum is not None and self.momentum.disable_once()
+
+    def memory(self) -> dict[str, np.ndarray]:
+        """Return what a resumed run must know besides the factors."""
+        return self.momentum.memory() if self.momentum is not None else {}
+
+    def recall(self, memory: dict[str, np.ndarray]) -> None:
+        """Continue as the run whose memory this is."""
+        if self.momentum is not None:
+            self.momentum.recall(memory)
+
+    def accept(self) -> None:
+        """Take the candidate; its predecessor's arrays serve the next one."""
+        if self.momentum is not None:
+            self.momentum.accept(self.factors.W)
+        self.factors, self.candidate = self.candidate, self.factors

@@ -192,6 +192,8 @@ def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution
         if job.targets.generators.bounds_on_gram:  # type: ignore[attr-defined]
             with np.errstate(over="ignore", under="ignore"):
                 which = solve_by_support(job, constraints, which, answers, scratch)
+        if not which.size:
+            return
         patterns, far = bounds_that_matter(job, constraints, which)
         solve_by_patterns(job, constraints, which, patterns & ~far, answers, scratch)
         some = far.any(axis=0) & ~(answers.known[1, which] <= job.options.proved(job.dtype))

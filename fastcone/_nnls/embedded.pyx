@@ -22,16 +22,13 @@ from fastcone._runtime.deadline import Deadline
 from fastcone._kernels.nnls.support_room cimport support_room
 from fastcone._nnls.rung cimport Rung, solve_block
 from fastcone._nnls.rung_memory cimport UNIT, Block, Prepared, carve, exponent, lay_out, products
+from fastcone._nnls.rung_support cimport DIGITS, SMALL
 from fastcone._runtime.dispatch cimport householder_table, scale_table, support_table
 
 cdef extern from *:
     """
-    #define FC_SMALL 1e-6       /* as in rung_support.pxd */
-    #define FC_DIGITS 1e-9      /* likewise */
     #define FC_MISSED 1e-12     /* share of a sum that roundings may miss, as in bounded.py */
     """
-    const double SMALL "FC_SMALL"
-    const double DIGITS "FC_DIGITS"
     const double MISSED "FC_MISSED"
 
 
