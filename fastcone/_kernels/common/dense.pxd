@@ -8,7 +8,7 @@ stride ldm, its entries beyond k finite.
 
 from libc.string cimport memcpy, memset
 
-from fastcone._kernels.common.lanes cimport BYTES, lane64, unaligned64, maximum, spread
+from fastcone._kernels.common.lanes cimport BYTES, lane64, unaligned64, maximum, spread, total64
 
 cdef extern from *:
     """
@@ -26,15 +26,6 @@ cdef inline Py_ssize_t padded(Py_ssize_t k) noexcept nogil:
     return (k + 7) // 8 * 8
 
 
-cdef inline double hsum(lane64 a) noexcept nogil:
-    """The sum of the lanes."""
-    cdef double total = 0
-    cdef int v
-    for v in range(BYTES // <int> sizeof(double)):
-        total += (<double*> &a)[v]
-    return total
-
-
 cdef inline double dot(Py_ssize_t length, const double* a, const double* b) noexcept nogil:
     """a'b over a padded length, at any address"""
     cdef lane64 part[CHAINS]
@@ -49,7 +40,7 @@ cdef inline double dot(Py_ssize_t length, const double* a, const double* b) noex
             part[c] = part[c] + x[i * CHAINS + c] * y[i * CHAINS + c]
     for i in range(vectors - vectors % CHAINS, vectors):
         part[0] = part[0] + x[i] * y[i]
-    return hsum((part[0] + part[1]) + (part[2] + part[3]))
+    return total64((part[0] + part[1]) + (part[2] + part[3]))
 
 
 cdef inline double asum(Py_ssize_t ld, const double* a) noexcept nogil:
@@ -63,7 +54,7 @@ cdef inline double asum(Py_ssize_t ld, const double* a) noexcept nogil:
     for i in range(ld * <Py_ssize_t> sizeof(double) // (BYTES * CHAINS)):
         for c in range(CHAINS):
             part[c] = part[c] + maximum(x[i * CHAINS + c], -x[i * CHAINS + c])
-    return hsum((part[0] + part[1]) + (part[2] + part[3]))
+    return total64((part[0] + part[1]) + (part[2] + part[3]))
 
 
 cdef inline void axpy(Py_ssize_t length, double alpha, const double* a, double* y) noexcept nogil:

@@ -5,8 +5,9 @@ The lanes of a vector are entries of a row, whole vectors of them as `length` is
 `gradient` they are columns. Every sum has one order per level.
 """
 
-from fastcone._kernels.common.dense cimport hsum, zero
-from fastcone._kernels.common.lanes cimport BYTES, SHARE, lane64, unaligned64, spread
+from fastcone._kernels.common.dense cimport zero
+from fastcone._kernels.common.lanes cimport (
+    BYTES, SHARE, lane64, maximum, spread, total64, unaligned64)
 
 cdef enum:
     GROUP = 4           # rows that share each load of a vector
@@ -44,7 +45,7 @@ cdef inline void inner(Py_ssize_t length, Py_ssize_t count, const double* A, con
             for c in range(GROUP):
                 part[c] = part[c] + a[c][i] * x[i]
         for c in range(GROUP):
-            total[c] = hsum(part[c] + part[GROUP + c])
+            total[c] = total64(part[c] + part[GROUP + c])
         for c in range(<int> min(<Py_ssize_t> GROUP, count - first)):
             out[first + c] = total[c]
 
@@ -93,7 +94,7 @@ cdef inline void inner_several(Py_ssize_t length, Py_ssize_t count, const double
                 for c in range(GROUP):
                     part[h * GROUP + c] = part[h * GROUP + c] + a[c][i] * x
         for c in range(GROUP * SHARE):
-            total[c] = hsum(part[c])
+            total[c] = total64(part[c])
         for h in range(SHARE):
             for c in range(<int> min(<Py_ssize_t> GROUP, count - first)):
                 out[h][first + c] = total[h * GROUP + c]
@@ -215,18 +216,14 @@ cdef inline void gradient(Py_ssize_t m, Py_ssize_t n, const double* rows, const 
 
 cdef inline Py_ssize_t largest(Py_ssize_t n, const double* w) noexcept nogil:
     """The place of the largest number above 0, or -1."""
-    cdef double part[8]
+    cdef lane64 part = zero
     cdef double most = 0
-    cdef Py_ssize_t j, groups = n // 8
-    cdef int q
-    for q in range(8):
-        part[q] = 0
-    for j in range(groups):
-        for q in range(8):
-            part[q] = w[8 * j + q] if w[8 * j + q] > part[q] else part[q]
-    for q in range(8):
-        most = max(most, part[q])
-    for j in range(8 * groups, n):
+    cdef Py_ssize_t j, lanes = BYTES // sizeof(double), vectors = n // lanes
+    for j in range(vectors):
+        part = maximum((<const unaligned64*> w)[j], part)
+    for j in range(lanes):
+        most = max(most, (<double*> &part)[j])
+    for j in range(lanes * vectors, n):
         most = max(most, w[j])
     if most > 0:
         for j in range(n):

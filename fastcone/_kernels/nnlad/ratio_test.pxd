@@ -7,8 +7,8 @@ changes sign at t_i = r_i / u_i, where the slope of the objective grows by 2 |u_
 
 from libc.math cimport fabs
 
-from fastcone._kernels.common.dense cimport VECTORS, hsum, zero
-from fastcone._kernels.common.lanes cimport BYTES, lane64, maximum, spread
+from fastcone._kernels.common.dense cimport VECTORS, zero
+from fastcone._kernels.common.lanes cimport BYTES, lane64, maximum, spread, total64
 
 cdef extern from *:
     """
@@ -109,7 +109,7 @@ cdef inline double breakpoints(Problem* f, double length) noexcept nogil:
             total = total + rate
             t[i] = when(maximum(s[i] * r[i], zero), rate, limit * size[i])
         f.near[block] = nearest(t + block * VECTORS)
-    return -hsum(total)
+    return -total64(total)
 
 
 cdef inline Py_ssize_t next_breakpoint(Problem* f, double* time) noexcept nogil:

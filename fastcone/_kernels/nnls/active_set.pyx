@@ -172,8 +172,11 @@ cdef void project(Factors* f) noexcept nogil:
     subtract(f.ld, f.k, f.Q, NULL, f.s, f.r)
 
 
-cdef void score(Factors* f, const double* entry_weight, const double* open) noexcept nogil:
-    """w_j <- (A'r - l1)_j entry_weight_j where that is beyond rounding and j may enter, else 0."""
+cdef Py_ssize_t score(Factors* f, const double* entry_weight, const double* open) noexcept nogil:
+    """w_j <- (A'r - l1)_j entry_weight_j where that is beyond rounding and j may enter, else 0.
+
+    Returns the place of the largest, or -1.
+    """
     cdef double w
     cdef Py_ssize_t j
     gradient(f.m, f.n, f.rows, f.r, f.w)
@@ -181,6 +184,7 @@ cdef void score(Factors* f, const double* entry_weight, const double* open) noex
         w = f.w[j] - f.l1[j]
         f.w[j] = w * entry_weight[j] * open[j] if w > 8 * UNIT * (
             f.norm[j] * f.size + f.l1[j]) else 0
+    return largest(f.n, f.w)
 
 
 cdef void reopen(Factors* f, double* open) noexcept nogil:
@@ -246,16 +250,19 @@ cdef double advance(Factors* f, Py_ssize_t j, double objective, double* open, do
     return found
 
 
-cdef Py_ssize_t enter_best(Factors* f, Py_ssize_t most) noexcept nogil:
+cdef Py_ssize_t enter_best(Factors* f, Py_ssize_t best, Py_ssize_t most) noexcept nogil:
     """Let up to `most` generators enter, none with less than half the best score; r follows."""
     cdef Py_ssize_t J[BATCH]
-    cdef Py_ssize_t j = largest(f.n, f.w), tried = 0, first
-    cdef double least = f.w[j] / 2
-    while tried < most and j >= 0 and f.w[j] >= least:
-        f.w[j] = 0
+    cdef Py_ssize_t j, tried = 1, first
+    cdef double least = f.w[best] / 2
+    J[0] = best
+    while tried < most:
+        f.w[J[tried - 1]] = 0
+        j = largest(f.n, f.w)
+        if j < 0 or f.w[j] < least:
+            break
         J[tried] = j
         tried += 1
-        j = largest(f.n, f.w)
     for first in range((tried + SHARE - 1) // SHARE):
         enter_several(f, min(tried - first * SHARE, <Py_ssize_t> SHARE),
                       J + first * SHARE)
@@ -281,17 +288,17 @@ cdef Py_ssize_t approach(Factors* f, const double* entry_weight, double* open, P
     when a step neither lowered the objective below its `least` nor cost trust: in exact arithmetic
     none does that, and with rounding the steps could go round in a circle.
     """
-    cdef Py_ssize_t k, tried, before, steps = 0
+    cdef Py_ssize_t k, best, tried, before, steps = 0
     cdef double found
     while steps < max_steps:
         reopen(f, open)
-        score(f, entry_weight, open)
-        if largest(f.n, f.w) < 0 or f.k == f.m:
+        best = score(f, entry_weight, open)
+        if best < 0 or f.k == f.m:
             trust[0] = -1
             return steps
         k, before = f.k, trust[0]
         tried = max(1, min(BATCH, trust[0] - PROOF)) if f.m >= f.n else 1
-        tried = enter_best(f, min(tried, max_steps - steps))
+        tried = enter_best(f, best, min(tried, max_steps - steps))
         steps += tried
         trust[0] += tried
         if f.k == k:
@@ -357,8 +364,7 @@ cdef Py_ssize_t active_set(Py_ssize_t m, Py_ssize_t n, const double* rows, doubl
     for steps in range(steps, max_steps + 1):
         k[0] = f.k
         project(&f)
-        score(&f, entry_weight, open)
-        j = largest(n, f.w)
+        j = score(&f, entry_weight, open)
         if j < 0:
             refine(&f, residual(&f))
             return steps

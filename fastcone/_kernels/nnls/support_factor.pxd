@@ -8,8 +8,8 @@ upper bound explain. With a sum the minimiser on P is z = W'(W target_P + mu W w
 from libc.math cimport sqrt
 from libc.string cimport memset
 
-from fastcone._kernels.common.dense cimport dot, gather, hsum, padded, zero
-from fastcone._kernels.common.lanes cimport BYTES, lane64, spread
+from fastcone._kernels.common.dense cimport dot, gather, padded, zero
+from fastcone._kernels.common.lanes cimport BYTES, lane64, spread, total64
 from fastcone._kernels.nnls.support_room cimport row_of
 
 cdef extern from *:
@@ -103,8 +103,8 @@ cdef inline void less_dots(Py_ssize_t length, const double* a, const double* b, 
     if vectors % 2:
         aa[0] = aa[0] + x[vectors - 1] * x[vectors - 1]
         ab[0] = ab[0] + x[vectors - 1] * y[vectors - 1]
-    of_a[0] -= hsum(aa[0] + aa[1])
-    of_b[0] -= hsum(ab[0] + ab[1])
+    of_a[0] -= total64(aa[0] + aa[1])
+    of_b[0] -= total64(ab[0] + ab[1])
 
 
 cdef inline void minimiser(Problem* f) noexcept nogil:
