@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from fastcone._nnls import constants
 from fastcone._runtime import kernels as runtime_kernels
@@ -228,6 +228,14 @@ class Gram:
                 if not dpotrf(lessened, lower=1, overwrite_a=1)[1]:
                     return share * estimate
         return 0.0
+
+    @property
+    def inverse(self) -> np.ndarray:
+        """The inverse of a G with lam > 0; a generator that is zero counts as orthogonal."""
+        with one_blas_thread():
+            factor = dpotrf(self.matrix + np.diag(~self.used), lower=1)[0]
+            lower = np.tril(dpotri(factor, lower=1)[0])
+        return lower + np.tril(lower, -1).T
 
     @property
     def top(self) -> float:

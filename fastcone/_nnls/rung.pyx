@@ -31,7 +31,7 @@ from fastcone._runtime.threads import aligned
 
 from fastcone._kernels.common.lanes cimport real
 from fastcone._nnls.rung_descent cimport (
-    certify, first_limit, float32_floor, in_float32, prove_start, until_proved,
+    certify, first_limit, float32_floor, from_inverse, in_float32, prove_start, until_proved,
 )
 from fastcone._nnls.rung_memory cimport (
     LARGEST32, Block, Prepared, answer, lay_out, products, source,
@@ -112,9 +112,12 @@ cdef Py_ssize_t whole(const Prepared* q, Block* k, const real* panels, const sou
                            k.scale)
     if started and not q.by_support:
         prove_start(q, k, tol, &count, <real> 0)
+    if real is float:
+        if q.inverse_of_G32 != NULL and not started:
+            from_inverse(q, k, k.p, <const float*> k.C, <float*> k.X, <float> 0)
     if real is double:
         if q.float32_first and not q.by_support:
-            in_float32(q, k, tol, min(max_epochs, <int> q.epochs), &count)
+            in_float32(q, k, tol, min(max_epochs, <int> q.epochs), started, &count)
             report_first = first_limit(q, tol) >= float32_floor(q)
     if real is double and q.by_support:
         by_support(q, k, l1, tol, max_epochs, started, answer is float)
@@ -183,6 +186,10 @@ cdef class Rung:
             packed = gram.packed(np.dtype(np.float32))
             q.G32, q.inverse32 = self.narrow(packed.G), self.narrow(packed.inverse)
             q.weight32 = self.narrow(packed.weight)
+            if q.n > FEW and q.lam > 0:
+                panels = pack(gram.inverse.astype(np.float32))
+                q.inverse_of_G32 = self.narrow(panels)
+                q.ld_inverse = panels.shape[0] * panels.shape[2]
         if q.by_support:
             rows = aligned((q.n, q.ld), float)
             rows[:, q.n:] = 0

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The first rung's descent: one problem a lane, in float32 twice, proved in float64."""
 
-from libc.math cimport INFINITY, ldexp
+from libc.math cimport INFINITY, ldexp, sqrt
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.common.lanes cimport real
 from fastcone._kernels.nnls.report_columns cimport (
     AX, CONVEX, CX, NORM1, REPORT_COLUMNS, SHIFT, VIOLATION, XDELTA, XG,
 )
-from fastcone._nnls.rung_memory cimport UNIT, UNIT32, Block, Prepared
+from fastcone._nnls.rung_memory cimport UNIT, UNIT32, Block, Prepared, multiply
 from fastcone._runtime.dispatch cimport correction_table, descent_table, report_table
 
 cdef extern from *:
@@ -93,7 +93,25 @@ cdef inline void restart(Block* k) noexcept nogil:
         k.schedule[2 * r], k.schedule[2 * r + 1] = 3, INFINITY
 
 
-cdef inline void in_float32(const Prepared* q, Block* k, double tol, int max_epochs,
+cdef inline void from_inverse(const Prepared* q, Block* k, Py_ssize_t count, const float* C,
+                              float* X, real kind) noexcept nogil:
+    """A start for `count` problems: G^-1 c, where no bound holds, cut to 0 <= x_j.
+
+    And to twice ||b|| / sqrt(lam), as lam sum_j G_jj x_j^2 <= ||A x||^2 <= ||b||^2 at the optimum.
+    """
+    cdef float* found = <float*> k.some_X
+    cdef const real* norm = <const real*> k.norm
+    cdef float most
+    cdef Py_ssize_t i, j, r
+    multiply[float](q.n, q.ld_inverse, q.inverse_of_G32, count, C, k.ld, found, <float*> k.last)
+    for i in range(count):
+        r = k.todo[i] if real is double else i      # in float32 the rows are the problems
+        most = <float> (2 * norm[r] / sqrt(q.lam))
+        for j in range(q.n if k.near[r] else 0):
+            X[i * k.ld + j] = max(<float> 0, min(most, found[i * q.ld_inverse + j]))
+
+
+cdef inline void in_float32(const Prepared* q, Block* k, double tol, int max_epochs, bint started,
                             Py_ssize_t* count) noexcept nogil:
     """Epochs in float32 on `todo`; what its limit of epochs did not finish is left out of it."""
     cdef const double* C = <const double*> k.C
@@ -110,6 +128,8 @@ cdef inline void in_float32(const Prepared* q, Block* k, double tol, int max_epo
         size = max(norm[r], delta_scale[r] / 8)
         stop[i] = <float> (limit * size * size)
         k.most[i] = max_epochs
+    if q.inverse_of_G32 != NULL and not started:
+        from_inverse(q, k, count[0], k.C32, k.X32, <double> 0)
     restart(k)
     epochs_of[float](q, count[0], k.C32, NULL, k.X32, k.ld, stop, k.schedule, <float*> k.last,
                      k.most, k.used, k.work)

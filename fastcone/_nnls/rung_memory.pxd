@@ -60,6 +60,8 @@ cdef struct Prepared:
     const float* inverse32
     const float* weight32
     const float* coord32
+    const float* inverse_of_G32     # G^-1 in panels (descent), or NULL
+    Py_ssize_t ld_inverse           # a row of products with it
 
 
 cdef struct Block:

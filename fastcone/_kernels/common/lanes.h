@@ -9,6 +9,9 @@
  */
 #pragma once
 #include <string.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 #if defined(__AVX512F__)
 #define FC_BYTES 64
 #define FC_ROWS 8
@@ -29,7 +32,22 @@ typedef double unaligned64 __attribute__((vector_size(FC_BYTES), aligned(8))); /
 #define fc_keep(mask, a) ((__typeof__(a))((mask) & (__typeof__(mask))(a)))
 #define fc_positive(a) fc_keep((a) > (__typeof__(a)){0}, a)              /* max(a, 0) */
 #define fc_negative(a) fc_keep((a) < (__typeof__(a)){0}, a)              /* min(a, 0) */
-#define fc_max(a, b) (fc_keep((a) > (b), a) + fc_keep((a) <= (b), b))
+
+/* a > b ? a : b, so b where either is not a number; one instruction where there is one */
+#if defined(__AVX512F__)
+#define fc_max32(a, b) ((lane32)_mm512_max_ps(a, b))
+#define fc_max64(a, b) ((lane64)_mm512_max_pd(a, b))
+#elif defined(__AVX2__)
+#define fc_max32(a, b) ((lane32)_mm256_max_ps(a, b))
+#define fc_max64(a, b) ((lane64)_mm256_max_pd(a, b))
+#elif defined(__SSE2__)
+#define fc_max32(a, b) ((lane32)_mm_max_ps(a, b))
+#define fc_max64(a, b) ((lane64)_mm_max_pd(a, b))
+#else
+#define fc_max(a, b) (fc_keep((a) > (b), a) + (__typeof__(a))(~((a) > (b)) & (__typeof__((a) > (b)))(b)))
+#define fc_max32 fc_max
+#define fc_max64 fc_max
+#endif
 #define fc_none32() ((lane32){0})
 #define fc_none64() ((lane64){0})
 #define fc_spread(p, i) (((const __typeof__((*(p))[0])*)(p))[i] - (__typeof__(*(p))){0}) /* p[i] in every lane */

@@ -13,8 +13,8 @@ cdef extern from "lanes.h" nogil:
     lane64 _positive64 "fc_positive"(lane64)
     lane32 _negative32 "fc_negative"(lane32)
     lane64 _negative64 "fc_negative"(lane64)
-    lane32 _max32 "fc_max"(lane32, lane32)
-    lane64 _max64 "fc_max"(lane64, lane64)
+    lane32 _max32 "fc_max32"(lane32, lane32)
+    lane64 _max64 "fc_max64"(lane64, lane64)
     lane32 _none32 "fc_none32"()
     lane64 _none64 "fc_none64"()
     lane32 _spread32 "fc_spread"(const lane32*, Py_ssize_t)
@@ -48,7 +48,7 @@ cdef inline lane negative(lane a) noexcept nogil:
 
 
 cdef inline lane maximum(lane a, lane b) noexcept nogil:
-    """max(a, b)"""
+    """a > b ? a : b: b where one of them is not a number."""
     if lane is lane32:
         return _max32(a, b)
     else:

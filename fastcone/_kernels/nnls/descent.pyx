@@ -36,7 +36,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memset
 
 from fastcone._kernels.common.lanes cimport (
-    BYTES, V, lane, lane32, lane64, load, maximum, real, spread, store,
+    BYTES, V, lane, lane32, lane64, load, maximum, none, real, spread, store,
 )
 from fastcone._kernels.common.tables cimport DescentTable
 from fastcone._kernels.nnls.gradient cimport BLOCK, minus_gradient
@@ -63,6 +63,29 @@ cdef struct Lane:
     double last_start       # what the epoch before the last extrapolation moved it
 
 
+cdef inline void coordinate(Py_ssize_t j0, int j, const lane* rows, const lane* inv,
+                            const lane* weight, const lane* lower, lane* x, lane* step,
+                            lane* acc, lane* sums, int vectors) noexcept nogil:
+    """The step of coordinate j of the block at j0; acc, -g of the block, follows."""
+    cdef lane to, d, weighted
+    cdef Py_ssize_t at
+    cdef int i, v
+    for v in range(vectors):
+        # x_j <- max(lower_j, x_j - g_j / G_jj)
+        at = (j0 + j) * vectors + v
+        to = maximum(x[at] + acc[j * vectors + v] * spread(inv, j0 + j), lower[at])
+        d = to - x[at]
+        x[at] = to
+        weighted = d * spread(weight, j0 + j)
+        sums[v] = sums[v] + d * weighted
+        sums[vectors + v] = sums[vectors + v] + step[at] * weighted
+        step[at] = d
+        for i in range(j + 1, BLOCK):
+            # g_i <- g_i + G_ij d_j for the rest of the block
+            acc[i * vectors + v] = (
+                acc[i * vectors + v] - spread(rows, (j0 + j) * BLOCK + i) * d)
+
+
 cdef inline void epoch_lanes(Py_ssize_t n, const lane* G, const lane* inv, const lane* weight,
                              const lane* c, const lane* lower, lane* x, lane* step,
                              lane* moved, Py_ssize_t width, int vectors) noexcept nogil:
@@ -71,31 +94,23 @@ cdef inline void epoch_lanes(Py_ssize_t n, const lane* G, const lane* inv, const
     Behind moved, a tile on: the same of this step and the last, sum_j G_jj step_j step_j'.
     """
     cdef lane acc[BLOCK * V]
-    cdef lane d[V]
-    cdef lane to, weighted
+    cdef lane sums[2 * V]
     cdef const lane* rows
     cdef Py_ssize_t block, j0
-    cdef int i, j, v
+    cdef int v
+    for v in range(2 * vectors):
+        sums[v] = none(x)
     for block in range(n // BLOCK):
         j0 = block * BLOCK
         rows = <const lane*> (<const char*> G + j0 * n * width)
         minus_gradient(n, rows, x, c + j0 * vectors, acc, vectors)
-        for j in range(BLOCK):
-            for v in range(vectors):
-                # x_j <- max(lower_j, x_j - g_j / G_jj)
-                to = maximum(x[(j0 + j) * vectors + v] + acc[j * vectors + v] * spread(
-                    inv, j0 + j), lower[(j0 + j) * vectors + v])
-                d[v] = to - x[(j0 + j) * vectors + v]
-                x[(j0 + j) * vectors + v] = to
-                weighted = d[v] * spread(weight, j0 + j)
-                moved[v] = moved[v] + d[v] * weighted
-                moved[vectors + v] = moved[vectors + v] + step[(j0 + j) * vectors + v] * weighted
-                step[(j0 + j) * vectors + v] = d[v]
-            for i in range(j + 1, BLOCK):
-                for v in range(vectors):
-                    # g_i <- g_i + G_ij d_j for the rest of the block
-                    acc[i * vectors + v] = (
-                        acc[i * vectors + v] - spread(rows, (j0 + j) * BLOCK + i) * d[v])
+        # one by one, not in a loop: acc and sums stay in registers
+        coordinate(j0, 0, rows, inv, weight, lower, x, step, acc, sums, vectors)
+        coordinate(j0, 1, rows, inv, weight, lower, x, step, acc, sums, vectors)
+        coordinate(j0, 2, rows, inv, weight, lower, x, step, acc, sums, vectors)
+        coordinate(j0, 3, rows, inv, weight, lower, x, step, acc, sums, vectors)
+    for v in range(2 * vectors):
+        moved[v] = sums[v]
 
 
 cdef void extrapolate(Py_ssize_t n, const lane* step_multiple, const lane* step,
