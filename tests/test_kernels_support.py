@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import scipy.optimize
+from exact import lawson_hanson, normal_equations
 from exact import nnls as exact_nnls
 from exact import objective as exact_objective
 from problems import spectra
@@ -118,6 +119,17 @@ def test_rows_of_any_size_are_solved_exactly(level, kind):
             excess = float(exact_objective(A.tolist(), b.tolist(), x.tolist()) - best)
             of_x = 8 * A.shape[1] * np.abs(A) @ x * np.finfo(float).eps  # of A x, row by row
             assert excess <= 1e-9 * float(best) + float(of_x @ of_x), (seed, kind)
+
+
+@pytest.mark.parametrize("seed", [28, 51, 56, 66, 100, 144, 153, 315, 340, 405, 462, 15396])
+def test_a_generator_without_a_share_in_a_heavy_row_keeps_its_digits(seed):
+    """Rows of 1e15 and 1e16 beside rows of 1: lengths and a triangle of all rows lost x to it."""
+    rng = np.random.default_rng(seed)
+    A, b = heavy(rng, "several", int(rng.integers(3, 9)), int(rng.integers(1, 5)))
+    G, c, _, _ = normal_equations(A.tolist(), b.tolist())
+    best = np.array([float(v) for v in lawson_hanson(G, c)])
+    for x in (fastcone.nnls(A, b)[0], solve_nnls(A, b).x, solve_nnls(A, b[:, None]).x[:, 0]):
+        assert np.abs(x - best).max() <= 1e-13 * best.max()
 
 
 def within_bounds(A, B, upper=None, total=None, max_steps=1000):

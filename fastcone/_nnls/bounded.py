@@ -34,7 +34,7 @@ from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite, check_shape, nonnegative, real_array
 
 WEIGHT = 2.0**30  # of a row, times the largest generator
-BLOCK = 256  # problems of a block
+BLOCK = 512  # problems of a block
 SNAP = 1e-14  # of a bound and of the largest coefficient: one as near is meant to be there
 MISSED = {F64: 1e-12, F32: 2e-7}  # share of a sum that the roundings of x may miss
 TINY = 1e-290  # of a scaled sum, where digits are lost

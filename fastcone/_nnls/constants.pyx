@@ -12,6 +12,7 @@ from fastcone._kernels.nnls.report_columns cimport (
     COORDINATE_COLUMNS, HALF_CURVATURE, INVERSE_CURVATURE, INVERSE_SCALE, INVERSE_SHIFT, ROOT,
     SCALE, SHIFT_ENTRY,
 )
+from fastcone._nnls.single_memory cimport even_out
 
 cdef enum:
     BLOCK = 16          # entries of a generator that are read before those of the next
@@ -58,6 +59,23 @@ def scaled_generators(const real[:, :] A, real[:, ::1] rows):
             for i in range(m, rows.shape[1]):
                 rows[j, i] = 0
     return exponent
+
+
+def evened(const double[:, ::1] columns, Py_ssize_t m, const int[::1] exponent):
+    """Return powers of two by which to divide generators (n, m padded), as `even_out` says.
+
+    exponent: the powers that bring them to common units.
+    """
+    cdef Py_ssize_t n = columns.shape[0], j
+    found, room = np.empty(n, np.intp), np.empty(m + 1)
+    cdef Py_ssize_t[::1] e = found
+    cdef double[::1] row_size = room
+    assert m <= columns.shape[1] and exponent.shape[0] == n
+    for j in range(n):
+        e[j] = exponent[j]
+    if n:
+        even_out(m, n, columns.shape[1], &columns[0, 0], &row_size[0], &e[0])
+    return found
 
 
 def gram_constants(const double[:, :] G, const double[::1] ridge, const int[::1] exponent):

@@ -15,7 +15,7 @@ import numpy as np
 cimport numpy as np
 
 from fastcone._nnls.active_set import DEPENDENCE_TOL
-from fastcone._nnls.householder import padded_rows
+from fastcone._nnls.householder import Evened
 from fastcone._nnls.plan import AIM, ENOUGH, PROVED, SUPPORT_RANK, Options, Plan
 from fastcone._runtime.deadline import Deadline
 
@@ -42,7 +42,8 @@ cdef struct Cone:
     double dependence_tol
     const double* generators    # n x ldm: scaled, one a row, padded with zeros
     Py_ssize_t ldm
-    const double* stable        # n x ldr: the same with the ridge as rows more
+    const double* stable        # n x ldr: with the ridge as rows more, its columns evened out
+    const int* of_stable        # n: powers of two by which those are multiplied
     const double* entry_weight  # n, of those
     const double* weight        # n: 2^(e_j - top)
     const double* root          # n: sqrt(G_jj)
@@ -93,11 +94,12 @@ cdef class Handle:
             q.support = &rung.q
             self.arrays.append(rung)
         q.generators, q.ldm = self.hold(generators.plain.wide), generators.plain.wide.shape[1]
-        rows = padded_rows(stable.T, q.rows)
-        q.stable, q.ldr = self.hold(rows), rows.shape[1]
-        norms = np.sqrt(np.einsum("ij,ij->j", stable, stable))
-        q.entry_weight = self.hold(
-            np.divide(1, norms, out=np.zeros(generators.n), where=norms > 0))
+        even = Evened(stable)
+        q.stable, q.ldr = self.hold(even.columns), even.columns.shape[1]
+        q.entry_weight = self.hold(even.entry_weight)
+        powers = (gram.exponent - even.exponent).astype(np.intc)
+        self.arrays.append(powers)
+        q.of_stable = <const int*> np.PyArray_DATA(<np.ndarray> powers)
         q.top = gram.exponent.max(initial=0)
         q.weight = self.hold(np.ldexp(1.0, gram.exponent - q.top))
         q.root = self.hold(gram.root)
@@ -171,13 +173,13 @@ cdef void solve_exactly(const Cone* q, const double* b, double l1, double* x,
     for i in range(q.m, q.ldr):
         room.row[i] = 0
     for j in range(q.n):
-        room.penalty[j] = min(ldexp(l1, q.e[j] - unit), 1e150)
+        room.penalty[j] = min(ldexp(l1, q.of_stable[j] - unit), 1e150)
         x[j] = 0
     if q.m and q.n:
         householder_table.solve(q.rows, q.n, q.stable, room.row, q.entry_weight, room.penalty,
                                 q.dependence_tol, x, 30 * q.n, room.exact, room.index)
     for j in range(q.n):
-        x[j] = min(ldexp(x[j], q.e[j] + unit), 1.7976931348623157e308)
+        x[j] = min(ldexp(x[j], q.of_stable[j] + unit), 1.7976931348623157e308)
 
 
 cdef Py_ssize_t cone_solve(const void* cone, Py_ssize_t p, const double* B, Py_ssize_t ldb,

@@ -18,8 +18,8 @@ from fastcone._kernels.common.dense cimport axpy, dot, padded
 from fastcone._kernels.common.span cimport aligned
 from fastcone._nnls.kernels cimport active_set_work, householder_work
 from fastcone._nnls.single_memory cimport (
-    Arrays, cut, differ, in_rows, lay_down, measure, scale_columns, scale_generators, scale_target,
-    set_entry_weights, unlike_when_scaled, usable,
+    Arrays, cut, differ, far_apart, in_rows, lay_down, measure, scale_columns, scale_generators,
+    scale_target, set_entry_weights, unlike_when_scaled, usable,
 )
 from fastcone._runtime.dispatch cimport active_set_table, householder_table, triangle_table
 
@@ -47,8 +47,9 @@ cdef enum:
 
 cdef Py_ssize_t nnls_work(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
     return ((2 * n + 1) * padded(m) + 14 + 3 * n
-            + max(active_set_work(m, n), householder_work(min(m, n), n) + 2 * padded(m)
-                  + padded(2 * n) + n * padded(n)))
+            + max(active_set_work(m, n), householder_work(m, n),
+                  householder_work(min(m, n), n) + 2 * padded(m) + padded(2 * n)
+                  + n * padded(n)))
 
 
 cdef Py_ssize_t nnls_index(Py_ssize_t m, Py_ssize_t n) noexcept nogil:
@@ -83,7 +84,7 @@ cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssi
     if not thin and not unlike and apart:
         unlike = unlike_when_scaled(m, n, a)
     a.householder = thin or unlike or careful
-    a.reduced, a.size = a.householder and m > n, sqrt(dot(padded(m), a.target, a.target))
+    a.size = sqrt(dot(padded(m), a.target, a.target))
     if not a.householder:
         in_rows(m, n, a)
     elif not laid:
@@ -94,6 +95,7 @@ cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssi
         a.l1[j] = x[j] = a.fetched[j] = 0
     if a.householder and apart:
         scale_columns(m, n, a)
+    a.reduced = a.householder and m > n and not far_apart(m, n, a.columns, aligned(a.rest))
     set_entry_weights(n, a.norm, a.e, a.fetched, a.entry_weight)
     for i in range(m):
         total += a.target[i] - a.target[i]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One problem's memory: its arrays, what is measured of A, and the layouts of the two kernels."""
 
-from libc.math cimport fabs, frexp, ldexp, sqrt
+from libc.math cimport INFINITY, fabs, frexp, ldexp, sqrt
 
 from fastcone._kernels.common.dense cimport padded
 from fastcone._kernels.common.span cimport aligned
@@ -9,8 +9,10 @@ from fastcone._kernels.common.span cimport aligned
 cdef extern from *:
     """
     #define FC_UNLIKE 1e3                 /* of row sizes: squares lose digits */
+    #define FC_HEAVY 1e6                  /* as in fastcone/_nnls/householder.py */
     """
     const double UNLIKE "FC_UNLIKE"
+    const double HEAVY "FC_HEAVY"
 
 cdef enum:
     FAR = 900                   # powers of two between weights: more, and gradients would underflow
@@ -203,12 +205,68 @@ cdef inline void lay_down(Py_ssize_t m, Py_ssize_t n, Arrays* a) noexcept nogil:
             a.columns[j * ld + i] = a.A[i * a.row_stride + j * a.column_stride]
 
 
+cdef inline void measure_rows(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, const double* columns,
+                              double* row_size) noexcept nogil:
+    """row_size_i = max_j |a_ij|"""
+    cdef Py_ssize_t i, j
+    for i in range(m):
+        row_size[i] = 0
+    for j in range(n):
+        for i in range(m):
+            row_size[i] = max(row_size[i], fabs(columns[j * ld + i]))
+
+
+cdef inline bint far_apart(Py_ssize_t m, Py_ssize_t n, const double* columns,
+                           double* row_size) noexcept nogil:
+    """Whether rows are so heavy that a triangle would mix more into the light ones than they hold.
+
+    It mixes rows by columns that a support may do without.  row_size: m, no meaning.
+    """
+    cdef double least = INFINITY, most = 0
+    cdef Py_ssize_t i
+    measure_rows(m, n, padded(m), columns, row_size)
+    for i in range(m):
+        most = max(most, row_size[i])
+        least = row_size[i] if 0 < row_size[i] < least else least
+    return most > HEAVY * least
+
+
+cdef inline void even_out(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, const double* columns,
+                          double* row_size, Py_ssize_t* e) noexcept nogil:
+    """Powers of two e by which to divide columns, so that none decides on its own what a row is.
+
+    Reflections leave a row correct to its largest entry. In common units, columns / 2^e as e comes,
+    that of row i is r_i; e becomes what brings max_i |a_ij| / r_i near 1. Lengths would not do: a
+    generator without a share in a heavy row would swell its light rows.
+    row_size: m, no meaning on entry or return.
+    """
+    cdef double size, up
+    cdef Py_ssize_t i, j, top = e[0]
+    for j in range(n):
+        top = min(top, e[j])                    # the units may be anything, but to each other
+    for i in range(m):
+        row_size[i] = 0
+    for j in range(n):
+        up = ldexp(1, <int> max(top - e[j], -<Py_ssize_t> FAR))
+        for i in range(m):
+            size = fabs(columns[j * ld + i]) * up
+            row_size[i] = size if size > row_size[i] else row_size[i]
+    for j in range(n):
+        size = 0
+        for i in range(m):
+            if row_size[i] > 1e-290:
+                size = max(size, fabs(columns[j * ld + i]) / row_size[i])
+        e[j] = exponent(size)
+
+
 cdef inline void scale_columns(Py_ssize_t m, Py_ssize_t n, Arrays* a) noexcept nogil:
-    """Columns of norms near 1, by powers of two that `fetched` keeps; x is that of these."""
+    """Columns evened out, the caller's units for common ones, by powers that `fetched` keeps."""
     cdef double up
     cdef Py_ssize_t i, j
     for j in range(n):
-        a.fetched[j] = exponent(a.norm[j])
+        a.fetched[j] = -a.e[j]
+    even_out(m, n, padded(m), a.columns, aligned(a.rest), a.fetched)
+    for j in range(n):
         up = ldexp(1, -<int> a.fetched[j])
         for i in range(m if a.fetched[j] != 0 else 0):
             a.columns[j * padded(m) + i] *= up

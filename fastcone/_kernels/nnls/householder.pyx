@@ -24,143 +24,20 @@
 #   returns   steps used, or -1 - steps where max_steps came first (x is then feasible, not optimal)
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, fabs, sqrt
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from fastcone._kernels.common.dense cimport padded
 from fastcone._kernels.common.span cimport aligned
 from fastcone._kernels.common.tables cimport HouseholderTable
-from fastcone._kernels.nnls.qr_update cimport UNIT
-from fastcone._kernels.nnls.reflections cimport (
-    exchange, largest_row, measure_rows, noise, reflect, reflection, rotate_rows, rotate_sizes,
-    tail,
+from fastcone._kernels.nnls.householder_factor cimport (
+    Problem, eliminate, factorise, leave, minimise,
 )
+from fastcone._kernels.nnls.qr_update cimport UNIT
+from fastcone._kernels.nnls.reflections cimport noise, tail
 
 cdef enum:
     NOISE = 4           # roundings of a row's size that a transformed entry of it may be off by
-
-
-cdef struct Problem:
-    Py_ssize_t m, n, ld, k  # A is m x n; k = |P|
-    bint penalised
-    double dependence_tol
-    const double* A
-    const double* b
-    const double* l1
-    double* T               # n x ld: Q'A
-    double* d               # ld: Q'b
-    double* row_size        # ld: the largest entry of A in a row
-    double* d_size          # ld: the largest that an entry of d ever was
-    double* x
-    double* z               # n: minimiser on P
-    double* h               # n: R^-T l1_P
-    double* w               # n: weighted gradient
-    double* kept            # n: x before a step
-    double* best            # n: x before entries that are tried for what rounding may hide
-    double* is_open         # n: 1 where a generator may enter, else 0
-    Py_ssize_t* P           # n: the support, in the order of R
-    Py_ssize_t* before      # n: P before a step
-    Py_ssize_t* inside      # n: whether a generator is in P
-
-
-cdef void eliminate(Problem* f, Py_ssize_t j) noexcept nogil:
-    """Make generator j the next of R: Q gains a reflection, and every generator outside P."""
-    cdef Py_ssize_t k = f.k, i, q, row = largest_row(k, f.m, f.T + j * f.ld)
-    cdef double* v = f.T + j * f.ld
-    cdef double head, scale = 0, pivot = 0
-    exchange(f.d, k, row)
-    exchange(f.row_size, k, row)
-    exchange(f.d_size, k, row)
-    for q in range(f.n):
-        if not f.inside[q]:
-            exchange(f.T + q * f.ld, k, row)
-    head = reflection(k, f.ld, v, &pivot, &scale)
-    f.P[k] = j
-    f.inside[j] = True
-    f.k += 1
-    for q in range(f.n):
-        if not f.inside[q]:
-            reflect(k, f.ld, v, head, scale, f.T + q * f.ld)
-    reflect(k, f.ld, v, head, scale, f.d)
-    v[k] = pivot
-    memset(v + k + 1, 0, (f.ld - k - 1) * sizeof(double))
-    for i in range(f.m):
-        f.d_size[i] = max(f.d_size[i], fabs(f.d[i]))
-
-
-cdef void factorise(Problem* f, const Py_ssize_t* support, Py_ssize_t count) noexcept nogil:
-    """T and d anew from A and b for a support, what is longest first; drops what is dependent."""
-    cdef Py_ssize_t i, j, q, best
-    cdef double most, left
-    memcpy(f.T, f.A, f.n * f.ld * sizeof(double))
-    memcpy(f.d, f.b, f.ld * sizeof(double))
-    measure_rows(f.m, f.n, f.ld, f.A, f.row_size)
-    memset(f.inside, 0, f.n * sizeof(Py_ssize_t))
-    for i in range(f.ld):
-        f.d_size[i] = fabs(f.b[i])
-    f.k = 0
-    while f.k < min(count, f.m):
-        best, most = -1, -1
-        for q in range(count):
-            j = support[q]
-            if not f.inside[j]:
-                left = tail(f.k, f.ld, f.T + j * f.ld, f.T + j * f.ld)
-                if left > most:
-                    best, most = j, left
-        if not most > noise(f.k, f.ld, f.row_size, f.dependence_tol):
-            break
-        eliminate(f, best)
-    for q in range(count):
-        if not f.inside[support[q]]:
-            f.x[support[q]] = 0
-
-
-cdef void minimise(Problem* f) noexcept nogil:
-    """z = argmin on the support: R'h = l1_P, R z = d - h."""
-    cdef Py_ssize_t i, j
-    cdef double total
-    cdef const double* column
-    memcpy(f.z, f.d, f.k * sizeof(double))
-    for i in range(f.k if f.penalised else 0):
-        column = f.T + f.P[i] * f.ld
-        total = f.l1[f.P[i]]
-        for j in range(i):
-            total -= column[j] * f.h[j]
-        f.h[i] = total / column[i]
-        f.z[i] -= f.h[i]
-    for i in range(f.k - 1, -1, -1):
-        column = f.T + f.P[i] * f.ld
-        f.z[i] /= column[i]
-        for j in range(i):
-            f.z[j] -= f.z[i] * column[j]
-
-
-cdef void rotate(Problem* f, Py_ssize_t i, Py_ssize_t from_place, double c,
-                 double s) noexcept nogil:
-    """Rows i and i + 1 of the generators outside P, of those in P from a place on, and of d."""
-    cdef Py_ssize_t q
-    for q in range(-1, f.n):
-        if q < 0 or not f.inside[q]:
-            rotate_rows(f.d if q < 0 else f.T + q * f.ld, i, c, s)
-    for q in range(from_place, f.k):
-        rotate_rows(f.T + f.P[q] * f.ld, i, c, s)
-    rotate_sizes(f.row_size, i, fabs(c), fabs(s))
-    rotate_sizes(f.d_size, i, fabs(c), fabs(s))
-
-
-cdef void leave(Problem* f, Py_ssize_t out) noexcept nogil:
-    """Drop the generator at a place of P; rotations make R triangular again."""
-    cdef Py_ssize_t i
-    cdef double rho
-    cdef double* column
-    f.inside[f.P[out]] = False
-    for i in range(out, f.k - 1):
-        f.P[i] = f.P[i + 1]
-    f.k -= 1
-    for i in range(out, f.k):
-        column = f.T + f.P[i] * f.ld
-        rho = sqrt(column[i] ** 2 + column[i + 1] ** 2)
-        rotate(f, i, i, column[i] / rho, column[i + 1] / rho)
-        column[i + 1] = 0
+    LATE = 1_000_000    # ratio of pivots out of order that costs light rows seven digits
 
 
 cdef void settle(Problem* f) noexcept nogil:
@@ -270,15 +147,37 @@ cdef void replace(Problem* f, Py_ssize_t j) noexcept nogil:
         f.x[j] = 0
 
 
-cdef bint enter(Problem* f, Py_ssize_t j) noexcept nogil:
-    """Take generator j into the support; False, with the support as it was, if it cannot be."""
-    if f.k < f.m and is_independent(f, j):
-        eliminate(f, j)
-        minimise(f)
-        if f.z[f.k - 1] > 0:
+cdef bint comes_late(Problem* f, Py_ssize_t j) noexcept nogil:
+    """Whether what P leaves of generator j is so long that it should have come before others."""
+    cdef double left = sqrt(tail(f.k, f.ld, f.T + j * f.ld, f.T + j * f.ld))
+    cdef Py_ssize_t i
+    for i in range(f.k):
+        if left > LATE * fabs(f.T[f.P[i] * f.ld + i]):
             return True
-        f.k -= 1                                # rounding: in exact arithmetic it enters positive
-        f.inside[j] = False
+    return False
+
+
+cdef bint enter(Problem* f, Py_ssize_t j) noexcept nogil:
+    """Take generator j into the support; False, with the support as it was, if it cannot be.
+
+    `before` holds the support as it was.
+    """
+    cdef Py_ssize_t k = f.k, i
+    if k < f.m and is_independent(f, j):
+        if comes_late(f, j):
+            f.before[k] = j
+            factorise(f, f.before, k + 1)
+        else:
+            eliminate(f, j)
+        minimise(f)
+        for i in range(f.k):
+            if f.P[i] == j and f.z[i] > 0:
+                return True
+        if f.k == k + 1 and f.P[k] == j:        # rounding: in exact arithmetic it enters positive
+            f.k = k
+            f.inside[j] = False
+        else:
+            factorise(f, f.before, k)
         return False
     if f.penalised:
         replace(f, j)

@@ -69,14 +69,15 @@ cdef inline void reflect(Py_ssize_t k, Py_ssize_t ld, const double* v, double he
     axpy(ld - whole, -s, v + whole, a + whole)
 
 
-cdef inline void measure_rows(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, const double* A,
-                              double* row_size) noexcept nogil:
-    """row_size_i = max_j |A_ij|"""
-    cdef Py_ssize_t i, j
-    memset(row_size, 0, ld * sizeof(double))
-    for j in range(n):
-        for i in range(m):
-            row_size[i] = fabs(A[j * ld + i]) if fabs(A[j * ld + i]) > row_size[i] else row_size[i]
+cdef inline void grow(Py_ssize_t k, Py_ssize_t ld, const double* a,
+                      double* row_size) noexcept nogil:
+    """row_size_i = max(row_size_i, |a_i|) from row k on, before a is reflected away.
+
+    What a reflection makes of a row that its column does not reach is no rounding of that row.
+    """
+    cdef Py_ssize_t i
+    for i in range(k, ld):
+        row_size[i] = fabs(a[i]) if fabs(a[i]) > row_size[i] else row_size[i]
 
 
 cdef inline double noise(Py_ssize_t k, Py_ssize_t ld, const double* row_size,

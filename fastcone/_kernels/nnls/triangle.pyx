@@ -14,14 +14,15 @@
 #   head      n: first entries of the reflections; scale: n: their 2 / v'v; kept between calls
 #   swap      n: the row that step k exchanged with row k; order: n: the column of step k; written
 #   first, last  the steps to make, up to min(m, n): a long reduction can be cut up
-#   row_size  ld, aligned: sizes of the rows, kept between the calls
+#   row_size  ld, aligned: the largest entry of the columns so far in a row, kept between the calls
 #   returns   last, or less: the rank within rounding
 # apply      d (ld, aligned, padded) <- Q'd for k steps
 from cpython.pycapsule cimport PyCapsule_New
+from libc.string cimport memset
 
 from fastcone._kernels.common.tables cimport TriangleTable
 from fastcone._kernels.nnls.reflections cimport (
-    exchange, largest_row, measure_rows, noise, reflect, reflection, tail,
+    exchange, grow, largest_row, noise, reflect, reflection, tail,
 )
 
 cdef extern from *:
@@ -41,7 +42,7 @@ cdef Py_ssize_t reduce(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, double* T,
     cdef Py_ssize_t j, k, q, best
     cdef double pivot, unit
     if first == 0:
-        measure_rows(m, n, ld, T, row_size)
+        memset(row_size, 0, ld * sizeof(double))
         for j in range(n):
             order[j] = j
             left[j] = sure[j] = tail(0, ld, T + j * ld, T + j * ld)
@@ -59,6 +60,7 @@ cdef Py_ssize_t reduce(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, double* T,
         exchange(row_size, k, swap[k])
         for q in range(k, n):
             exchange(T + order[q] * ld, k, swap[k])
+        grow(k, ld, a, row_size)
         head[k] = reflection(k, ld, a, &pivot, &unit)
         scale[k] = unit
         for q in range(k + 1, n):
