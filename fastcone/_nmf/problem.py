@@ -59,7 +59,8 @@ def cut(
     cached = max(BLOCK_BYTES // (itemsize * width), ROWS)
     size = int(max(min(cached, most, BLOCK_WORK / (2 * rank * width)), 1))
     units = -(-count // ROWS)
-    blocks = 1 if size >= count else min(-(-count // (size * EVEN)) * EVEN, units)
+    few = size >= count and 4 * count * width * (rank + ENTRY) < LITTLE
+    blocks = 1 if few else min(-(-count // (size * EVEN)) * EVEN, units)
     edges = [min(b * units // blocks * ROWS, count) for b in range(blocks + 1)]
     return grouped([slice(a, b) for a, b in itertools.pairwise(edges)], groups)
 
