@@ -203,7 +203,8 @@ class Problem:
         self.N, self.m, self.dtype = X.N, X.m, X.dtype
         self.kp, self.mp = self.padded(rank), self.padded(self.m)
         self.samples, self.features = blocks_of(X, rank)
-        self.little = 4 * self.N * self.mp * (self.kp + ENTRY) < LITTLE
+        self.flops = 4 * self.N * self.mp * (self.kp + ENTRY)  # of an iteration, about
+        self.little = self.flops < LITTLE
         self.scratches: list[Scratch] = []
 
     @property
