@@ -214,6 +214,6 @@ def test_the_benchmark_runs(monkeypatch, capsys, tmp_path):
 
 
 def test_data_of_one_block_are_cut_where_threads_pay():
-    """300 samples of 1000 features fit in a block, yet several threads share them; 30 of 10 do not."""
+    """Several threads share 300 samples of 1000 features, which fit in one block; not 30 of 10."""
     assert sum(map(len, cut(300, 1000, 8, 4, 16))) == EVEN
     assert sum(map(len, cut(30, 10, 3, 4, 16))) == 1
