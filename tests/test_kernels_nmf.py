@@ -60,6 +60,29 @@ def test_entries_are_their_twin(level, dtype, kind, beta):
             np.testing.assert_allclose(found[2], want[2], rtol=(m + 32) * eps, atol=1e-30)
 
 
+@pytest.mark.parametrize("n", range(-8, 13))
+def test_multiples_of_one_half_are_their_twin(level, dtype, n):
+    """In the dtype's own arithmetic, and, in the pieces with an entry out of range, in float64."""
+    kind = {0: "is", 2: "kl", 4: "square"}.get(n, "beta")
+    rng = np.random.default_rng(0)
+    for far in (None, 1e-9, 1e5):
+        with naming(far=far):
+            Y = rng.gamma(4, 0.25, (3, 600)) + 0.05
+            X = Y * rng.gamma(4, 0.25, Y.shape) + 0.01
+            if far:
+                Y[1, 300] = X[1, 300] = far
+            X, Y, one = (A.astype(dtype) for A in (X, Y, np.ones((1, 600))))
+            found = entries(kind, n / 2, X, Y, one)
+            want = reference.nmf_entries(n / 2, *(A.astype(float) for A in (X, Y, one)))
+            with np.errstate(over="ignore"):
+                want = [w.astype(dtype) for w in want]
+            eps = np.finfo(dtype).eps
+            tiny = np.finfo(dtype).tiny
+            for ours, theirs in zip(found[:2], want[:2], strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=32 * eps, atol=8 * tiny)
+            np.testing.assert_allclose(found[2], want[2], rtol=640 * eps)
+
+
 def beta_of_ratio(beta, f):
     """phi(f) of the kernel's head in extended precision."""
     f, b = f.astype(np.longdouble), np.longdouble(beta)

@@ -13,6 +13,7 @@ import pytest
 
 from fastcone import Cone, nmf
 from fastcone._nmf import dense
+from fastcone._nmf.problem import EVEN, cut
 
 SQUARE, KL = "frobenius", "kullback-leibler"
 WAYS = [(SQUARE, "cd"), (SQUARE, "mu"), (KL, "mu"), (0.5, "mu")]
@@ -123,6 +124,7 @@ import sys
 import numpy as np
 import fastcone
 from fastcone._nmf import dense
+from fastcone._nmf.problem import EVEN, cut
 
 def resident(name):
     with open("/proc/self/status") as lines:
@@ -209,3 +211,9 @@ def test_the_benchmark_runs(monkeypatch, capsys, tmp_path):
     bench.main()
     assert "samples_per_second" in capsys.readouterr().out
     assert (tmp_path / "outofcore.json").exists()
+
+
+def test_data_of_one_block_are_cut_where_threads_pay():
+    """Several threads share 300 samples of 1000 features, which fit in one block; not 30 of 10."""
+    assert sum(map(len, cut(300, 1000, 8, 4, 16))) == EVEN
+    assert sum(map(len, cut(30, 10, 3, 4, 16))) == 1

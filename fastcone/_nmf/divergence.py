@@ -6,14 +6,14 @@ data (`losses.Step`),
 
     h <- step(h, W'P, W'Q)         and likewise for W with H.
 
-One pass over the samples serves one iteration:
+One pass over the samples serves one iteration, in one compiled call per block (`passes.look`):
 
-    per block   Y = W H_b: the loss of the factors at hand; the sums over features; H_b <- step
-                Y = W H_b: the sums over samples that the step on W will need
+    Y = W H_b: the loss of the factors at hand; the sums over features; H_b <- step
+    Y = W H_b: the sums over samples that the step on W will need
 
 so the objective of an iteration comes out of the pass that already prepares the next one.
-Kullback-Leibler on full data (`KLFit`) does the same in one kernel, tile by tile, and leaves out
-the zeros of X.
+Kullback-Leibler on full data (`KLFit`) does the same in a kernel of its own, whose denominators
+are column sums, and which leaves out the zeros of X.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 from fastcone._nmf import kernels
 from fastcone._nmf.losses import DataLoss, Loss, Step
 from fastcone._nmf.problem import Block, Factors, Problem, add_groups, of_group
-from fastcone._nmf.products import outer, pack, product
+from fastcone._nmf.products import pack
 from fastcone._nmf.update import Update
 from fastcone._runtime.threads import Scratch
 
@@ -78,28 +78,9 @@ class EntryFit(Update):
         It reads W and the coefficients alone: where the samples are elsewhere, so is this pass
         (`remote.py`).
         """
-        problem = self.problem
         if next_Ht is None:
             return self.loss.parts(at)
-        columns, by_row = pack(at.W), pack(at.W.T[: problem.k])
-        parts = problem.per_block(problem.samples)
-
-        def work(block: Block, scratch: Scratch) -> None:
-            H = problem.coefficients(at.Ht, block.rows, scratch)
-            entries = self.loss.of_block(block.rows, by_row, H[:, : problem.k], scratch)
-            parts[block.index] = entries.loss + problem.H(H)
-            num = product(columns, entries.num, scratch, "num")
-            self.step_H(H, num, product(columns, entries.den, scratch, "den"))
-            next_Ht[block.rows] = H[:, : problem.k]
-            if self.update_W:
-                num, den = self._sums(block)
-                known = H[:, : problem.k]
-                entries = self.loss.of_block(block.rows, by_row, known, scratch, told=False)
-                outer(entries.num, H, num, scratch)
-                outer(entries.den, H, den, scratch)
-
-        problem.for_each_block(problem.samples, work)
-        return parts
+        return self.loss.look(at, next_Ht, self.step_H, self._sums if self.update_W else None)
 
     def _sums(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Return the sums of the block's group, zero for its first block."""

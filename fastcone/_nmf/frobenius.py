@@ -48,6 +48,7 @@ from fastcone._runtime.threads import Scratch
 NOISE = 64 * float(np.finfo(np.float64).eps)  # of an objective, relative to what it is a sum of
 NEAR = 1e-3  # of 1/2 ||X||^2: objectives below are formed entry by entry
 EPOCHS_H, EPOCHS_W = 5, 5  # of coordinate descent per iteration: cheap beside the products
+LITTLE = 4e7  # flops of a multiplicative iteration below which another thread does not pay
 FIXED_EPOCHS = 8  # over H while W is kept
 
 
@@ -188,6 +189,7 @@ class GramFit(Extrapolated):
         self.loss = (
             SparseLoss(problem) if problem.X.sparse else DataLoss(problem, LOSSES["frobenius"])
         )
+        problem.little |= solver == "mu" and problem.flops < LITTLE
         self.step, self.epochs_H = STEPS[solver], EPOCHS_H if update_W else FIXED_EPOCHS
         self.of_H, self.of_W = problem.H, problem.W  # the penalties beside squares of weight 1
         self.candidate = problem.factors()

@@ -9,12 +9,13 @@ beta     w (x^b + (b - 1) y^b - b x y^(b - 1)) / (b (b - 1))         b neither 0
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from fastcone._nmf import kernels
+from fastcone._nmf import kernels, passes
 from fastcone._nmf.problem import Block, Factors, Penalty, Problem
 from fastcone._nmf.products import pack, product
 from fastcone._runtime.threads import Scratch
@@ -66,14 +67,6 @@ def loss_of(given: Any) -> Loss:
     return named.get(beta, Loss(f"the beta-divergence of {beta:g}", beta, "beta"))
 
 
-class Entries(NamedTuple):
-    """The numerators and denominators of a step, before the sums, and the loss of a block."""
-
-    num: np.ndarray
-    den: np.ndarray
-    loss: float
-
-
 class DataLoss:
     """A loss on the data of a problem."""
 
@@ -85,18 +78,20 @@ class DataLoss:
         self.least = problem.W.floor * problem.H.floor
 
     def of_block(
-        self, rows: slice, panels: np.ndarray, H: np.ndarray, scratch: Scratch, told: bool = True
-    ) -> Entries:
-        """Return w x y^(beta-2), w y^(beta-1), and, if `told`, the loss of a block."""
-        problem = self.problem
-        X = problem.X.opened(rows, scratch)
+        self, rows: slice, panels: np.ndarray, H: np.ndarray, scratch: Scratch
+    ) -> float:  # fmt: skip
+        """Return the loss of some samples."""
+        X = self.problem.X.opened(rows, scratch)
         Y = product(panels, H, scratch, "Y")
-        P = scratch.take("P", Y.shape, problem.dtype)
-        P[:, problem.m :] = 0
-        weights = self.ones if problem.known is None else problem.weights(rows, scratch)
-        value = scratch.take("value", (len(Y),), problem.dtype) if told else None
+        P = scratch.take("P", Y.shape, X.dtype)
+        value = scratch.take("value", (len(Y),), X.dtype)
+        weights = self.weights(rows, scratch)
         kernels.entries(self.loss.entry, X, Y, weights, self.least, self.loss.beta, P, Y, value)
-        return Entries(P, Y, 0.0 if value is None else float(value.sum(dtype=np.float64)))
+        return float(value.sum(dtype=np.float64))
+
+    def weights(self, rows: slice, scratch: Scratch) -> np.ndarray:
+        """Return the weights of a block, or one row of ones for all of it."""
+        return self.ones if self.problem.known is None else self.problem.weights(rows, scratch)
 
     def __call__(self, factors: Factors) -> float:
         """Return the objective, penalties included."""
@@ -104,14 +99,36 @@ class DataLoss:
 
     def parts(self, factors: Factors) -> np.ndarray:
         """Return the objective but for the penalty of W, block by block."""
-        problem = self.problem
-        panels = pack(factors.W.T[: problem.k])
+        return self.look(factors, None)
+
+    def look(
+        self,
+        at: Factors,
+        next_Ht: np.ndarray | None,
+        step: Step | None = None,
+        sums: Callable[[Block], tuple[np.ndarray, np.ndarray]] | None = None,
+    ) -> np.ndarray:
+        """The same; with a `step` write the next H', add what it gives to the `sums` of a block."""
+        problem, W, k = self.problem, at.W, self.problem.k
+        stages = 0 if step is None else 1 if sums is None else 2
+        packed = pack(W.T[:k]), pack(W[: problem.m, :k])
+        size = passes.look_work(problem.kp, problem.dtype.itemsize)
+        kind = ("ratio", 1.0) if step is None else (step.kind, step.exponent)
+        limits = problem.H.l1, problem.H.l2, problem.H.floor, self.least
         parts = problem.per_block(problem.samples)
 
         def work(block: Block, scratch: Scratch) -> None:
-            H = factors.Ht[block.rows]
-            loss = self.of_block(block.rows, panels, H, scratch).loss
-            parts[block.index] = loss + problem.H(H)
+            H = at.Ht[block.rows]
+            Z = H if next_Ht is None else next_Ht[block.rows]
+            X, weights = problem.X.opened(block.rows, scratch), self.weights(block.rows, scratch)
+            num, den = (None, None) if sums is None else sums(block)
+            value = scratch.take("loss", (len(H),), problem.dtype)
+            room = scratch.take("work", (size,), problem.dtype)
+            passes.look(
+                self.loss.entry, self.loss.beta, *kind, X, weights, *packed, H, Z, num, den, stages,
+                *limits, value, room,
+            )  # fmt: skip
+            parts[block.index] = value.sum(dtype=np.float64) + problem.H(H)
 
         problem.for_each_block(problem.samples, work)
         return parts

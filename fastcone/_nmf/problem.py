@@ -59,7 +59,8 @@ def cut(
     cached = max(BLOCK_BYTES // (itemsize * width), ROWS)
     size = int(max(min(cached, most, BLOCK_WORK / (2 * rank * width)), 1))
     units = -(-count // ROWS)
-    blocks = 1 if size >= count else min(-(-count // (size * EVEN)) * EVEN, units)
+    few = size >= count and 4 * count * width * (rank + ENTRY) < LITTLE
+    blocks = 1 if few else min(-(-count // (size * EVEN)) * EVEN, units)
     edges = [min(b * units // blocks * ROWS, count) for b in range(blocks + 1)]
     return grouped([slice(a, b) for a, b in itertools.pairwise(edges)], groups)
 
@@ -202,7 +203,8 @@ class Problem:
         self.N, self.m, self.dtype = X.N, X.m, X.dtype
         self.kp, self.mp = self.padded(rank), self.padded(self.m)
         self.samples, self.features = blocks_of(X, rank)
-        self.little = 4 * self.N * self.mp * (self.kp + ENTRY) < LITTLE
+        self.flops = 4 * self.N * self.mp * (self.kp + ENTRY)  # of an iteration, about
+        self.little = self.flops < LITTLE
         self.scratches: list[Scratch] = []
 
     @property

@@ -268,7 +268,7 @@ class SparseLoss:
             for start in range(block.rows.start, block.rows.stop, self.size):
                 rows = slice(start, min(start + self.size, block.rows.stop))
                 H = factors.Ht[rows]
-                loss = self.entrywise.of_block(rows, panels, H, scratch).loss
+                loss = self.entrywise.of_block(rows, panels, H, scratch)
                 parts[block.index] += loss + problem.H(H)
 
         problem.for_each_block(problem.samples, work)

@@ -167,6 +167,12 @@ ctypedef int (*nmf_times_f32)(
 ctypedef int (*nmf_times_f64)(
     Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssize_t p, const double* B, Py_ssize_t ldb,
     double* C) noexcept nogil
+ctypedef int (*nmf_add_f32)(
+    Py_ssize_t m, Py_ssize_t lda, Py_ssize_t n, const float* A, Py_ssize_t p, const float* B,
+    Py_ssize_t ldb, float* C, Py_ssize_t ldc) noexcept nogil
+ctypedef int (*nmf_add_f64)(
+    Py_ssize_t m, Py_ssize_t lda, Py_ssize_t n, const double* A, Py_ssize_t p, const double* B,
+    Py_ssize_t ldb, double* C, Py_ssize_t ldc) noexcept nogil
 ctypedef int (*nmf_outer_f32)(
     Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t p, const float* B, Py_ssize_t ldb,
     const float* H, Py_ssize_t ldh, float* C, float* work) noexcept nogil
@@ -186,6 +192,8 @@ ctypedef Py_ssize_t (*nmf_work)(Py_ssize_t n, Py_ssize_t L) noexcept nogil
 ctypedef struct ProductsTable:
     nmf_times_f32 times_f32
     nmf_times_f64 times_f64
+    nmf_add_f32 add_f32
+    nmf_add_f64 add_f64
     nmf_outer_f32 outer_f32
     nmf_outer_f64 outer_f64
     nmf_multiply_f32 multiply_f32

@@ -13,11 +13,14 @@
 #
 # Lanes      contiguous entries
 # Order      a loss adds PARTS interleaved sums
-# Precision  nmf_itakura, nmf_beta and nmf_power compute an entry in float64: 1 / y^2 and x / y
-#            may lie beyond float32 where their products do not. phi near 1 is a series in the
-#            logarithm: no cancellation where the fit is good; nor where beta is near 0 or 1
-# Cost       about 40 flops per entry for nmf_kl; two powers of some 45 for nmf_beta, one of them
-#            for the loss
+# Precision  nmf_itakura, and nmf_beta for beta a multiple of one half, compute PIECE entries of a
+#            row in `real` (halves.pxd) where all of them are within a range whose powers stay in
+#            that of `real`. Elsewhere, and for any other beta, they and nmf_power compute an entry
+#            in float64: 1 / y^2 and x / y may lie beyond float32 where their products do not. phi
+#            near 1 is a series in the logarithm: no cancellation where the fit is good; nor where
+#            beta is near 0 or 1
+# Cost       about 40 flops per entry for nmf_kl; for nmf_beta two powers of some 45, one of them
+#            for the loss, or about three square roots and three divisions
 # Reference  Lee, Seung, NIPS 2000; Fevotte, Idier, Neural Computation 23, 2011
 #
 #   X, Y     p rows of m; row strides ldx, ldy; read only, >= 0
@@ -32,9 +35,10 @@
 #   gamma    > 0; only nmf_power uses it
 # Allocates nothing. Every function returns 0.
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport fabs
+from libc.math cimport fabs, rint
 from libc.string cimport memcpy, memset
 
+from fastcone._kernels.nmf.halves cimport PARTS, PIECE, comfortable, half_piece, reach
 from fastcone._kernels.nmf.kl_entry cimport LOG2, kl_entry
 from fastcone._kernels.common.lanes cimport real
 from fastcone._kernels.nmf.mu_step cimport kl_step
@@ -42,7 +46,6 @@ from fastcone._kernels.nmf.powers cimport LEAST, exp_parts, power, scaled, split
 from fastcone._kernels.common.tables cimport EntriesTable
 
 cdef enum:
-    PARTS = 16          # partial sums of a loss
     SERIES = 15         # terms of phi near 1: (6 / 8)^15 / 17! < 2^-54
     SQUARE, KL, ITAKURA, BETA, ROOT, RATIO, POWER       # resolved when compiled
 
@@ -147,17 +150,40 @@ cdef inline real row(int kind, bint told, Py_ssize_t m, const real* x, const rea
     return total
 
 
+cdef inline real pieces(int kind, bint half, bint told, Py_ssize_t m, const real* x, const real* y,
+                        const real* w, real least, double beta, const double* c, real most,
+                        real* P, real* Q) noexcept nogil:
+    """The same piece by piece: if `half`, in `real` wherever its range is far enough"""
+    cdef real total = 0
+    cdef Py_ssize_t piece, i, count
+    for piece in range((m + PIECE - 1) // PIECE):
+        i = piece * PIECE
+        count = min(<Py_ssize_t> PIECE, m - i)
+        if half and comfortable(count, x + i, y + i, most):
+            total += half_piece(<int> (2 * beta), told, count, x + i, y + i, w + i, least, P + i,
+                                Q + i)
+        else:
+            total += row[real](kind, told, count, x + i, y + i, w + i, least, beta, c, P + i,
+                               Q + i)
+    return total
+
+
 cdef inline int entries(int kind, Py_ssize_t m, Py_ssize_t p, const real* X, Py_ssize_t ldx,
                         const real* Y, Py_ssize_t ldy, const real* weight, Py_ssize_t ldw,
                         real least, double beta, real* P, real* Q, real* loss) noexcept nogil:
-    cdef real found
+    cdef real found, one = 1, most = reach(one, beta)
     cdef double c[4 + SERIES]
+    cdef bint half = 2 * beta == rint(2 * beta)
     cdef Py_ssize_t r
     if kind == BETA:
         prepare(beta, c)
     for r in range(p):
-        found = row[real](kind, loss != NULL, m, X + r * ldx, Y + r * ldy, weight + r * ldw, least,
-                          beta, c, P + r * ldy, Q + r * ldy)
+        if kind == ITAKURA or kind == BETA:
+            found = pieces[real](kind, half, loss != NULL, m, X + r * ldx, Y + r * ldy,
+                                 weight + r * ldw, least, beta, c, most, P + r * ldy, Q + r * ldy)
+        else:
+            found = row[real](kind, loss != NULL, m, X + r * ldx, Y + r * ldy, weight + r * ldw,
+                              least, beta, c, P + r * ldy, Q + r * ldy)
         if loss != NULL:
             loss[r] = found
     return 0

@@ -40,26 +40,30 @@ cdef inline real odd_series(real s2) noexcept nogil:
     return total
 
 
-cdef inline real kl_entry(real f, real y) noexcept nogil:
-    """y (f log f - f + 1) = x log(x / y) - x + y for f = x / y."""
-    cdef real e, q, s, tail, one = 1, two = 2, log2 = LOG2
+cdef inline real log_parts(real f, real* e) noexcept nogil:
+    """q and e with  f = 2^e (1 + q),  1 + q in [sqrt(1/2), sqrt(2))"""
+    cdef real q, one = 1
     cdef uint32_t bits32, exponent32
     cdef uint64_t bits64, exponent64
-    # f = 2^e (1 + q): ROOT moves the step of the exponent from 1 down to sqrt(1/2)
+    # ROOT moves the step of the exponent from 1 down to sqrt(1/2)
     if real is float:
         memcpy(&bits32, &f, sizeof(f))
         exponent32 = (bits32 + ROOT32) >> 23
         bits32 = bits32 - (exponent32 << 23) + ONE32
         memcpy(&q, &bits32, sizeof(q))
-        e = <float> (<int32_t> exponent32 - 127)
+        e[0] = <float> (<int32_t> exponent32 - 127)
     else:
         memcpy(&bits64, &f, sizeof(f))
         exponent64 = (bits64 + ROOT64) >> 52
         bits64 = bits64 - (exponent64 << 52) + ONE64
         memcpy(&q, &bits64, sizeof(q))
-        e = <double> (<int32_t> exponent64 - 1023)
-    q = q - one
-    s = q / (two + q)
+        e[0] = <double> (<int32_t> exponent64 - 1023)
+    return q - one
+
+
+cdef inline real kl_entry(real f, real y) noexcept nogil:
+    """y (f log f - f + 1) = x log(x / y) - x + y for f = x / y."""
+    cdef real e, q = log_parts(f, &e), s = q / (q + 2), tail, one = 1, two = 2, log2 = LOG2
     tail = two * f * s * odd_series(s * s)
     if e == 0:
         return y * (s * q + tail)

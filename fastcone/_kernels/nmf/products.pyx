@@ -3,6 +3,7 @@
 # the squared error that stands between them.
 #
 # nmf_times     C_rj = sum_i B_ri A_ij                      r < p samples, i < m, j < n
+# nmf_add       C_rj += sum_i B_ri A_ij                     of some features of a longer A and B
 # nmf_outer     C_ij += sum_r B_ri H_rj                     j < k
 # nmf_multiply  z <- max(floor, f c / (f G + l1 + l2 f)) for every entry f of F from column `fixed`
 #               on, c of C; GG_ij += sum_r z_ri z_rj;  returns  sum_rj c z, in float64
@@ -14,18 +15,18 @@
 #            samples by STRIP features, and touches C once per TERMS samples
 #
 #   L        BYTES / sizeof(real);  n is a multiple of L, k <= n
-#   A        panels [n / L][m][L], 64-byte aligned; read only
+#   A        panels [n / L][m][L], 64-byte aligned; read only; nmf_add: [n / L][lda][L], lda >= m
 #   B        p rows of m, row stride ldb; read only
 #   H        p rows of k, row stride ldh; read only
-#   C        nmf_times: p x n, written; nmf_outer: m x n, added to; 64-byte aligned.
-#            nmf_multiply: p x n, read only
+#   C        nmf_times: p x n, written; nmf_add: p rows of n, row stride ldc, added to; nmf_outer:
+#            m x n, added to; 64-byte aligned. nmf_multiply: p x n, read only
 #   G        panels [n / L][k][L] of the Gram matrix, 64-byte aligned; read only
 #   F, Z     p rows of k, row strides ldf, ldz; F read only, Z written, may be F
 #   GG       k x n, 64-byte aligned; added to
 #   floor    >= 0; an entry whose denominator is zero becomes `floor`
 #   work     nmf_outer: outer_work(n, L) of products.pxd; nmf_multiply: that and TERMS n; 64-byte
 #            aligned, no meaning on entry or return
-# Allocates nothing. nmf_times and nmf_outer return 0.
+# Allocates nothing. nmf_times, nmf_add and nmf_outer return 0.
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
 
@@ -41,6 +42,12 @@ cdef int nmf_times(Py_ssize_t m, Py_ssize_t n, const real* A, Py_ssize_t p, cons
                    Py_ssize_t ldb, real* C) noexcept nogil:
     memset(C, 0, p * n * sizeof(real))
     add_times(m, m, n, A, p, B, ldb, C, n)
+    return 0
+
+
+cdef int nmf_add(Py_ssize_t m, Py_ssize_t lda, Py_ssize_t n, const real* A, Py_ssize_t p,
+                 const real* B, Py_ssize_t ldb, real* C, Py_ssize_t ldc) noexcept nogil:
+    add_times(m, lda, n, A, p, B, ldb, C, ldc)
     return 0
 
 
@@ -97,6 +104,8 @@ cdef double nmf_multiply(Py_ssize_t k, Py_ssize_t n, Py_ssize_t p, const real* C
 cdef ProductsTable TABLE
 TABLE.times_f32 = nmf_times[float]
 TABLE.times_f64 = nmf_times[double]
+TABLE.add_f32 = nmf_add[float]
+TABLE.add_f64 = nmf_add[double]
 TABLE.outer_f32 = nmf_outer[float]
 TABLE.outer_f64 = nmf_outer[double]
 TABLE.multiply_f32 = nmf_multiply[float]
