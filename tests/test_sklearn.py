@@ -307,6 +307,34 @@ def test_verbose_prints_and_nothing_else_does(capsys):
         assert len(capsys.readouterr().out.splitlines()) == 5
 
 
+def test_penalties_that_leave_nothing_leave_zeros():
+    X = spectra()
+    for solver in ("cd", "mu"):
+        model = ours.NMF(3, solver=solver, alpha_W=10.0, l1_ratio=1.0)
+        assert not model.fit_transform(X).any() and not model.transform(X).any()
+        assert model.reconstruction_err_ == pytest.approx(np.linalg.norm(X), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.float32, bool])
+@pytest.mark.parametrize("container", [sp.csr_matrix, sp.csc_array])
+def test_counts_of_any_dtype_and_format(dtype, container):
+    X = cells().toarray().astype(dtype)
+    for model in (
+        ours.NMF(4, random_state=0, solver="mu", beta_loss=1, tol=0, max_iter=30),
+        ours.NMF(4, random_state=0, solver="mu", beta_loss=1.5, tol=0, max_iter=30),
+        ours.MiniBatchNMF(4, random_state=0, beta_loss=1.5, tol=0, batch_size=80, max_iter=5),
+    ):
+        model.set_params(init="random")
+        W, V = model.fit_transform(X), model.fit_transform(container(X))
+        assert W.dtype == V.dtype == (np.float32 if dtype == np.float32 else np.float64)
+        np.testing.assert_allclose(V, W, atol=(1e-3 if dtype == np.float32 else 1e-8) * W.max())
+
+
+def test_an_exponent_beyond_what_floats_hold_is_refused_by_name():
+    with pytest.raises(ValueError, match="beta_loss must be within -4 and 6, found 9"):
+        ours.NMF(3, solver="mu", beta_loss=9.0).fit(sounds())
+
+
 def test_zeros_give_zeros():
     for model in (ours.NMF(2), ours.NMF(2, solver="mu")):
         assert not model.fit_transform(np.zeros((6, 4))).any() and model.reconstruction_err_ == 0

@@ -15,6 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
+from fastcone._nmf.losses import BETAS as EXPONENTS
 from fastcone.sklearn.descent import Problem, encoded, warn_of_end
 from fastcone.sklearn.installed import CallbackSupportMixin
 from fastcone.sklearn.multiplicative import Weights
@@ -64,6 +65,11 @@ class BaseNMF(
         self._n_components = X.shape[1] if self.n_components is None else self.n_components
         beta = self.beta_loss
         self._beta_loss: float = BETAS[beta] if isinstance(beta, str) else beta
+        low, high = EXPONENTS
+        if not low <= self._beta_loss <= high:
+            raise ValueError(
+                f"beta_loss must be within {low:g} and {high:g}, found {self._beta_loss:g}"
+            )
         if self._beta_loss <= 0 and X.min() == 0:
             raise ValueError(
                 "When beta_loss <= 0 and X contains zeros, the solver may diverge. Please add "

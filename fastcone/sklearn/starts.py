@@ -20,6 +20,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import randomized_svd
 
+from fastcone._runtime import threads
+
 LEAST = 1e-6  # what is below counts as zero in nndsvd
 
 
@@ -55,7 +57,8 @@ def start(X: Any, k: int, init: str | None, random_state: Any) -> tuple[np.ndarr
 
 def nndsvd(X: Any, k: int, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the dominant signed parts of the leading singular pairs."""
-    U, s, Vt = randomized_svd(X, k, random_state=random_state)
+    with threads.one_blas_thread():  # the same bits for any number of threads
+        U, s, Vt = randomized_svd(X, k, random_state=random_state)
     W, H = np.zeros((X.shape[0], k), X.dtype), np.zeros((k, X.shape[1]), X.dtype)
     for j in range(k):
         u, v = U[:, j], Vt[j]
