@@ -209,7 +209,7 @@ def test_partial_fit_goes_down_batch_by_batch():
     assert model.n_steps_ == 100 and errors[-1] < 0.2 * errors[0]
 
 
-def test_a_lasso_code_is_theirs_solved_to_the_end():
+def test_lasso_codes_are_exact_and_cost_no_more_than_theirs():
     rng = np.random.default_rng(0)
     D, X = rng.standard_normal((12, 30)), rng.standard_normal((40, 30))
     D /= np.linalg.norm(D, axis=1, keepdims=True)
@@ -218,8 +218,7 @@ def test_a_lasso_code_is_theirs_solved_to_the_end():
         a, b = (module.SparseCoder(D, **options).transform(X) for module in (theirs, ours))
         costs = [np.square(C @ D - X).sum() / 2 + 0.2 * C.sum() for C in (a, b)]
         assert costs[1] <= costs[0] * (1 + 1e-12)  # their LARS may end early where codes are >= 0
-        if name == "lasso_cd":
-            np.testing.assert_allclose(b, a, atol=1e-5)
+        assert np.abs(np.minimum(b, b @ (D @ D.T) - X @ D.T + 0.2)).max() < 1e-10
         wide = ours.SparseCoder(D, split_sign=True, **options).transform(X)
         assert wide.shape == (40, 24) and np.array_equal(wide[:, :12], b)
     signed = {"transform_algorithm": "omp", "transform_n_nonzero_coefs": 3}
@@ -276,7 +275,8 @@ def test_frames_in_frames_out(library):
         out = model.set_output(transform=library).fit_transform(X)
         assert isinstance(out, frames.DataFrame)
         assert list(out.columns) == list(model.get_feature_names_out())
-        assert list(model.feature_names_in_) == list("abcdef")
+        if library == "pandas":  # of polars frames older versions of scikit-learn know no names
+            assert list(model.feature_names_in_) == list("abcdef")
 
 
 @pytest.mark.parametrize(

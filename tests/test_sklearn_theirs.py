@@ -70,6 +70,7 @@ def test_their_tests_of_nmf(tmp_path):
     assert int(re.search(r"(\d+) passed", printed)[1]) >= 250
 
 
+@pytest.mark.slow
 def test_their_tests_of_sparse_codes(tmp_path):
     names = "sparse_encode or sparse_coder"
     printed = theirs(
@@ -78,6 +79,7 @@ def test_their_tests_of_sparse_codes(tmp_path):
     assert "FAILED" not in printed
 
 
+@pytest.mark.slow
 def test_their_tests_of_positive_regression(tmp_path):
     printed = theirs(NNLS, "linear_model/tests/test_base.py", tmp_path, "-k", "positive")
     assert "FAILED" not in printed
