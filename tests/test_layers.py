@@ -20,6 +20,7 @@ FLOORS = {  # a folder or file of the package's root, and its floor
     "study": 7,
     "__main__": 7,
     "dask": 7,
+    "sklearn": 7,
 }
 BESIDE = {  # arrows on one floor: from a folder, to another
     ("_nnlad", "_nnls"),
@@ -31,6 +32,7 @@ FACES = (
     "__main__",
     "cy",
     "dask",
+    "sklearn",
 )  # what the package's own __init__ does not import
 TWINS = "_kernels.reference"
 IMPORT = re.compile(
