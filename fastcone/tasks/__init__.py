@@ -6,20 +6,24 @@ number of rows; a restoration then uses, for each sample, the cone that lies nea
 """
 
 from fastcone.tasks._restore import Restoration
+from fastcone.tasks.augment import augment, shifts
 from fastcone.tasks.classify import Classification, classify
 from fastcone.tasks.compress import Compressed, compress
 from fastcone.tasks.deblur import deblur
 from fastcone.tasks.denoise import denoise
 from fastcone.tasks.detect import detect
 from fastcone.tasks.inpaint import inpaint
+from fastcone.tasks.local import LocalCones
 from fastcone.tasks.separate import Separation, separate
 from fastcone.tasks.super_resolve import super_resolve
 
 __all__ = [
     "Classification",
     "Compressed",
+    "LocalCones",
     "Restoration",
     "Separation",
+    "augment",
     "classify",
     "compress",
     "deblur",
@@ -27,5 +31,6 @@ __all__ = [
     "detect",
     "inpaint",
     "separate",
+    "shifts",
     "super_resolve",
 ]
