@@ -121,9 +121,9 @@ def test_as_many_clusters_as_samples_and_equal_samples(rng):
 
 
 def test_self_training_helps_where_classes_hang_together(rng):
-    """One labelled cell of each type, two hundred and forty without a label."""
+    """One labelled cell of each type, a hundred and sixty without a label."""
     X, y = FIELDS["cells"](rng, 4)
-    V, labels = FIELDS["cells"](rng, 240)
+    V, labels = FIELDS["cells"](rng, 160)
     for fit in (LocalCones, lambda X, y: class_cones(X, y, 1, max_iter=9, tol=0, random_state=0)):
         run = self_train(X, y, V, fit)
         right = [np.mean(found == labels) for found in run.labels]

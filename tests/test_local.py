@@ -8,7 +8,7 @@ from fields import FIELDS
 
 from fastcone import Cone
 from fastcone.operators import Warp
-from fastcone.tasks import LocalCones, augment, classify, detect, local, shifts
+from fastcone.tasks import LocalCones, _exemplars, augment, classify, detect, shifts
 
 
 def accuracy(model, V, labels):
@@ -88,18 +88,18 @@ def test_signed_data_zero_rows_and_equal_exemplars(rng):
 
 def test_many_exemplars_are_searched_as_few_are(rng, monkeypatch):
     """More entries than the sketch has: what is found there is compared in full."""
-    X = np.abs(rng.standard_normal((900, 4)) @ rng.standard_normal((4, 300)))
-    V, labels = np.abs(rng.standard_normal((7, 4)) @ rng.standard_normal((4, 300))), np.zeros(900)
+    X = np.abs(rng.standard_normal((200, 4)) @ rng.standard_normal((4, 150)))
+    V, labels = np.abs(rng.standard_normal((7, 4)) @ rng.standard_normal((4, 150))), np.zeros(200)
     fast = LocalCones(X, labels, neighbours=5).distances(V)
-    monkeypatch.setattr(local, "SKETCH", 300)
-    monkeypatch.setattr(local, "GROUP", 10**6)
+    monkeypatch.setattr(_exemplars, "SKETCH", 150)
+    monkeypatch.setattr(_exemplars, "GROUP", 10**6)
     np.testing.assert_allclose(fast, LocalCones(X, labels, neighbours=5).distances(V), rtol=1e-5)
 
 
 @pytest.mark.parametrize("n, k", [(5, 5), (40, 1), (63, 3), (64, 3), (1000, 20)])
 def test_the_largest_are_found(n, k, rng):
     rows = rng.integers(-50, 50, (8, n)).astype(np.float32)
-    found = np.take_along_axis(rows, local.largest(rows, k), axis=1)
+    found = np.take_along_axis(rows, _exemplars.largest(rows, k), axis=1)
     np.testing.assert_array_equal(np.sort(found), np.sort(rows)[:, -k:])
 
 

@@ -118,6 +118,9 @@ IMAGE, FEW = np.ones((6, 6)), Sensing(np.ones((2, 4)))
 BAD_INPUT = {
     "sensing a number": (lambda: sense([1.0], Cone(np.eye(4)), 2), TypeError, "sensing"),
     "sensing of other size": (lambda: sense([1.0], Cone(np.eye(3)), FEW), ValueError, "sensing"),
+    "sensing twice": (
+        lambda: sense([1.0, 1.0], Cone(np.eye(4)), FEW, forward=FEW), TypeError, "forward"
+    ),
     "measurements too few": (lambda: sense([1.0], Cone(np.eye(4)), FEW), ValueError, "V"),
     "patch larger than the image": (lambda: patches(IMAGE, (7, 2)), ValueError, "shape"),
     "patch of one axis": (lambda: patches(IMAGE, (2,)), ValueError, "shape"),

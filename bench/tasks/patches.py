@@ -33,7 +33,7 @@ def run(_):
     learn, test = data.astronaut() / 255, data.chelsea() / 255
     cone = Cone.fit(patches(learn @ GREY, PATCH, 20000, random_state=0), RANK, max_iter=50, tol=0,
                     init="exemplars", random_state=0)  # fmt: skip
-    known, truth = (learn @ GREY)[:200, 100:300], test @ GREY
+    known, truth = (learn @ GREY)[40:160, 160:280], test @ GREY
     rng = np.random.default_rng(0)
     print(f"photograph {truth.shape}, patches {PATCH}, rank {RANK}")
     noisy_known, noisy = (a + 0.1 * rng.standard_normal(a.shape) for a in (known, truth))
@@ -41,7 +41,7 @@ def run(_):
     def clean(image, l1):
         return in_patches(lambda P: denoise(P, cone, l1=l1), image, PATCH)
 
-    l1 = best(lambda s: clean(noisy_known, s), (0.0, 0.1, 0.3, 1.0), known)
+    l1 = best(lambda s: clean(noisy_known, s), (0.1, 0.3, 1.0), known)
     report("noise .1", truth, noisy)
     began = time.perf_counter()
     report(f"cone, l1 {l1}", truth, clean(noisy, l1), time.perf_counter() - began)
@@ -60,9 +60,9 @@ def fill(cone, known, truth, rng):
     def filled(image, seen, l1):
         return in_patches(lambda P, K: inpaint(P, cone, K, l1=l1), image, PATCH, seen, step=(2, 4))
 
-    part = slice(0, 60), slice(0, 60)
+    part = slice(0, 40), slice(0, 40)
     l1 = best(lambda s: filled(known[part], seen_known[part], s), (0.01, 0.03, 0.1), known[part])
-    some = slice(60, 180), slice(100, 260)
+    some = slice(60, 160), slice(100, 220)
     began = time.perf_counter()
     found = filled(truth[some], seen[some], l1)
     report(f"half of the pixels lost: cone, l1 {l1}", truth[some], found,

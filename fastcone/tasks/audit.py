@@ -11,12 +11,10 @@ import numpy.typing as npt
 from scipy.special import betainc
 from scipy.stats import ks_2samp
 
-from fastcone._runtime import threads
 from fastcone._runtime.rows import row_norms
 from fastcone._runtime.validation import integer, number, real_array
+from fastcone.tasks._near import nearest_rows, own_kind, pairs_within
 from fastcone.tasks._restore import Array
-
-ROWS = 256  # samples compared with all others at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,13 +124,13 @@ def audit(
     level = number("level", level, positive=True)
     if level > 0.5:
         raise ValueError(f"level must be at most 0.5, found {level:g}")
-    nearest, distances = _nearest(made, known, 3)
-    usual = _nearest(seen, known, 1)[1][:, 0]
+    nearest, distances = nearest_rows(made, known, 3)
+    usual = nearest_rows(seen, known, 1)[1][:, 0]
     threshold = float(np.quantile(usual, level))
     n = min(len(made), len(seen))
-    own = _own_kind(made[:n], seen[:n])
+    own = own_kind(made[:n], seen[:n])
     hits = round(own * 2 * n)
-    twins, twins_real = _twins(made[:n], threshold), _twins(seen[:n], threshold)
+    twins, twins_real = pairs_within(made[:n], threshold), pairs_within(seen[:n], threshold)
     return Audit(
         nearest=nearest,
         distances=distances,
@@ -181,46 +179,3 @@ def _directions(name: str, rows: npt.ArrayLike, least: int) -> Array:
         raise ValueError(f"{name} must have at least {least} rows, found {len(array)}")
     norm = row_norms(array, "l2")
     return array / np.where(norm > 0, norm, 1)[:, None]
-
-
-def _squares(A: Array, B: Array) -> Array:
-    """Return the squared distances of rows, in the product's rounding >= 0."""
-    sizes = np.einsum("ij,ij->i", A, A)[:, None] + np.einsum("ij,ij->i", B, B)
-    return np.maximum(sizes - 2 * (A @ B.T), 0)
-
-
-def _nearest(A: Array, B: Array, k: int) -> tuple[npt.NDArray[np.intp], Array]:
-    """Return the k rows of B nearest to each row of A, nearest first, and how far they are."""
-    index, far = np.empty((len(A), k), np.intp), np.empty((len(A), k))
-    for first in range(0, len(A), ROWS):
-        part = slice(first, first + ROWS)
-        with threads.one_blas_thread():
-            squares = _squares(A[part], B)
-        near = np.argpartition(squares, k - 1, axis=1)[:, :k]
-        exact = np.linalg.norm(A[part, None] - B[near], axis=2)  # a copy is at 0
-        order = np.lexsort((near, exact), axis=1)
-        index[part] = np.take_along_axis(near, order, axis=1)
-        far[part] = np.take_along_axis(exact, order, axis=1)
-    return index, far
-
-
-def _own_kind(A: Array, B: Array) -> float:
-    """Return the share of rows whose nearest other row is of their own kind; a tie counts half."""
-    hits = 0.0
-    for these, those in ((A, B), (B, A)):
-        for first in range(0, len(these), ROWS):
-            part = these[first : first + ROWS]
-            same = _squares(part, these)
-            same[np.arange(len(part)), np.arange(first, first + len(part))] = np.inf
-            own, other = same.min(axis=1), _squares(part, those).min(axis=1)
-            hits += np.sum(own < other) + 0.5 * np.sum(own == other)
-    return float(hits / (2 * len(A)))
-
-
-def _twins(A: Array, threshold: float) -> int:
-    """Return the number of pairs of rows nearer to each other than `threshold`."""
-    pairs = 0
-    for first in range(0, len(A), ROWS):
-        squares = _squares(A[first : first + ROWS], A[first:])
-        pairs += int(np.triu(squares <= threshold**2 + 1e-14, k=1).sum())
-    return pairs

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Local cones: the cone of the exemplars nearest to a sample, class by class.
-
-Per block of samples and class: cosines with all exemplars in the 96 directions in which these
-differ most (one product); of the 2 k largest, the k with the largest full cosines; their Gram
-matrix, its Cholesky factor, a stack of k x k problems, and the residual from the exemplars.
-"""
+"""Local cones: the cone of the exemplars nearest to a sample, class by class."""
 
 from __future__ import annotations
 
@@ -13,22 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from fastcone._nnls.api import solve_nnls
 from fastcone._runtime import threads
 from fastcone._runtime.rows import row_norms
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import integer, real_array
 from fastcone.cone.arguments import MANY
+from fastcone.tasks._exemplars import REFINED, cone_distances, directions, nearest, unit_rows
 from fastcone.tasks._restore import Array
 from fastcone.tasks.augment import Copy, check_copies, copied
 
 ROWS = 128  # samples of a block, at most
 COSINES = 1 << 20  # of samples and exemplars, formed at a time: 4 MB
 ENTRIES = 1 << 22  # of the exemplars gathered for a block of samples
-SKETCH = 96  # directions in which the nearest are looked for
-REFINED = 2  # times the neighbours wanted: found there, then compared in full
-DRAWN = 1500  # exemplars that the directions are made of, at most about twice as many
-GROUP = 8  # cosines of which the largest is looked at first
 
 
 class LocalCones:
@@ -103,10 +94,10 @@ class LocalCones:
         many = 1 + len(copies)
         self._exemplars = [np.empty((many * len(r), self._m), np.float32) for r in rows]
         for k in range(many):
-            made = _unit(samples if k == 0 else copied(samples, copies, k - 1))
+            made = unit_rows(samples if k == 0 else copied(samples, copies, k - 1))
             for kept, r in zip(self._exemplars, rows, strict=True):
                 kept[k * len(r) : (k + 1) * len(r)] = made[r]
-        self._directions = _directions(self._exemplars)
+        self._directions = directions(self._exemplars)
         self._sketches = [kept @ self._directions for kept in self._exemplars]
 
     def __repr__(self) -> str:
@@ -151,7 +142,7 @@ class LocalCones:
         if samples.shape[-1] != self._m:
             raise ValueError(f"V must have {self._m} entries per row, found shape {samples.shape}")
         rows = samples.reshape(-1, self._m)
-        norm, queries = row_norms(rows, "l2"), _unit(rows)
+        norm, queries = row_norms(rows, "l2"), unit_rows(rows)
         found = np.empty((len(rows), len(self.labels)))
         stored = list(zip(self._exemplars, self._sketches, strict=True))
         gathered = REFINED * self._neighbours * self._m
@@ -163,8 +154,8 @@ class LocalCones:
             unit = queries[part]
             sketch = unit @ self._directions
             for c, (exemplars, sketches) in enumerate(stored):
-                near = _nearest(unit, sketch, exemplars, sketches, self._neighbours)
-                found[part, c] = _distances(unit, near)
+                near = nearest(unit, sketch, exemplars, sketches, self._neighbours)
+                found[part, c] = cone_distances(unit, near)
 
         with threads.one_blas_thread():
             threads.run(-(-len(rows) // step), block, n_threads)
@@ -188,56 +179,3 @@ def checked_labels(name: str, labels: npt.ArrayLike, count: int) -> Array:
     if found.shape != (count,):
         raise ValueError(f"{name} must have shape ({count},), found {found.shape}")
     return found
-
-
-def _unit(rows: Array) -> Array:
-    """Return rows at unit length in float32, zeros where they are zero."""
-    norm = row_norms(rows, "l2")
-    return (rows / np.where(norm > 0, norm, 1)[:, None]).astype(np.float32, copy=False)
-
-
-def _directions(exemplars: list[Array]) -> Array:
-    """Return the directions, (m, SKETCH) at most, in which exemplars differ most, orthonormal."""
-    m, n = exemplars[0].shape[1], sum(map(len, exemplars))
-    if m <= SKETCH:
-        return np.eye(m, dtype=np.float32)
-    some = np.vstack([kept[:: max(1, n // DRAWN)] for kept in exemplars]).astype(np.float64)
-    values, vectors = np.linalg.eigh(some @ some.T)
-    vectors = vectors[:, values > 1e-10 * values[-1]][:, -SKETCH:]
-    return np.linalg.qr(some.T @ vectors)[0].astype(np.float32)
-
-
-def _nearest(unit: Array, sketch: Array, exemplars: Array, sketches: Array, k: int) -> Array:
-    """Return the exemplars (p, k, m) nearest to unit samples, among those nearest in the sketch."""
-    some = exemplars[largest(sketch @ sketches.T, min(REFINED * k, len(exemplars)))]
-    near = largest((some @ unit[:, :, None])[..., 0], min(k, len(exemplars)))
-    return np.take_along_axis(some, near[..., None], axis=1)
-
-
-def _distances(queries: Array, near: Array) -> Array:
-    """Return the distances of unit samples (p, m) to the cones of their exemplars (p, k, m)."""
-    A, b, k = near.astype(np.float64), queries.astype(np.float64), near.shape[1]
-    gram = A @ A.transpose(0, 2, 1)
-    gram[:, range(k), range(k)] += 1e-13 * k  # equal exemplars are no reason to fail
-    factor = np.linalg.cholesky(gram)
-    target = np.linalg.solve(factor, A @ b[:, :, None])[..., 0]
-    coef = solve_nnls(factor.transpose(0, 2, 1), target, n_threads=1, certify=False).x
-    return row_norms(b - (coef.T[:, None, :] @ A)[:, 0], "l2")
-
-
-def largest(rows: Array, k: int) -> Array:
-    """Return where the k largest entries of each row stand, in any order, shape (p, k).
-
-    The k largest entries lie in the k groups with the largest maxima: most are never sorted.
-    """
-    n = rows.shape[1]
-    groups = n // GROUP
-    if groups > 2 * k:
-        grouped = rows[:, : groups * GROUP].reshape(-1, GROUP, groups)
-        best = np.argpartition(grouped.max(axis=1), -k, axis=1)[:, -k:]
-        members = best[:, None, :] + groups * np.arange(GROUP)[:, None]
-        rest = np.broadcast_to(np.arange(groups * GROUP, n), (len(rows), n - groups * GROUP))
-        members = np.hstack([members.reshape(len(rows), -1), rest])
-        few = np.take_along_axis(rows, members, axis=1)
-        return np.take_along_axis(members, largest(few, k), axis=1)
-    return np.argpartition(rows, n - k, axis=1)[:, n - k :]

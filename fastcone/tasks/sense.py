@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import numpy.typing as npt
 
+from fastcone.cone.arguments import Options
 from fastcone.operators import Operator
 from fastcone.tasks._restore import Cones, Restoration, check_operator_on, restore
 
 
-def sense(V: npt.ArrayLike, cones: Cones, sensing: Operator, *, l1: float = 0.0) -> Restoration:
+def sense(
+    V: npt.ArrayLike, cones: Cones, sensing: Operator, **options: Unpack[Options]
+) -> Restoration:
     """Restore signals from few measurements ``v = A u``, fewer than entries.
 
         u = W h*,        h* = argmin_{h >= 0} 1/2 ||A W h - v||_2^2 + l1 sum(h)
@@ -27,9 +32,8 @@ def sense(V: npt.ArrayLike, cones: Cones, sensing: Operator, *, l1: float = 0.0)
         the better answer.
     sensing : Operator
         `fastcone.operators.Sensing`, or any other operator or matrix, signs included.
-    l1 : float
-        Weight of the sum of the coefficients, >= 0; needed where there are more generators than
-        measurements.
+    **options
+        Of `Cone.project`, all but `forward`: with more generators than measurements give an `l1`.
 
     Returns
     -------
@@ -55,4 +59,7 @@ def sense(V: npt.ArrayLike, cones: Cones, sensing: Operator, *, l1: float = 0.0)
     >>> sense(once.forward([2.0, 4.0, 3.0, 1.0]), cone, once).signal.round(6)
     array([2., 4., 3., 1.])
     """
-    return restore(V, cones, forward=check_operator_on("sensing", sensing, cones), l1=l1)
+    if "forward" in options:
+        raise TypeError("forward must be left out, as sensing is the operator; compose the two")
+    options["forward"] = check_operator_on("sensing", sensing, cones)
+    return restore(V, cones, **options)
