@@ -162,6 +162,8 @@ BAD_INPUT = {
     "no exemplars": (lambda: LocalCones(ROWS[:0], []), ValueError, "X"),
     "exemplars NaN": (lambda: LocalCones(ROWS * np.nan, TWO), ValueError, "X"),
     "too few labels": (lambda: LocalCones(ROWS, [1]), ValueError, "labels"),
+    "labels NaN": (lambda: LocalCones(ROWS, [1, np.nan, 2]), ValueError, "labels"),
+    "shape a number": (lambda: shifts(3), TypeError, "shape"),
     "labels None": (lambda: LocalCones(ROWS, [None] * 3), TypeError, "labels"),
     "no neighbours": (lambda: LocalCones(ROWS, TWO, neighbours=0), ValueError, "neighbours"),
     "V too short": (lambda: LocalCones(ROWS, TWO).distances([1.0]), ValueError, "V"),

@@ -32,7 +32,7 @@ def figures(name, label, X, y, seeds=SEEDS):
     print(f"{first}, {seconds:.1f} s a run", flush=True)
 
 
-def run(images, n_init=2):
+def run(images, n_init=1):
     """Print the figures."""
     X, y = images.V.astype(np.float32), images.t
     unit = X / np.linalg.norm(X, axis=1)[:, None]

@@ -92,6 +92,8 @@ def shifts(
     >>> len(shifts((28, 28))), len(shifts((28, 28), corners=True)), len(shifts((100,), 2))
     (4, 8, 4)
     """
+    if np.ndim(shape) == 0:
+        raise TypeError(f"shape must be a sequence of integers, found {shape!r}")
     lengths = tuple(integer("shape", length, minimum=1) for length in shape)
     reaches = [reach] * len(lengths) if isinstance(reach, int | np.integer) else list(reach)
     reaches = [integer("reach", far, minimum=0) for far in reaches]

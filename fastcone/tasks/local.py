@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastcone._runtime import threads
 from fastcone._runtime.rows import row_norms
 from fastcone._runtime.threads import Scratch
-from fastcone._runtime.validation import integer, real_array
+from fastcone._runtime.validation import check_finite, integer, real_array
 from fastcone.cone.arguments import MANY
 from fastcone.tasks._exemplars import REFINED, cone_distances, directions, nearest, unit_rows
 from fastcone.tasks._restore import Array
@@ -178,4 +178,6 @@ def checked_labels(name: str, labels: npt.ArrayLike, count: int) -> Array:
         raise TypeError(f"{name} must be numbers or strings, found dtype {found.dtype}")
     if found.shape != (count,):
         raise ValueError(f"{name} must have shape ({count},), found {found.shape}")
+    if found.dtype.kind == "f":
+        check_finite(name, found)
     return found
