@@ -30,7 +30,7 @@ def tuned(make, truth, *settings):
 
 def trained(photograph, shape, ranks):
     """Cones of its patches by rank, their generators at unit length."""
-    rows, cones = patches(photograph, shape, 10000, random_state=0), {}
+    rows, cones = patches(photograph, shape, 4000, random_state=0), {}
     for rank in ranks:
         W = Cone.fit(rows, rank, max_iter=50, tol=0, random_state=0).W
         cones[rank] = Cone(W / np.linalg.norm(W, axis=0))
@@ -40,11 +40,11 @@ def trained(photograph, shape, ranks):
 def run(_):
     """Train on the astronaut, restore the cat; every setting is chosen on the astronaut."""
     learn, test = data.astronaut() / 255, data.chelsea() / 255
-    known, truth = (learn @ GREY)[60:140, 180:260], test @ GREY
+    known, truth = (learn @ GREY)[60:140, 180:260], (test @ GREY)[50:250, 100:350]
     cones, rng = trained(learn @ GREY, PATCH, RANKS), np.random.default_rng(0)
-    print(f"photograph {truth.shape}, patches {PATCH}")
+    print(f"part of a photograph {truth.shape}, patches {PATCH}")
     clean(cones, known, truth, rng)
-    fill(cones, known, truth[60:160, 100:220], rng)
+    fill(cones, known, truth[:80, :80], rng)
     colour(learn[60:140, 180:260], test, trained(learn, (4, 4, 3), (4, 6, 9, 12)))
 
 
@@ -77,7 +77,7 @@ def fill(cones, known, truth, rng):
             lambda P, K: inpaint(P, cones[rank], K, l1=l1), image, PATCH, seen, step=(4, 4)
         )
 
-    rank, l1 = tuned(lambda *s: ours(known, seen_known, *s), known, RANKS, (0.003, 0.03))
+    rank, l1 = tuned(lambda *s: ours(known, seen_known, *s), known, (8, 16, 24), (0.003, 0.03))
     began = time.perf_counter()
     found = score(ours(truth, seen, rank, l1), truth)
     seconds = time.perf_counter() - began
