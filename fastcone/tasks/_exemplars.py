@@ -11,12 +11,13 @@ from __future__ import annotations
 import numpy as np
 
 from fastcone._nnls.api import solve_nnls
+from fastcone._runtime import threads
 from fastcone._runtime.rows import row_norms
 from fastcone.tasks._restore import Array
 
 SKETCH = 96  # directions in which the nearest are looked for
 REFINED = 2  # times the neighbours wanted: found there, then compared in full
-DRAWN = 1500  # exemplars that the directions are made of, at most about twice as many
+DRAWN = 800  # exemplars that the directions are made of, at most about twice as many
 GROUP = 8  # cosines of which the largest is looked at first
 
 
@@ -33,9 +34,10 @@ def directions(exemplars: list[Array]) -> Array:
         return np.eye(m, dtype=np.float32)
     some = np.vstack([kept[:: max(1, n // DRAWN)] for kept in exemplars])
     some = some[:: max(1, len(some) // DRAWN)].astype(np.float64)
-    values, vectors = np.linalg.eigh(some @ some.T)
-    vectors = vectors[:, values > 1e-10 * values[-1]][:, -SKETCH:]
-    return np.linalg.qr(some.T @ vectors)[0].astype(np.float32)
+    with threads.one_blas_thread():
+        values, vectors = np.linalg.eigh(some @ some.T)
+        vectors = vectors[:, values > 1e-10 * values[-1]][:, -SKETCH:]
+        return np.linalg.qr(some.T @ vectors)[0].astype(np.float32)
 
 
 def nearest(unit: Array, sketch: Array, exemplars: Array, sketches: Array, k: int) -> Array:

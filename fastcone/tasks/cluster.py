@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcone._nmf.api import nmf
+from fastcone._runtime import threads
 from fastcone._runtime.rows import row_norms
 from fastcone._runtime.validation import integer, real_array
 from fastcone.cone.model import Cone
@@ -98,7 +99,8 @@ def cluster(
     if n_clusters > len(rows):
         raise ValueError(f"n_clusters must be at most {len(rows)}, found {n_clusters}")
     rng = np.random.default_rng(random_state)
-    starts = [_one_start(rows, n_clusters, rank, max_iter, rng) for _ in range(n_init)]
+    with threads.one_blas_thread():
+        starts = [_one_start(rows, n_clusters, rank, max_iter, rng) for _ in range(n_init)]
     best = min(starts, key=lambda start: start.objective)
     labels = np.zeros(len(samples), np.intp)
     labels[norm > 0] = best.labels

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from scipy.special import gammaincinv, ndtr, ndtri
 from scipy.stats import rankdata
 
+from fastcone._runtime import threads
 from fastcone._runtime.validation import integer, real_array
 from fastcone.cone.model import Cone
 from fastcone.tasks._restore import Array, check_cone
@@ -72,8 +73,9 @@ def sample(
     n = integer("n", n, minimum=0)
     rng = np.random.default_rng(random_state)
     wide = H.astype(np.float64)
-    factor = np.linalg.cholesky(_correlations(wide))
-    uniform = ndtr(rng.standard_normal((n, rank)) @ factor.T)
+    with threads.one_blas_thread():
+        factor = np.linalg.cholesky(_correlations(wide))
+        uniform = ndtr(rng.standard_normal((n, rank)) @ factor.T)
     return cone.decode(_quantiles(wide, uniform).astype(H.dtype))
 
 
