@@ -38,6 +38,7 @@ def run(images):
     cones, rank = {}, RANK if images.X.shape[1] > 100 else 16
     for k in DIGITS:
         X, V = images.X[images.y == k], images.V[images.t == k]
+        V = np.random.default_rng(0).permutation(V)  # the file has one group of writers first
         cone = Cone.fit(X, rank, max_iter=50, tol=0, random_state=0)
         cones[k] = cone, cone.encode(X), cone.project(V).signal
     for name, draw in generators.items():
