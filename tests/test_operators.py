@@ -7,7 +7,7 @@ import scipy.ndimage
 import scipy.sparse.linalg
 
 from fastcone import Cone
-from fastcone.operators import Blur, Compose, Dense, Downsample, Mask, Operator, Sensing
+from fastcone.operators import Blur, Compose, Dense, Downsample, Mask, Operator, Sensing, Warp
 
 RNG = np.random.default_rng(20230611)
 BOX = np.full((5, 5), 1 / 25)
@@ -26,6 +26,10 @@ OPERATORS = {
     "blur, three axes": Blur((4, 3, 2), np.ones((3, 1, 1))),
     "downsample": Downsample((6, 8), 2),
     "downsample, one axis only": Downsample((6, 4, 3), (3, 2, 1)),
+    "warp, turned": Warp((6, 8), [[0.9, -0.3], [0.3, 0.9]], offset=(0.5, -1)),
+    "warp, zeros outside": Warp((5, 5), [[1.2, 0.0], [0.1, 1.0]], boundary="zero"),
+    "warp, a spectrum": Warp((11,), [[1.3]], offset=-20.25),
+    "warp, no colours": Warp((4, 3, 2), np.diag([0.5, 1.0, 1.0])),
     "dense": Dense([[0.3, 0.6, 0.1]]),
     "dense, signed": Dense(RNG.normal(size=(4, 6))),
     "sensing": Sensing.random(5, 12, random_state=0),
@@ -127,6 +131,27 @@ def test_downsample_is_the_mean_of_each_block(rng):
     assert A.shape_out == (3, 2)
 
 
+@pytest.mark.parametrize("boundary, mode", [("reflect", "reflect"), ("zero", "grid-constant")])
+@pytest.mark.parametrize("shape", [(9, 7), (12,), (4, 3, 5)])
+def test_warp_is_the_affine_transform_of_scipy(shape, boundary, mode, rng):
+    image, d = rng.random(shape), len(shape)
+    matrix = np.eye(d) + 0.3 * rng.normal(size=(d, d)) / d
+    move, centre = rng.normal(size=d), (np.array(shape) - 1) / 2
+    inverse = np.linalg.inv(matrix)
+    wanted = scipy.ndimage.affine_transform(
+        image, inverse, centre - inverse @ (centre + move), order=1, mode=mode
+    )
+    found = Warp(shape, matrix, move, boundary).forward(image.ravel()).reshape(shape)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10)
+
+
+def test_warp_by_a_quarter_turn_loses_nothing(rng):
+    image = rng.random((5, 5))
+    turn = Warp((5, 5), [[0.0, -1.0], [1.0, 0.0]], boundary="zero")
+    np.testing.assert_allclose(turn.forward(image.ravel()).reshape(5, 5), np.rot90(image))
+    np.testing.assert_array_equal(Warp((5, 5), np.eye(2)).forward(image.ravel()), image.ravel())
+
+
 def test_mask_drops_the_unknown_entries(rng):
     image = rng.normal(size=(6, 5))
     A = Mask(KNOWN)
@@ -172,6 +197,10 @@ BAD_INPUT = {
     "kernel of other dimension": (lambda: Blur((4, 4), [1.0]), ValueError, "kernel"),
     "NaN kernel": (lambda: Blur((4,), [np.nan]), ValueError, "kernel"),
     "unknown boundary": (lambda: Blur((4,), [1.0], "wrap"), ValueError, "boundary"),
+    "warp of another number of axes": (lambda: Warp((4, 4), [[1.0]]), ValueError, "matrix"),
+    "warp without inverse": (lambda: Warp((4,), [[0.0]]), ValueError, "matrix"),
+    "offset too long": (lambda: Warp((4,), [[1.0]], [1.0, 2.0]), ValueError, "offset"),
+    "warp, wrapping": (lambda: Warp((4,), [[1.0]], 0, "wrap"), ValueError, "boundary"),
     "fractional shape": (lambda: Blur((4.5,), [1.0]), TypeError, "shape"),
     "shape not a sequence": (lambda: Blur(4, [1.0]), TypeError, "shape"),
     "empty shape": (lambda: Blur((), 1.0), ValueError, "shape"),

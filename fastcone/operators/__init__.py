@@ -13,6 +13,6 @@ the generators ``A W`` have signs (semi-NNLS). Operators never change after they
 """
 
 from fastcone.operators.base import Operator
-from fastcone.operators.maps import Blur, Compose, Dense, Downsample, Mask, Sensing
+from fastcone.operators.maps import Blur, Compose, Dense, Downsample, Mask, Sensing, Warp
 
-__all__ = ["Blur", "Compose", "Dense", "Downsample", "Mask", "Operator", "Sensing"]
+__all__ = ["Blur", "Compose", "Dense", "Downsample", "Mask", "Operator", "Sensing", "Warp"]

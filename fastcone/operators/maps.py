@@ -14,9 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from fastcone._runtime.validation import choice, integer, real_array
+from fastcone._runtime.validation import check_shape, choice, integer, real_array
 from fastcone.operators.base import Operator, boolean_array
-from fastcone.operators.stencils import block_mean_matrix, convolution_matrix
+from fastcone.operators.stencils import (
+    block_mean_matrix,
+    convolution_matrix,
+    interpolation_matrix,
+)
 
 
 class Mask(Operator):
@@ -138,6 +142,64 @@ class Downsample(Operator):
 
     def __repr__(self) -> str:
         return f"Downsample(shape={self.shape_in}, factor={self._factor})"
+
+
+class Warp(Operator):
+    """Move each image: what was at ``x`` is seen at ``matrix (x - c) + c + offset``, c the centre.
+
+    Turned, sheared, stretched, or shifted by parts of a pixel; a spectrum whose axis is off.
+    Between pixels the image is read by linear interpolation. Its `forward` makes a copy for
+    `fastcone.tasks.augment`.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of one image, any number of axes.
+    matrix : array_like of float, shape (d, d)
+        For the d axes of `shape`, invertible; the identity moves nothing.
+    offset : float or array_like of float, shape (d,)
+        In pixels.
+    boundary : {'reflect', 'zero'}
+        What lies outside the image, as for `Blur`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A size below 1, a matrix of another shape or without inverse, an unknown boundary.
+
+    Examples
+    --------
+    >>> from fastcone.operators import Warp
+    >>> Warp((4,), [[1.0]], offset=1, boundary="zero").forward([1.0, 2.0, 3.0, 4.0])
+    array([0., 1., 2., 3.])
+    >>> Warp((2, 2), [[0.0, -1.0], [1.0, 0.0]]).forward([1.0, 2.0, 3.0, 4.0])  # a quarter turn
+    array([2., 4., 1., 3.])
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        matrix: npt.ArrayLike,
+        offset: npt.ArrayLike = 0.0,
+        boundary: str = "reflect",
+    ) -> None:
+        shape = _shape("shape", shape)
+        d = len(shape)
+        M = real_array("matrix", matrix, ndim=(2,), dtype=np.float64)
+        check_shape("matrix", M, (d, d))
+        if not np.linalg.cond(M) < 1e6:
+            raise ValueError(f"matrix must have an inverse, found {M.tolist()}")
+        move = real_array("offset", offset, ndim=(0, 1), dtype=np.float64)
+        if move.ndim:
+            check_shape("offset", move, (d,))
+        self._boundary = choice("boundary", boundary, ("reflect", "zero"))
+        centre = (np.array(shape)[:, None] - 1) / 2
+        seen = np.indices(shape).reshape(d, -1) - centre - move.reshape(-1, 1)
+        places = np.round(np.linalg.solve(M, seen) + centre, 12)  # a whole pixel stays one
+        super().__init__(interpolation_matrix(shape, places, self._boundary), shape, shape)
+
+    def __repr__(self) -> str:
+        return f"Warp(shape={self.shape_in}, boundary={self._boundary!r})"
 
 
 class Dense(Operator):

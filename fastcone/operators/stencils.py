@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -46,3 +47,31 @@ def block_mean_matrix(blocks: tuple[int, ...], factor: tuple[int, ...]) -> Any:
     return scipy.sparse.csr_array(
         (weight, (block.ravel(), np.arange(block.size))), shape=(math.prod(blocks), block.size)
     )
+
+
+def interpolation_matrix(
+    shape: tuple[int, ...], places: npt.NDArray[np.float64], boundary: str
+) -> Any:
+    """Return the matrix that reads an image between its pixels; see `fastcone.operators.Warp`.
+
+    Row i weighs the 2^d pixels around `places[:, i]` by how near they are along each axis.
+    """
+    size = math.prod(shape)
+    lengths = np.array(shape)[:, None]
+    base = np.floor(places).astype(np.int64)
+    rows, columns, weights = [], [], []
+    for corner in itertools.product((0, 1), repeat=len(shape)):
+        step = np.array(corner)[:, None]
+        pixel = base + step
+        weight = np.where(step == 1, places - base, base + 1 - places).prod(axis=0)
+        used = weight > 0
+        if boundary == "reflect":
+            pixel %= 2 * lengths
+            pixel = np.minimum(pixel, 2 * lengths - 1 - pixel)
+        else:
+            used &= ((pixel >= 0) & (pixel < lengths)).all(axis=0)
+        rows.append(np.flatnonzero(used))
+        columns.append(np.ravel_multi_index(tuple(pixel[:, used]), shape))
+        weights.append(weight[used])
+    entries = np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))
+    return scipy.sparse.csr_array(entries, shape=(size, size))

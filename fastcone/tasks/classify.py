@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastcone._runtime.rows import Loss
 from fastcone.cone.model import Cone
 from fastcone.tasks._restore import Array, label_array, projections, relative_to
+from fastcone.tasks.local import LocalCones, local_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class Classification:
 
 def classify(
     V: npt.ArrayLike,
-    cones: Mapping[Any, Cone],
+    cones: Mapping[Any, Cone] | LocalCones,
     *,
     relative: bool = False,
     loss: Loss = "l2",
@@ -47,8 +48,9 @@ def classify(
     ----------
     V : array_like, shape (N, m), (m,) or (..., m), or sparse matrix, shape (N, m)
         Samples as rows.
-    cones : dict of label: Cone
+    cones : dict of label: Cone, or LocalCones
         One cone per class, trained on that class alone. A class is added by adding its cone.
+        `LocalCones` take neither `loss` nor `l1`.
     relative : bool
         Return ``D_k(v) / ||v||`` as distances, 0 for ``v = 0``. The labels stay the same.
     loss : {'l2', 'l1'}
@@ -78,11 +80,19 @@ def classify(
     >>> found.labels.tolist(), found.distances.tolist()
     (['x', 'y'], [[3.0, 4.0], [2.0, 1.0]])
     """
-    if not isinstance(cones, Mapping):
-        raise TypeError(f"cones must be a dict of cones, found {type(cones).__name__}")
-    found = [p.distance for p in projections(V, cones, loss=loss, l1=l1)]
-    distances = np.stack(found, axis=-1)
-    labels = label_array(list(cones))[np.argmin(distances, axis=-1)]
+    distances = _distances(V, cones, loss, l1)
+    known = cones.labels if isinstance(cones, LocalCones) else label_array(list(cones))
+    labels = known[np.argmin(distances, axis=-1)]
     if relative:
         distances = relative_to(V, distances, loss)
     return Classification(labels, distances)
+
+
+def _distances(V: Any, cones: Any, loss: Loss, l1: float) -> Array:
+    if isinstance(cones, LocalCones):
+        local_only(loss, l1)
+        return cones.distances(V)
+    if not isinstance(cones, Mapping):
+        found = type(cones).__name__
+        raise TypeError(f"cones must be a dict of cones or LocalCones, found {found}")
+    return np.stack([p.distance for p in projections(V, cones, loss=loss, l1=l1)], axis=-1)

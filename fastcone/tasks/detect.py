@@ -6,9 +6,12 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from fastcone.tasks._restore import Array, Cones, relative_to, restore
+from fastcone.tasks.local import LocalCones, local_only
 
 
-def detect(V: npt.ArrayLike, cones: Cones, *, relative: bool = False, l1: float = 0.0) -> Array:
+def detect(
+    V: npt.ArrayLike, cones: Cones | LocalCones, *, relative: bool = False, l1: float = 0.0
+) -> Array:
     """Score each sample by how far it lies from everything the cones can make.
 
         score(v) = min_k D_k(v),        D_k(v) = ||W_k h_k - v||_2
@@ -17,8 +20,8 @@ def detect(V: npt.ArrayLike, cones: Cones, *, relative: bool = False, l1: float 
     ----------
     V : array_like, shape (N, m), (m,) or (..., m), or sparse matrix, shape (N, m)
         Samples as rows.
-    cones : Cone or dict of label: Cone
-        Trained on normal samples.
+    cones : Cone or dict of label: Cone, or LocalCones
+        Trained on normal samples. `LocalCones` take no `l1`.
     relative : bool
         Divide by ``||v||_2``; the score is then in [0, 1] at ``l1 = 0`` and does not depend on the
         brightness of the sample. The zero sample scores 0.
@@ -43,7 +46,11 @@ def detect(V: npt.ArrayLike, cones: Cones, *, relative: bool = False, l1: float 
     >>> detect([[5.0, 0.0], [0.0, 5.0], [3.0, 4.0]], Cone([[1.0], [0.0]]), relative=True)
     array([0. , 1. , 0.8])
     """
-    distance = restore(V, cones, l1=l1).distance
+    if isinstance(cones, LocalCones):
+        local_only("l2", l1)
+        distance = cones.distances(V).min(axis=-1)
+    else:
+        distance = restore(V, cones, l1=l1).distance
     if relative:
         return relative_to(V, distance[..., None], "l2")[..., 0][()]
     return distance
