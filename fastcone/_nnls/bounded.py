@@ -31,7 +31,7 @@ from fastcone._nnls.solve import answers_of
 from fastcone._runtime import threads
 from fastcone._runtime.scaling import F32, F64, exponent
 from fastcone._runtime.threads import Scratch
-from fastcone._runtime.validation import check_finite, check_shape, nonnegative, real_array
+from fastcone._runtime.validation import axes, check_finite, check_shape, nonnegative, real_array
 
 WEIGHT = 2.0**30  # of a row, times the largest generator
 BLOCK = 256  # problems of a block
@@ -68,7 +68,7 @@ class Constraints:
             bounds[...] = given
         if sum_to is None:
             return cls(bounds, None)
-        if np.ndim(sum_to) == 0:
+        if axes("sum_to", sum_to) == 0:
             total = np.full(p, nonnegative("sum_to", sum_to))
         else:
             total = real_array("sum_to", sum_to, ndim=(1,), dtype=F64, nonnegative=True)

@@ -33,6 +33,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from fastcone._runtime.validation import shown
+
 if sys.platform != "win32":
     import fcntl
 
@@ -155,9 +157,12 @@ def _seal(file: IO[bytes]) -> bytes:
 
 def _checked_path(path: str | os.PathLike[str]) -> str:
     try:
-        return os.path.realpath(os.fsdecode(path))
+        name = os.fsdecode(path)
     except TypeError as error:
         raise TypeError(f"path must be a string or a path, found {type(path).__name__}") from error
+    if "\0" in name:
+        raise ValueError(f"path must hold no NUL, found {shown(name)}")
+    return os.path.realpath(name)
 
 
 @contextlib.contextmanager
