@@ -19,10 +19,12 @@ from fastcone._nmf.arguments import Options, data
 from fastcone._nmf.checkpoint import Checkpoint
 from fastcone._nmf.result import NMFResult
 from fastcone._nmf.train import Place, factorise
+from fastcone._runtime.scaling import may_underflow
 
 __all__ = ["Checkpoint", "nmf"]
 
 
+@may_underflow
 def nmf(
     X: Any,
     rank: int,

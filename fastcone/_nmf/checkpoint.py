@@ -20,7 +20,7 @@ import numpy as np
 from fastcone._nmf.arguments import Options
 from fastcone._nmf.problem import Factors, Problem, Source
 from fastcone._runtime.modelfile import read_model, write_model
-from fastcone._runtime.validation import nonnegative
+from fastcone._runtime.validation import nonnegative, shown
 
 KIND = "nmf checkpoint"
 SHARE = 0.02  # of the time, at most, goes into checkpoints
@@ -57,7 +57,9 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | os.PathLike):
-            raise TypeError(f"checkpoint must be a path or a Checkpoint, found {self.path!r}")
+            raise TypeError(f"checkpoint must be a path or a Checkpoint, found {shown(self.path)}")
+        if "\0" in os.fsdecode(self.path):
+            raise ValueError(f"checkpoint must hold no NUL, found {shown(self.path)}")
         nonnegative("seconds", self.seconds)
 
     @classmethod
