@@ -10,8 +10,14 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, issparse
 
 from fastcone._runtime.rows import Array, Loss, filled, nan_mask
-from fastcone._runtime.validation import check_nonnegative, check_shape, real_array, sparse_array
-from fastcone.operators.base import Operator, as_operator, boolean_array
+from fastcone._runtime.validation import (
+    boolean_array,
+    check_nonnegative,
+    check_shape,
+    real_array,
+    sparse_array,
+)
+from fastcone.operators.base import Operator, as_operator
 
 MANY = range(1, 33)  # axes of samples: the last one is the entries
 

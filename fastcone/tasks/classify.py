@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcone._runtime.rows import Loss
+from fastcone._runtime.scaling import may_underflow
 from fastcone.cone.model import Cone
 from fastcone.tasks._restore import Array, label_array, projections, relative_to
 
@@ -31,6 +32,7 @@ class Classification:
     distances: Array
 
 
+@may_underflow
 def classify(
     V: npt.ArrayLike,
     cones: Mapping[Any, Cone],

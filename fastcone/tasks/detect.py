@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
+from fastcone._runtime.scaling import may_underflow
 from fastcone.tasks._restore import Array, Cones, relative_to, restore
 
 
+@may_underflow
 def detect(V: npt.ArrayLike, cones: Cones, *, relative: bool = False, l1: float = 0.0) -> Array:
     """Score each sample by how far it lies from everything the cones can make.
 

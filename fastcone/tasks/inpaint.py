@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from fastcone._runtime.scaling import may_underflow
 from fastcone._runtime.validation import real_array
 from fastcone.cone.arguments import MANY, check_known
 from fastcone.tasks._restore import Cones, Restoration, restore
 
 
+@may_underflow
 def inpaint(
     V: npt.ArrayLike,
     cones: Cones,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastcone._runtime.scaling import may_underflow
 from fastcone._runtime.validation import real_array
 from fastcone.cone import Cone
 from fastcone.cone.arguments import MANY
@@ -32,6 +33,7 @@ class Separation:
     distance: Array
 
 
+@may_underflow
 def separate(
     V: npt.ArrayLike, cones: Mapping[Any, Cone], *, wiener: bool = True, l1: float = 0.0
 ) -> Separation:
