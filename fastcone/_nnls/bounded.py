@@ -40,6 +40,7 @@ MISSED = {F64: 1e-12, F32: 2e-7}  # share of a sum that the roundings of x may m
 TINY = 1e-290  # of a scaled sum, where digits are lost
 HUGE = 1e30  # times ||b|| / ||a_j||: no coefficient of meaning is as large
 FAR = 1e6  # times ||b|| / ||a_j||: a bound that few optima reach
+LEAST = 5e-324  # above 0: what is less is no bound of what was rounded to 0
 KEPT = 32  # patterns of bounds whose triangles are kept
 
 
@@ -338,7 +339,7 @@ def reach(job: Job, constraints: Constraints, which: np.ndarray) -> np.ndarray:
         if gram.shift.pointed:  # a'x = y0'A x, a > 0
             low = np.where(gram.used, gram.shift.low, 1)[:, None]
             most = np.fmin(most, far * np.sqrt(gram.shift.norm2) / low)
-        most = np.ldexp(most, gram.exponent[:, None])
+        most = np.maximum(np.ldexp(most, gram.exponent[:, None]), LEAST)
     return np.where(np.isnan(most) | ~gram.used[:, None], np.inf, most)
 
 
