@@ -122,6 +122,14 @@ def _unframed(name: str, value: Any) -> Any:
     return value.to_numpy(dtype=np.float32 if narrow else np.float64, na_value=np.nan)
 
 
+def well_formed(name: str, value: Any) -> None:
+    """Raise ValueError for a sparse matrix (m, n) whose parts do not fit together."""
+    try:
+        check_structure(value)
+    except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{name} is not a well-formed sparse matrix: {error}") from None
+
+
 def sparse_array(name: str, value: Any) -> csc_array:
     """Return a sparse matrix in canonical CSC form: float32 or float64, sorted, no duplicates.
 
@@ -138,8 +146,8 @@ def sparse_array(name: str, value: Any) -> csc_array:
         raise TypeError(f"{name} has dtype {value.dtype}, want real numbers")
     if value.ndim != 2:
         raise ValueError(f"{name} is {value.ndim}-D with shape {value.shape}, want 2-D")
+    well_formed(name, value)
     try:
-        check_structure(value)
         wanted = value.dtype if value.dtype in REALS else np.float64
         array = csc_array(value, dtype=wanted, copy=True)
     except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:

@@ -16,6 +16,7 @@ from fastcone._runtime.validation import (
     check_shape,
     real_array,
     sparse_array,
+    well_formed,
 )
 from fastcone.operators.base import Operator, as_operator
 
@@ -50,6 +51,7 @@ def check_known(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> npt.
 def training_samples(X: Any, mask: Any, weights: Any) -> tuple[Any, dict[str, Any]]:
     """Check samples (N, m) to train on; return them, filled, and `mask` and `weights` of `nmf`."""
     if issparse(X):  # its mask can only be "stored"
+        well_formed("X", X)  # before it is transposed
         return X, {"mask": mask, "weights": weights}
     alike = mask is None and weights is None
     if alike and isinstance(X, np.memmap):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fastcone._runtime.rows import row_norms
 from fastcone._runtime.scaling import may_underflow
+from fastcone._runtime.validation import integer
 from fastcone.cone import Cone
 from fastcone.tasks._restore import Array, check_cone
 
@@ -109,7 +110,7 @@ def compress(
     array([51. , 25.4,  0. ])
     """
     check_cone("cone", cone)
-    if bits not in (8, 16):
+    if integer("bits", bits, minimum=8) not in (8, 16):
         raise ValueError(f"bits must be 8 or 16, found {bits!r}")
     coef = cone.encode(V, l1=l1)
     weighted = coef * _column_norms(cone, coef.dtype)
