@@ -55,10 +55,12 @@ class Operator(LinearOperator):  # type: ignore[misc]
         self._matrix, self.shape_in, self.shape_out = matrix, shape_in, shape_out
 
     def _matmat(self, X: Array) -> Array:
-        return np.asarray(self._matrix @ X)
+        with np.errstate(over="ignore"):
+            return np.asarray(self._matrix @ X)
 
     def _rmatmat(self, X: Array) -> Array:
-        return np.asarray(self._matrix.T @ X)
+        with np.errstate(over="ignore"):
+            return np.asarray(self._matrix.T @ X)
 
     @property
     def nonnegative(self) -> bool:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fastcone._runtime.rows import Loss
 from fastcone._runtime.scaling import may_underflow
+from fastcone._runtime.validation import flag
 from fastcone.cone.model import Cone
 from fastcone.tasks._restore import Array, label_array, projections, relative_to
 
@@ -85,6 +86,6 @@ def classify(
     found = [p.distance for p in projections(V, cones, loss=loss, l1=l1)]
     distances = np.stack(found, axis=-1)
     labels = label_array(list(cones))[np.argmin(distances, axis=-1)]
-    if relative:
+    if flag("relative", relative):
         distances = relative_to(V, distances, loss)
     return Classification(labels, distances)

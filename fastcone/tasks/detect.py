@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from fastcone._runtime.scaling import may_underflow
+from fastcone._runtime.validation import flag
 from fastcone.tasks._restore import Array, Cones, relative_to, restore
 
 
@@ -46,6 +47,6 @@ def detect(V: npt.ArrayLike, cones: Cones, *, relative: bool = False, l1: float 
     array([0. , 1. , 0.8])
     """
     distance = restore(V, cones, l1=l1).distance
-    if relative:
+    if flag("relative", relative):
         return relative_to(V, distance[..., None], "l2")[..., 0][()]
     return distance

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcone._runtime.scaling import may_underflow
-from fastcone._runtime.validation import real_array
+from fastcone._runtime.validation import flag, real_array
 from fastcone.cone import Cone
 from fastcone.cone.arguments import MANY
 from fastcone.tasks._restore import Array, cone_dict
@@ -91,7 +91,7 @@ def separate(
         cone.decode(coef)
         for cone, coef in zip(table.values(), np.split(found.coef, ends, axis=-1), strict=True)
     ]
-    if wiener:
+    if flag("wiener", wiener):
         parts = _shares(samples, parts)
     return Separation(dict(zip(table, parts, strict=True)), found.distance)
 
