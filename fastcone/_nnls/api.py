@@ -146,7 +146,7 @@ def solve_nnls(
     options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
     if axes("A", A) == 3:
         given = (upper, sum_to, row_weights, x0)
-        if any(option is not None for option in given) or np.any(l1) or l2:
+        if any(option is not None for option in given) or np.any(l1) or np.any(l2):
             raise ValueError(
                 "a stack A (p, m, n) takes no l1, l2, upper, sum_to, row_weights or x0"
             )

@@ -324,7 +324,8 @@ class Cone:
         rank = self._W.shape[1]
         if H.shape[-1] != rank:
             raise ValueError(f"H must have {rank} entries per row, found shape {H.shape}")
-        return np.asarray(H @ self._W.T.astype(H.dtype, copy=False))
+        with np.errstate(over="ignore"):
+            return np.asarray(H @ self._W.T.astype(H.dtype, copy=False))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the cone to a file: checksummed, without pickle, whole or not at all.
