@@ -6,9 +6,11 @@ OUT    ?= study-out
 DATA   := $(wildcard ../shared/data/mnist10k.npz)
 K      ?= nnls.descent
 LEVEL  ?= v4
+CALLS  ?= 50000
+SEED   ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help study check test test-long dev build bench docs asm annotate lint sanitize clean
+.PHONY: help study check test test-long dev build bench hostile docs asm annotate lint sanitize clean
 
 help:            ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +45,9 @@ bench: dev       ## NNLS, 1-norm and NMF against peers and floors; rewrite the t
 	$(BIN)/python -m bench.nnlad $(if $(DATA),--data $(DATA))
 	$(BIN)/python -m bench.nmf $(if $(DATA),--data $(DATA))
 	$(BIN)/python -m bench.losses $(if $(DATA),--data $(DATA))
+
+hostile: dev     ## 50,000 hostile calls, drawn from a seed: no crash, no hang, no unnamed error (minutes)
+	$(BIN)/python tests/hostile.py $(CALLS) $(SEED)
 
 docs: dev        ## check that the documentation's examples run
 	$(BIN)/python -m pytest -q --doctest-glob='*.md' docs README.md

@@ -12,6 +12,7 @@ many iterations of the dead worker's share at most.
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -48,7 +49,7 @@ INLINE = 1 << 20  # bytes up to which W goes along with every task, not as a pie
 COPIES = 10  # iterations from one copy of the coefficients to the next
 SEGMENT_BYTES = {True: 1 << 26, False: 1 << 24}  # samples of a segment: persistent, or not
 STARTS = ("random", "nndsvd", "nndsvda")
-DEFAULTS: dict[str, Any] = dict(nmf_at_hand.__kwdefaults__ or {})
+DEFAULTS: dict[str, Any] = dict(inspect.unwrap(nmf_at_hand).__kwdefaults__)
 OTHERS = ("mask", "weights")  # keywords of `fastcone.nmf` that are refused here
 
 

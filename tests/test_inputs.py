@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fastcone import solve_nnlad, solve_nnls
+from fastcone._runtime.validation import real_array
 
 KINDS = ["read-only", "strided", "big-endian", "integer", "list", "memmap"]
 
@@ -29,3 +30,14 @@ def test_every_input_equals_its_clean_copy_and_stays_as_it_was(solve, kind, rng,
     before = np.array(A), np.array(B)
     assert np.array_equal(solve(A, B).x, want)
     assert np.array_equal(before[0], A) and np.array_equal(before[1], B)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", ">f8"])
+def test_a_large_array_copied_in_parts_is_the_same_array(order, dtype, rng):
+    array = rng.integers(0, 99, (700, 2100)).astype(dtype)
+    given = array if order == "F" else np.asfortranarray(array)
+    found = real_array("X", given, ndim=(2,), order=order)
+    assert found.flags[f"{order}_CONTIGUOUS"] and found.dtype == ("f4" if dtype == "f4" else "f8")
+    assert np.array_equal(found, array)
+    assert np.shares_memory(real_array("X", found, ndim=(2,), order=order), found)

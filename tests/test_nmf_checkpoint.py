@@ -306,3 +306,83 @@ def test_a_run_out_of_time_goes_on(rng, tmp_path, solver):
     count = first.n_iter + 3
     same(nmf(X, 8, max_iter=count, checkpoint=path, **options),
          nmf(X, 8, max_iter=count, **options))  # fmt: skip
+
+
+def fails_after(count, monkeypatch, error):
+    """Let writing succeed so many times, then raise."""
+    written, write = [], module.write_model
+
+    def model(*args):
+        if len(written) >= count:
+            raise error
+        written.append(args)
+        write(*args)
+
+    monkeypatch.setattr(module, "write_model", model)
+    return written
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_failed_checkpoint_leaves_the_training(rng, tmp_path, monkeypatch, count):
+    X, full = rng.random((20, 30)), OSError(28, "No space left on device")
+    whole = nmf(X, 3, tol=0, max_iter=9)
+    fails_after(count, monkeypatch, full)
+    with pytest.raises(OSError, match="No space") as raised:
+        nmf(X, 3, tol=0, max_iter=9, checkpoint=Checkpoint(tmp_path / "run", seconds=0))
+    left = raised.value.result
+    assert left.n_iter == (
+        9 if count else 1
+    )  # a wrong path is told at once, a full disk at the end
+    assert np.array_equal(left.history, whole.history[: left.n_iter + 1])
+
+
+def test_a_checkpoint_that_fails_between_is_tried_again(rng, tmp_path, monkeypatch, caplog):
+    X, path, write = rng.random((20, 30)), tmp_path / "run", module.write_model
+    calls = []
+
+    def model(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        write(*args)
+
+    monkeypatch.setattr(module, "write_model", model)
+    monkeypatch.setattr(module, "SHARE", np.inf)
+    fit = nmf(X, 3, tol=0, max_iter=9, checkpoint=Checkpoint(path, seconds=0))
+    assert len(calls) > 2 and "was not written: [Errno 28]" in caplog.text
+    assert np.array_equal(fit.W, nmf(X, 3, tol=0, max_iter=9).W)
+    assert np.array_equal(nmf(X, 3, tol=0, max_iter=9, checkpoint=path).W, fit.W)
+
+
+def test_ctrl_c_is_heard_though_the_disk_is_full(rng, tmp_path, monkeypatch):
+    def interrupt(iteration, objective):
+        if iteration == 4:
+            raise KeyboardInterrupt
+
+    fails_after(1, monkeypatch, OSError(28, "No space left on device"))
+    kept = Checkpoint(tmp_path / "run", seconds=1e6)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        nmf(rng.random((20, 30)), 3, tol=0, callback=interrupt, checkpoint=kept)
+    assert raised.value.result.n_iter == 4
+    assert "No space left" in raised.value.__notes__[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock")
+def test_a_locked_folder_holds_up_neither_ctrl_c_nor_a_time_limit(rng, tmp_path):
+    import fcntl
+
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        begin = time.monotonic()
+        nmf(
+            rng.random((20, 30)),
+            3,
+            tol=0,
+            max_iter=10**6,
+            time_limit=0.1,
+            checkpoint=tmp_path / "run",
+        )
+        assert time.monotonic() - begin < 1.0 and (tmp_path / "run").exists()
+    finally:
+        os.close(folder)

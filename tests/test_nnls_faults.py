@@ -324,3 +324,13 @@ def test_a_target_of_zeros_has_no_coefficients_whatever_the_start(x0, method):
     for A in (np.eye(3), np.vander([1.0, 2.0, 3.0, 4.0, 5.0], 3)):
         found = fastcone.solve_nnls(A, np.zeros(len(A)), x0=np.full(3, x0), method=method)
         assert not found.x.any() and found.converged
+
+
+@pytest.mark.parametrize("method", ["auto", "cd", "active_set"])
+def test_products_below_the_range_once_scaled_are_not_taken_for_zeros(method):
+    """x = 2^-1540 is no float64: 0 is returned, and its gap is all of the objective."""
+    G, C = np.full((1, 1), np.ldexp(1.0, 500)), np.full(1, np.ldexp(1.0, -1040))
+    lost = solve_nnls_gram(G, C, method=method)
+    assert lost.x[0] == 0 and not lost.converged and lost.gap >= 1 - 1e-9
+    lost = solve_nnls(np.full((1, 1), 1e200), np.full(1, 1e-200), upper=1.0)
+    assert lost.x[0] == 0 and not lost.converged and lost.gap >= 1 - 1e-9

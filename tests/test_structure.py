@@ -12,6 +12,7 @@ CALLS = {
     "A": lambda M: fastcone.solve_nnls(M, np.ones(M.shape[0])),
     "B": lambda M: fastcone.solve_nnls(np.eye(M.shape[0]), M),
     "X": lambda M: fastcone.nmf(M, 2, max_iter=1, tol=0),
+    "X of fit": lambda M: fastcone.Cone.fit(M, 2, max_iter=1, tol=0),
     "V": lambda M: fastcone.Cone(np.eye(M.shape[1])).project(M),
 }
 
@@ -99,7 +100,7 @@ BROKEN += [
 def test_a_broken_matrix_is_refused_by_name(kind, breaks, name):
     M = matrix(kind)
     breaks(M)
-    with pytest.raises(ValueError, match=f"{name} is not a well-formed sparse matrix"):
+    with pytest.raises(ValueError, match=f"{name[0]} is not a well-formed sparse matrix"):
         CALLS[name](M)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import threadpoolctl
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastcone
@@ -205,3 +206,43 @@ print(seconds)
     )
     assert run.returncode == 0, run.stderr
     assert float(run.stdout) < 0.5  # the aim is 0.15 s; the machine is shared
+
+
+def test_a_limit_of_threadpoolctl_is_heeded(monkeypatch):
+    monkeypatch.setattr(threads, "_at_first", [4 for _ in threads._at_first])
+    monkeypatch.setattr(threads, "available_cpus", lambda: 3)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("FASTCONE_NUM_THREADS", raising=False)
+    with threadpoolctl.threadpool_limits(4):
+        assert threads.thread_count(None) == 3
+    with threadpoolctl.threadpool_limits(2):
+        assert threads.thread_count(None) == 2 and threads.thread_count(7) == 7
+        with threads.one_blas_thread():  # our own limit is none of the caller's
+            assert threads.thread_count(None) == 2
+
+
+@pytest.mark.parametrize(
+    "lines, files, cpus",
+    [
+        ("0::/", {"": "150000 100000"}, 1.5),
+        ("0::/pod/box", {"pod": "200000 100000", "pod/box": "max 100000"}, 2),
+        ("0::/pod/box", {"pod": "400000 100000", "pod/box": "100000 100000"}, 1),
+        ("0::/gone", {"": "300000 100000"}, 3),
+        ("3:cpu,cpuacct:/docker/a", {"cpu,cpuacct/docker/a": (250000, 100000)}, 2.5),
+        ("3:cpuset:/a\n2:cpu:/a", {"cpu/a": (-1, 100000), "cpu": (100000, 50000)}, 2),
+        ("2:cpu:/a", {"cpu/a": ("junk", 1)}, np.inf),
+        ("", {}, np.inf),
+    ],
+)  # fmt: skip
+def test_the_quota_is_the_least_of_all_control_groups(lines, files, cpus, tmp_path):
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(lines)
+    for name, value in files.items():
+        group = tmp_path / "sys/fs/cgroup" / name
+        group.mkdir(parents=True, exist_ok=True)
+        if isinstance(value, str):
+            (group / "cpu.max").write_text(value)
+        else:
+            for key, number in zip(("quota", "period"), value, strict=True):
+                (group / f"cpu.cfs_{key}_us").write_text(f"{number}\n")
+    assert threads._quota(tmp_path) == cpus

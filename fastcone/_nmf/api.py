@@ -19,10 +19,12 @@ from fastcone._nmf.arguments import Options, data
 from fastcone._nmf.checkpoint import Checkpoint
 from fastcone._nmf.result import NMFResult
 from fastcone._nmf.train import Place, factorise
+from fastcone._runtime.scaling import may_underflow
 
 __all__ = ["Checkpoint", "nmf"]
 
 
+@may_underflow
 def nmf(
     X: Any,
     rank: int,
@@ -132,9 +134,12 @@ def nmf(
     ValueError, TypeError
         A bad argument, named, with what was found and what is wanted; a checkpoint of other data
         or options, with the difference.
+    OSError
+        The first or the last checkpoint could not be written: a full disk, a folder that is gone.
+        One between is tried again in time, and `logging` is told.
     KeyboardInterrupt
-        Ctrl-C during the iterations; its attribute `result` holds the last complete one, of
-        several starts the best.
+        Ctrl-C during the iterations. The attribute `result` of this and of any error during them
+        holds the last complete one, of several starts the best.
 
     Warns
     -----

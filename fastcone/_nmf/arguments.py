@@ -26,9 +26,14 @@ from fastcone._runtime.deadline import Deadline, Expired
 from fastcone._runtime.rows import nan_mask
 from fastcone._runtime.scaling import exponent
 from fastcone._runtime.validation import (
+    LARGEST,
+    axes,
+    boolean_array,
     check_finite,
     check_shape,
     choice,
+    flag,
+    generator,
     integer,
     nonnegative,
     real_array,
@@ -65,16 +70,16 @@ class Options:
         loss = loss_of(given["loss"])
         suits = "cd" if loss.entry == "square" else "mu"
         options = cls(
-            rank=integer("rank", rank, minimum=1),
+            rank=integer("rank", rank, minimum=1, maximum=LARGEST),
             loss=loss,
-            solver=choice("solver", given["solver"] or suits, SOLVERS),
+            solver=choice("solver", suits if given["solver"] is None else given["solver"], SOLVERS),
             init=None if given["init"] is None else choice("init", given["init"], INITS),
             weights={
                 name: nonnegative(name, given[name]) for name in ("l1_W", "l1_H", "l2_W", "l2_H")
             },
             max_iter=integer("max_iter", given["max_iter"], minimum=1),
             tol=nonnegative("tol", given["tol"]),
-            update_W=_flag("update_W", given["update_W"]),
+            update_W=flag("update_W", given["update_W"]),
             fixed=integer("fixed", given["fixed"], minimum=0),
             n_init=integer("n_init", given["n_init"], minimum=1),
             rng=generator(given["random_state"]),
@@ -93,6 +98,8 @@ class Options:
             raise ValueError("solver must be 'mu' for a loss that is not 'frobenius', found 'cd'")
 
     def _check_start(self, W: Any, H: Any) -> None:
+        if W is not None:
+            axes("W", W)
         if W is None and H is not None:
             raise ValueError("W must be given with H, found None")
         if W is None and not self.update_W:
@@ -104,27 +111,6 @@ class Options:
         drawn = W is None or np.shape(W)[1:] == (self.fixed,) != (self.rank,)
         if self.n_init > 1 and (not drawn or self.init in ("nndsvd", "nndsvda")):
             raise ValueError(f"n_init must be 1 where the start is not random, found {self.n_init}")
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False, found {value!r}")
-    return bool(value)
-
-
-def generator(random_state: Any) -> np.random.Generator:
-    """Return the generator a seed stands for."""
-    if random_state is None or isinstance(random_state, np.random.Generator):
-        return np.random.default_rng(random_state)
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(random_state.randint(2**31))
-    try:
-        return np.random.default_rng(integer("random_state", random_state, minimum=0))
-    except TypeError:
-        raise TypeError(
-            f"random_state must be an integer, a numpy Generator or RandomState, or None, "
-            f"found {random_state!r}"
-        ) from None
 
 
 def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarray | None]:
@@ -148,13 +134,7 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
         check_positive(loss, samples.smallest > 0)
         return samples, None
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
-    if isinstance(mask, np.ma.MaskedArray):
-        raise TypeError("mask is a masked array, want a plain array")
     known = np.ones(1, dtype=bool) if mask is None else known_entries(X, mask)
-    if known.dtype != np.bool_:
-        raise TypeError(f"mask has dtype {known.dtype}, want bool")
-    if mask is not None:
-        check_shape("mask", known, X.shape)
     if weights is not None:
         weights = real_array("weights", weights, ndim=(2,), nonnegative=True)
         check_shape("weights", weights, X.shape)
@@ -170,8 +150,10 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
 
 
 def known_entries(X: np.ndarray, mask: Any) -> np.ndarray:
-    """Return a mask of dense X: "nan" stands for the entries of X that are not NaN."""
-    return nan_mask("mask", mask, X) if isinstance(mask, str) else np.asarray(mask)
+    """Return a mask of dense X, checked: "nan" stands for the entries of X that are not NaN."""
+    known = nan_mask("mask", mask, X) if isinstance(mask, str) else boolean_array("mask", mask)
+    check_shape("mask", known, X.shape)
+    return known
 
 
 def check_positive(loss: Loss, positive: bool) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -20,10 +21,11 @@ import numpy as np
 from fastcone._nmf.arguments import Options
 from fastcone._nmf.problem import Factors, Problem, Source
 from fastcone._runtime.modelfile import read_model, write_model
-from fastcone._runtime.validation import nonnegative
+from fastcone._runtime.validation import nonnegative, shown
 
 KIND = "nmf checkpoint"
 SHARE = 0.02  # of the time, at most, goes into checkpoints
+_log = logging.getLogger(__name__)
 FREE = ("max_iter", "tol", "rng", "callback", "n_threads", "deadline")  # no part in the bits
 
 
@@ -57,7 +59,9 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | os.PathLike):
-            raise TypeError(f"checkpoint must be a path or a Checkpoint, found {self.path!r}")
+            raise TypeError(f"checkpoint must be a path or a Checkpoint, found {shown(self.path)}")
+        if "\0" in os.fsdecode(self.path):
+            raise ValueError(f"checkpoint must hold no NUL, found {shown(self.path)}")
         nonnegative("seconds", self.seconds)
 
     @classmethod
@@ -113,6 +117,7 @@ class Keeper:
     def __init__(self, checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
         self.path, self.seconds, self.facts = checkpoint.path, checkpoint.seconds, facts
         self.next = time.monotonic()
+        self.written = False  # by this run
 
     def load(self) -> Saved | None:
         """Return what an earlier run left, None if there was none, or raise for another run's."""
@@ -149,12 +154,32 @@ class Keeper:
         return time.monotonic() >= self.next
 
     def save(
-        self, problem: Problem, at: Factors, history: list[float], memory: dict[str, np.ndarray]
+        self,
+        problem: Problem,
+        at: Factors,
+        history: list[float],
+        memory: dict[str, np.ndarray],
+        patience: float,
     ) -> None:
-        """Write an iterate; the old file is there until the new one is complete."""
+        """Write an iterate; the old file is there until the new one is complete.
+
+        Raises OSError or ValueError where it cannot be written: a full disk, a folder that is gone.
+        """
         begin = time.monotonic()
         W = at.W[: problem.m, : problem.k]
         arrays = {"W": W, "Ht": at.Ht, "history": np.array(history), **memory}
-        write_model(self.path, KIND, arrays, self.facts)
-        end = time.monotonic()
-        self.next = end + max(self.seconds, (end - begin) / SHARE)
+        try:
+            write_model(self.path, KIND, arrays, self.facts, patience)
+            self.written = True
+        finally:
+            end = time.monotonic()
+            self.next = end + max(self.seconds, (end - begin) / SHARE)
+
+    def may_fail(self, error: Exception) -> bool:
+        """Tell of a writing that failed; return whether a later one may be waited for.
+
+        Not for the first: what is wrong with the path has been so from the start.
+        """
+        if self.written:
+            _log.warning("checkpoint %r was not written: %s", os.fspath(self.path), error)
+        return self.written

@@ -11,6 +11,7 @@ c) A block is assembled from the parts it spans: the bits do not depend on how X
 
 from __future__ import annotations
 
+import array
 import hashlib
 import math
 import mmap
@@ -45,7 +46,8 @@ def is_parts(X: Any) -> bool:
     """Return whether X is a sequence of 2-D arrays, not an array itself."""
     if isinstance(X, list | tuple):
         return bool(X) and all(isinstance(part, np.ndarray) and part.ndim == 2 for part in X)
-    return isinstance(X, Sequence) and not isinstance(X, str | bytes) and not hasattr(X, "dtype")
+    numbers = str | bytes | bytearray | memoryview | array.array
+    return isinstance(X, Sequence) and not isinstance(X, numbers) and not hasattr(X, "dtype")
 
 
 class Mapping:

@@ -20,14 +20,22 @@ import numpy as np
 from scipy.sparse import issparse
 
 from fastcone._nmf.api import nmf
-from fastcone._nmf.arguments import generator
 from fastcone._nmf.dense import is_parts
 from fastcone._nmf.frobenius import Descent
 from fastcone._nmf.problem import Penalty, dot
 from fastcone._runtime import threads
 from fastcone._runtime.layout import blocks
+from fastcone._runtime.scaling import may_underflow
 from fastcone._runtime.threads import Scratch
-from fastcone._runtime.validation import integer, nonnegative, number, real_array, sparse_array
+from fastcone._runtime.validation import (
+    LARGEST,
+    generator,
+    integer,
+    nonnegative,
+    number,
+    real_array,
+    sparse_array,
+)
 
 FIRST = 20  # iterations on the first batch, which give the dictionary to begin with
 MOST = 1e150  # that an entry may be
@@ -104,10 +112,10 @@ class OnlineNMF:
         random_state: Any = None,
         n_threads: int | None = None,
     ) -> None:
-        self.rank = integer("rank", rank, minimum=1)
+        self.rank = integer("rank", rank, minimum=1, maximum=LARGEST)
         self.forget = number("forget", forget, positive=True)
         if self.forget > 1:
-            raise ValueError(f"forget must be a finite number > 0 and <= 1, found {forget:g}")
+            raise ValueError(f"forget must be a finite number > 0 and <= 1, found {self.forget:g}")
         self.penalty = Penalty(nonnegative("l1_W", l1_W), nonnegative("l2_W", l2_W), 0.0)
         self._on_H: dict[str, Any] = {
             "l1_H": nonnegative("l1_H", l1_H),
@@ -124,6 +132,7 @@ class OnlineNMF:
         self.n_samples, self._weight, self._square = 0, 0.0, 0.0
 
     @property
+    @may_underflow
     def loss(self) -> float:
         """The loss of W on the samples seen, with the coefficients they were given."""
         if self.W is None:
@@ -131,12 +140,14 @@ class OnlineNMF:
         fit = self._square - 2 * np.vdot(self.W, self._C) + np.vdot(self.W.T @ self.W, self._G)
         return float(max(fit, 0.0) / 2 / self._weight)
 
+    @may_underflow
     def encode(self, X: Any) -> np.ndarray:
         """Return the coefficients H (k, n) of samples X (m, n) in the present dictionary."""
         if self.W is None:
             raise ValueError("W is not there yet, want partial_fit with samples that are not zero")
         return self._encoded(self.W, X)
 
+    @may_underflow
     def partial_fit(self, X: Any) -> None:
         """Improve the dictionary by a batch.
 
@@ -195,7 +206,7 @@ def _batch(X: Any) -> Any:
     """Return a batch as one matrix of real numbers, parts side by side, entries once each."""
     if is_parts(X):
         X = np.hstack([real_array(f"X[{i}]", part, ndim=(2,)) for i, part in enumerate(X)])
-    X = sparse_array("X", X) if issparse(X) else real_array("X", X, ndim=(2,))
+    X = sparse_array("X", X) if issparse(X) else real_array("X", X, ndim=(2,), order="F")
     largest = float(X.max()) if X.size else 0.0
     if largest > MOST:
         raise ValueError(f"X holds {largest:g}, want at most {MOST:g}: squares are summed")

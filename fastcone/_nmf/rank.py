@@ -10,9 +10,18 @@ from typing import Any
 import numpy as np
 
 from fastcone._nmf.api import nmf
-from fastcone._nmf.arguments import generator, known_entries
+from fastcone._nmf.arguments import known_entries
 from fastcone._nmf.losses import Loss, loss_of
-from fastcone._runtime.validation import check_nonnegative, check_shape, integer, number, real_array
+from fastcone._runtime.scaling import may_underflow
+from fastcone._runtime.validation import (
+    LARGEST,
+    check_nonnegative,
+    generator,
+    integer,
+    number,
+    real_array,
+    shown,
+)
 
 OURS = ("W", "H", "init", "fixed", "update_W", "n_init", "weights", "checkpoint", "callback")
 NEW = 0.1  # of the mean entry of a factor: what a generator more starts from, at most
@@ -76,6 +85,7 @@ class RankSelection:
         return ax
 
 
+@may_underflow
 def select_rank(
     X: Any,
     ranks: Iterable[int],
@@ -139,17 +149,21 @@ def select_rank(
     taken = sorted(set(options) & set(OURS))
     if taken:
         raise ValueError(f"{taken[0]} is not an option of select_rank, which starts by itself")
-    chosen = sorted({integer("ranks", rank, minimum=1) for rank in ranks})
+    try:
+        given = list(ranks)
+    except TypeError:
+        raise TypeError(f"ranks must be a sequence of integers, found {shown(ranks)}") from None
+    chosen = sorted({integer("ranks", rank, minimum=1, maximum=LARGEST) for rank in given})
     if not chosen:
         raise ValueError("ranks holds none, want at least one")
     repeats, rng = integer("repeats", repeats, minimum=2), generator(random_state)
-    if not 0 < number("held_out", held_out) < 1:
+    held_out = number("held_out", held_out)
+    if not 0 < held_out < 1:
         raise ValueError(f"held_out must be within (0, 1), found {held_out:g}")
     X = real_array("X", X, ndim=(2,), finite=mask is None, min_size=1)
     known = np.ones(X.shape, dtype=bool)
     if mask is not None:
         known = known_entries(X, mask)
-        check_shape("mask", known, X.shape)
     check_nonnegative("X", np.where(known, X, 0))
     options = {"max_iter": 1000, "tol": 1e-5} | options
     loss, errors = loss_of(options.get("loss", "frobenius")), np.empty((repeats, len(chosen)))
@@ -159,7 +173,7 @@ def select_rank(
             raise ValueError(f"held_out {held_out:g} hides no entry of X, shape {X.shape}")
         W = H = None
         for i, rank in enumerate(chosen):
-            W, H = _wider(W, H, rank, rng) if i else (None, None)
+            W, H = _wider(W, H, rank, rng) if W is not None and W.any() else (None, None)
             fit = nmf(X, rank, mask=known & ~hidden, random_state=rng, W=W, H=H, **options)
             W, H = fit.W, fit.H
             errors[r, i] = _error(loss, X, W, H, hidden)

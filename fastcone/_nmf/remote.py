@@ -300,7 +300,12 @@ class RemoteKeeper(Keeper):
         return saved and RemoteSaved(saved.W, saved.Ht, saved.history, saved.memory)
 
     def save(
-        self, problem: Problem, at: Factors, history: list[float], memory: dict[str, Any]
+        self,
+        problem: Problem,
+        at: Factors,
+        history: list[float],
+        memory: dict[str, Any],
+        patience: float,
     ) -> None:
         """Write an iterate."""
         assert isinstance(problem, RemoteProblem) and isinstance(at.Ht, Coefficients)
@@ -312,7 +317,7 @@ class RemoteKeeper(Keeper):
                 before[segment.rows] = rows_before
         if before is not None:
             memory = memory | {"momentum Ht": before}
-        super().save(problem, Factors(at.W, Ht), history, memory)
+        super().save(problem, Factors(at.W, Ht), history, memory, patience)
 
 
 def remote_fit(scaled: Scaled, options: Options, kept: bool) -> Update:

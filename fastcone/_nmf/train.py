@@ -22,6 +22,7 @@ from fastcone._nmf.stack import Stack, abreast
 from fastcone._nmf.stored import StoredCD, StoredMU
 from fastcone._nmf.update import Update
 from fastcone._runtime.deadline import Expired
+from fastcone._runtime.modelfile import LOCK_SECONDS
 
 
 class Best:
@@ -116,10 +117,14 @@ def train(
     # what a checkpoint holds, in one assignment: Ctrl-C finds the three together
     done = fit.factors, len(history), saved.memory if saved else fit.memory()
 
-    def keep() -> None:
+    def keep(patience: float) -> None:
         if keeper and history[0] < np.inf:
             factors, count, memory = done
-            keeper.save(scaled.problem, factors, history[:count], memory)
+            keeper.save(scaled.problem, factors, history[:count], memory, patience)
+
+    def give(converged: bool, exhausted: bool) -> None:
+        at, count, _ = done
+        offer(history[count - 1], _result(scaled, at, history[:count], converged), exhausted)
 
     try:
         value = fit.first()
@@ -145,7 +150,11 @@ def train(
             converged |= _arrived(history, options.tol)
             done = fit.factors, len(history), fit.memory()
             if keeper and keeper.due():
-                keep()
+                try:
+                    keep(options.deadline.share(LOCK_SECONDS))
+                except (OSError, ValueError) as error:
+                    if not keeper.may_fail(error):
+                        raise
             if options.callback and options.callback(len(history) - 1, scaled.objective(value)):
                 break
         else:
@@ -153,14 +162,14 @@ def train(
     except Expired:
         pass
     except BaseException as error:
-        keep()
-        if isinstance(error, KeyboardInterrupt):
-            at, count, _ = done
-            offer(history[count - 1], _result(scaled, at, history[:count], False), False)
+        try:
+            give(False, False)
+            keep(0.0)  # who is to stop waits for no other writer
+        except Exception as failed:
+            error.add_note(f"its last iterate was not kept: {failed}")
         raise
-    keep()
-    at, count, _ = done
-    offer(history[count - 1], _result(scaled, at, history[:count], converged), exhausted)
+    give(converged, exhausted)
+    keep(options.deadline.share(LOCK_SECONDS))
 
 
 @dataclass(frozen=True)
@@ -221,7 +230,7 @@ def factorise(
                 first = restarted(first, W, H, options)
     except BaseException as error:
         options.deadline.cancel()
-        if isinstance(error, KeyboardInterrupt) and best.result is not None:
+        if best.result is not None:
             error.result = best.result  # type: ignore[attr-defined]
         raise
     if best.exhausted and options.tol:

@@ -21,9 +21,11 @@ from fastcone._nnlad.solve import Batch
 from fastcone._nnls.result import ConvergenceError, Solution
 from fastcone._runtime import threads
 from fastcone._runtime.deadline import Deadline
+from fastcone._runtime.scaling import may_underflow
 from fastcone._runtime.validation import choice, integer, number
 
 
+@may_underflow
 def solve_nnlad(
     A: Any,
     B: Any,

@@ -31,8 +31,9 @@ from fastcone._nnls.solve import solve
 from fastcone._nnls.stacked import solve_stack
 from fastcone._nnls.targets import GramTargets
 from fastcone._runtime.deadline import Deadline
-from fastcone._runtime.scaling import F64
+from fastcone._runtime.scaling import F64, may_underflow
 from fastcone._runtime.validation import (
+    axes,
     check_finite,
     check_shape,
     nonnegative,
@@ -41,6 +42,7 @@ from fastcone._runtime.validation import (
 )
 
 
+@may_underflow
 def solve_nnls(
     A: Any,
     B: Any,
@@ -142,9 +144,9 @@ def solve_nnls(
     (True, True)
     """
     options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
-    if np.ndim(A) == 3:
+    if axes("A", A) == 3:
         given = (upper, sum_to, row_weights, x0)
-        if any(option is not None for option in given) or np.any(l1) or l2:
+        if any(option is not None for option in given) or np.any(l1) or np.any(l2):
             raise ValueError(
                 "a stack A (p, m, n) takes no l1, l2, upper, sum_to, row_weights or x0"
             )
@@ -169,6 +171,7 @@ def solve_nnls(
     )  # fmt: skip
 
 
+@may_underflow
 def solve_nnls_gram(
     G: Any,
     C: Any,
@@ -271,6 +274,7 @@ def _indefinite(gram: Gram, dtype: np.dtype) -> bool:
     return bool(np.linalg.eigvalsh(gram.unit)[0] < -64 * gram.n * np.finfo(dtype).eps)
 
 
+@may_underflow
 def nnls_path(
     A: Any,
     B: Any,

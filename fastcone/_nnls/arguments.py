@@ -14,6 +14,7 @@ from fastcone._runtime.scaling import F64
 from fastcone._runtime.validation import (
     check_shape,
     choice,
+    flag,
     integer,
     nonnegative,
     number,
@@ -23,7 +24,7 @@ from fastcone._runtime.validation import (
 )
 
 METHODS = ("auto", "cd", "active_set")
-DEFAULTS = (None, None, "auto", None, True, "return")
+FAILS = ("return", "raise")
 DEFAULT = Options(None, None, "auto", True, Deadline())
 
 
@@ -36,14 +37,15 @@ def checked_options(
     on_fail: str,
 ) -> Options:
     """Check the options that both solvers share."""
-    if (tol, max_epochs, method, time_limit, certify, on_fail) == DEFAULTS:
+    plain = method is METHODS[0] and certify is True and on_fail is FAILS[0]
+    if plain and tol is None and max_epochs is None and time_limit is None:
         return DEFAULT
-    choice("on_fail", on_fail, ("return", "raise"))
+    choice("on_fail", on_fail, FAILS)
     return Options(
         tol=None if tol is None else number("tol", tol, positive=True),
         max_epochs=None if max_epochs is None else _limit(max_epochs),
         method=choice("method", method, METHODS),
-        certify=bool(certify),
+        certify=flag("certify", certify),
         deadline=Deadline.checked(time_limit),
     )
 

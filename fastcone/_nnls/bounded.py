@@ -31,7 +31,7 @@ from fastcone._nnls.solve import answers_of
 from fastcone._runtime import threads
 from fastcone._runtime.scaling import F32, F64, exponent
 from fastcone._runtime.threads import Scratch
-from fastcone._runtime.validation import check_finite, check_shape, nonnegative, real_array
+from fastcone._runtime.validation import axes, check_finite, check_shape, nonnegative, real_array
 
 WEIGHT = 2.0**30  # of a row, times the largest generator
 BLOCK = 512  # problems of a block
@@ -40,6 +40,7 @@ MISSED = {F64: 1e-12, F32: 2e-7}  # share of a sum that the roundings of x may m
 TINY = 1e-290  # of a scaled sum, where digits are lost
 HUGE = 1e30  # times ||b|| / ||a_j||: no coefficient of meaning is as large
 FAR = 1e6  # times ||b|| / ||a_j||: a bound that few optima reach
+LEAST = 5e-324  # above 0: what is less is no bound of what was rounded to 0
 KEPT = 32  # patterns of bounds whose triangles are kept
 
 
@@ -68,7 +69,7 @@ class Constraints:
             bounds[...] = given
         if sum_to is None:
             return cls(bounds, None)
-        if np.ndim(sum_to) == 0:
+        if axes("sum_to", sum_to) == 0:
             total = np.full(p, nonnegative("sum_to", sum_to))
         else:
             total = real_array("sum_to", sum_to, ndim=(1,), dtype=F64, nonnegative=True)
@@ -338,7 +339,7 @@ def reach(job: Job, constraints: Constraints, which: np.ndarray) -> np.ndarray:
         if gram.shift.pointed:  # a'x = y0'A x, a > 0
             low = np.where(gram.used, gram.shift.low, 1)[:, None]
             most = np.fmin(most, far * np.sqrt(gram.shift.norm2) / low)
-        most = np.ldexp(most, gram.exponent[:, None])
+        most = np.maximum(np.ldexp(most, gram.exponent[:, None]), LEAST)
     return np.where(np.isnan(most) | ~gram.used[:, None], np.inf, most)
 
 

@@ -80,7 +80,8 @@ def nnls(
         raise ValueError(f"b has {len(b)} entries, want {m}: A has {m} rows")
     if m == 0 or n == 0:
         check_finite("b", b)
-        return np.zeros(n), float(np.linalg.norm(b))
+        with np.errstate(over="ignore", under="ignore"):
+            return np.zeros(n), float(np.linalg.norm(b))
     if (A.strides[0] | A.strides[1]) % 8:  # a field of a packed struct
         A = A.copy()
     if b.strides[0] % 8:

@@ -24,7 +24,7 @@ from fastcone._nnls.plan import Options, Plan, column_by_column
 from fastcone._nnls.result import ConvergenceError, Solution
 from fastcone._nnls.solve import solve
 from fastcone._nnls.sparse import SparseGenerators, SparseTargets
-from fastcone._runtime.scaling import F64
+from fastcone._runtime.scaling import F64, may_underflow
 from fastcone._runtime.validation import nonnegative, real_array, sparse_array
 
 
@@ -73,6 +73,7 @@ class Projector:
     array([1.5, 0. ])
     """
 
+    @may_underflow
     def __init__(self, A: Any, *, l2: float = 0.0) -> None:
         A = sparse_array("A", A) if issparse(A) else real_array("A", A, ndim=(2,))
         self._take(A, nonnegative("l2", l2))
@@ -131,6 +132,7 @@ class Projector:
         with self._lock:  # one address for all threads, for as long as this object lives
             return self._generators(DenseGenerators, F64).embedded
 
+    @may_underflow
     def solve(
         self,
         B: Any,

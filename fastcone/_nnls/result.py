@@ -77,7 +77,7 @@ class Solution:
     def with_penalty(self, l1: np.ndarray | None, l2: float) -> Solution:
         """Return the answer with what the penalties have added to its objectives."""
         x, penalty = self.x.astype(float, copy=False), np.zeros(self.x.shape[1])
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             if l1 is not None:
                 np.multiply(l1, x.sum(axis=0), out=penalty, where=l1 > 0)
             if l2:

@@ -47,7 +47,14 @@ def scaled_columns(A: Any) -> tuple[sp.csc_array, np.ndarray]:
 
 def square_sums(rows: Any) -> np.ndarray:
     """Return the squared norms of the rows."""
-    return np.asarray((rows * rows).sum(axis=1)).ravel()
+    with np.errstate(over="ignore"):
+        return np.asarray((rows * rows).sum(axis=1)).ravel()
+
+
+def scaled_rows(rows: Any, e: np.ndarray) -> Any:
+    """Return rows times 2^e, in two steps: 2^e may be beyond float64."""
+    half = e // 2
+    return sp.diags_array(np.ldexp(1.0, e - half)) @ (sp.diags_array(np.ldexp(1.0, half)) @ rows)
 
 
 class SparseGenerators:
@@ -113,10 +120,8 @@ class SparseTargets:
         norm2 = square_sums(rows)
         low, high = safe_range(dtype)
         e = np.where((norm2 > low) & (norm2 < high), 0, exponent(largest))
-        if e.any():  # in two steps: 2^-e may be beyond float64
-            half = e // 2
-            rows = sp.diags_array(np.ldexp(1.0, -half)) @ rows
-            rows = sp.diags_array(np.ldexp(1.0, half - e)) @ rows
+        if e.any():
+            rows = scaled_rows(rows, -e)
             norm2 = square_sums(rows)
         norm = np.sqrt(norm2)
         ld = Packed(np.zeros((0, n), dtype)).ld
@@ -127,7 +132,7 @@ class SparseTargets:
 
     def exact_rows(self, which: np.ndarray, e: np.ndarray) -> np.ndarray:
         """Return what the exact solver takes for targets."""
-        return self.generators.product(self._rows(which), F64) * np.ldexp(1.0, -e)[:, None]
+        return self.generators.product(scaled_rows(self._rows(which), -e), F64)
 
     def prove(self, which: np.ndarray, e: np.ndarray, X: np.ndarray, l1: np.ndarray) -> Proof:
         """Return the certificate of scaled coefficients from the original A and B."""
@@ -135,7 +140,7 @@ class SparseTargets:
         parts = []
         for i in range(0, len(which), step):
             some = slice(i, i + step)
-            B = dense(self._rows(which[some])) * np.ldexp(1.0, -e[some])[:, None]
+            B = dense(scaled_rows(self._rows(which[some]), -e[some]))
             parts.append(self.generators.proof(X[some], B, l1[some]))
         return Proof(
             *(np.concatenate([getattr(part, name) for part in parts])

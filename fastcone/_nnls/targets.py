@@ -22,6 +22,8 @@ from fastcone._nnls.rung import Rung
 from fastcone._runtime.scaling import F64, exponent, largest_penalty, rescale
 from fastcone._runtime.threads import Scratch
 
+NO_ORDER = -(2**20)  # of magnitude: that of zero
+
 
 @dataclass(frozen=True)
 class Products:
@@ -142,14 +144,21 @@ class GramTargets:
 
     def products(self, which: np.ndarray, dtype: np.dtype, scratch: Scratch) -> Products:
         """Return A'b and ||b|| of the problems in `which`."""
-        rows = np.ldexp(self.Ct[which].astype(F64), self.gram.exponent)
+        given = self.Ct[which].astype(F64)
+        known = np.zeros(len(given)) if self.norm2 is None else np.sqrt(self.norm2[which])
+        order = np.where(given != 0, exponent(given) + self.gram.exponent, NO_ORDER)
+        first = np.maximum(
+            order.max(axis=1, initial=NO_ORDER), np.where(known > 0, exponent(known), NO_ORDER)
+        )
+        first[first == NO_ORDER] = 0
+        rows = np.ldexp(given, self.gram.exponent - first[:, None])  # before, some might underflow
         largest = np.abs(rows * self.gram.rootinv).max(axis=1, initial=0)
-        size = np.sqrt(self.norm2[which]) if self.norm2 is not None else largest
+        size = largest if self.norm2 is None else np.ldexp(known, -first)
         e = exponent(np.maximum(size, largest))
         C = scratch.take(f"C{dtype.itemsize}", (len(rows), self.ld), dtype)
         C[:, self.gram.n :] = 0
         C[:, : self.gram.n] = np.ldexp(rows, -e[:, None])
-        return Products(C, np.ldexp(size, -e), np.zeros_like(e), e)
+        return Products(C, np.ldexp(size, -e), np.zeros_like(e), first + e)
 
     @functools.cached_property
     def exact_forms(self) -> Sequence[Exact]:

@@ -35,6 +35,10 @@ class Deadline:
         """Return the seconds left as a `time_limit` for what is called next, None for no limit."""
         return None if self.end == math.inf else max(self.end - time.monotonic(), 1e-9)
 
+    def share(self, most: float) -> float:
+        """Return the seconds that something else may take: those left, `most` at most."""
+        return min(most, max(self.end - time.monotonic(), 0.0))
+
     def check(self) -> float:
         """Return the seconds left; raise `Expired` if there are none."""
         if self.passed():

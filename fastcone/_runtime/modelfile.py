@@ -33,6 +33,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from fastcone._runtime.validation import shown
+
 if sys.platform != "win32":
     import fcntl
 
@@ -58,11 +60,16 @@ def write_model(
     kind: str,
     arrays: Mapping[str, Array],
     notes: Mapping[str, Any] | None = None,
+    patience: float | None = None,
 ) -> None:
-    """Write float32 or float64 `arrays` to `path`, which holds the old file or the new one."""
+    """Write float32 or float64 `arrays` to `path`, which holds the old file or the new one.
+
+    Another writer to the same directory is waited for, `patience` seconds at most
+    (LOCK_SECONDS by default).
+    """
     disk = {n: np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for n, a in arrays.items()}
     header = {"version": VERSION, "kind": kind, "notes": dict(notes or {}), "arrays": _facts(disk)}
-    with _atomic_file(_checked_path(path)) as file:
+    with _atomic_file(_checked_path(path), patience) as file:
         with zipfile.ZipFile(file, "w") as archive:
             archive.comment = bytes(SEAL)
             archive.writestr(zipfile.ZipInfo(HEADER), json.dumps(header))
@@ -155,20 +162,23 @@ def _seal(file: IO[bytes]) -> bytes:
 
 def _checked_path(path: str | os.PathLike[str]) -> str:
     try:
-        return os.path.realpath(os.fsdecode(path))
+        name = os.fsdecode(path)
     except TypeError as error:
         raise TypeError(f"path must be a string or a path, found {type(path).__name__}") from error
+    if "\0" in name:
+        raise ValueError(f"path must hold no NUL, found {shown(name)}")
+    return os.path.realpath(name)
 
 
 @contextlib.contextmanager
-def _atomic_file(target: str) -> Iterator[IO[bytes]]:
+def _atomic_file(target: str, patience: float | None) -> Iterator[IO[bytes]]:
     # A temporary file beside the target, made durable and renamed onto it when the block ends
     # well, removed when it does not. A killed writer's leftover has the name of the next one.
     parent, name = os.path.split(target)
     mode = _mode(target)
     if len(os.fsencode(name)) > LONG_NAME:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
-    with _locked_directory(parent) as (directory, locked):
+    with _locked_directory(parent, patience) as (directory, locked):
         token = "" if locked else f".{secrets.token_hex(8)}"
         temporary = os.path.join(parent, f".{name}{token}.tmp")
         with contextlib.suppress(FileNotFoundError):
@@ -201,16 +211,16 @@ def _mode(target: str) -> int | None:
 
 
 @contextlib.contextmanager
-def _locked_directory(parent: str) -> Iterator[tuple[int | None, bool]]:
+def _locked_directory(parent: str, patience: float | None) -> Iterator[tuple[int | None, bool]]:
     # One writer at a time per directory, across threads and processes; the system drops the lock
     # of a killed writer. Some network file systems have no locks, and others may hold one for
-    # ever: after LOCK_SECONDS a writer goes on without, under a name of its own.
+    # ever: after `patience` seconds a writer goes on without, under a name of its own.
     if sys.platform == "win32":
         yield None, False
         return
     directory, locked = os.open(parent, os.O_RDONLY), False
     try:
-        locked = _lock(directory, parent)
+        locked = _lock(directory, parent, patience)
         yield directory, locked
     finally:
         if locked:
@@ -218,9 +228,9 @@ def _locked_directory(parent: str) -> Iterator[tuple[int | None, bool]]:
         os.close(directory)
 
 
-def _lock(directory: int, parent: str) -> bool:
-    # Whether the directory could be locked; waits LOCK_SECONDS for another writer.
-    end = time.monotonic() + LOCK_SECONDS
+def _lock(directory: int, parent: str, patience: float | None) -> bool:
+    # Whether the directory could be locked; waits `patience` seconds for another writer.
+    end = time.monotonic() + (LOCK_SECONDS if patience is None else patience)
     while True:
         try:
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)

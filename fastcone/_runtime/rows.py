@@ -66,5 +66,6 @@ def row_norms(rows: Array, loss: Loss) -> Array:
         hard = np.flatnonzero(norm < 0)
         peak = np.abs(rows[hard]).max(axis=1, initial=0)
         scaled = rows[hard] / np.where(peak > 0, peak, 1)[:, None]
-        norm[hard] = peak * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+        with np.errstate(under="ignore"):
+            norm[hard] = peak * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
     return np.asarray(norm)

@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
 import numpy as np
 
+P = ParamSpec("P")
+R = TypeVar("R")
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -14,6 +20,20 @@ ROUNDOFF = {dtype: float(np.finfo(dtype).eps) / 2 for dtype in (F32, F64)}
 def roundoff(dtype: np.dtype) -> float:
     """Return the unit roundoff, half the distance from 1 to the next larger number."""
     return ROUNDOFF[dtype]
+
+
+def may_underflow(function: Callable[P, R]) -> Callable[P, R]:
+    """Let what a function loses below the range of its numbers be zero, as numpy does by default.
+
+    Every entry point is one: a caller's ``np.errstate(under="raise")`` is about his own numbers.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with np.errstate(under="ignore"):
+            return function(*args, **kwargs)
+
+    return call
 
 
 def rescale(values: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -39,10 +39,11 @@ def _compressed(pointers: Any, index: Any, entries: int, major: int, minor: int)
     pointers, index = _integers("indptr", pointers), _integers("indices", index)
     _wants(len(pointers) == major + 1, f"indptr has {len(pointers)} entries, want {major + 1}")
     _wants(pointers[0] == 0, f"indptr begins with {pointers[0]}, want 0")
+    _wants(len(index) == entries, f"indices and data have {len(index)} and {entries} entries")
     falls = np.flatnonzero(pointers[1:] < pointers[:-1])
     _wants(not falls.size, f"indptr falls at {falls[:1]}, want no less than before")
-    held, last = min(len(index), entries), int(pointers[-1])
-    _wants(last <= held, f"indptr ends with {last}, beyond the {held} entries stored")
+    last = int(pointers[-1])
+    _wants(last <= entries, f"indptr ends with {last}, beyond the {entries} entries stored")
     _within("indices", index[:last], minor)
 
 

@@ -185,6 +185,21 @@ class _OneBlasThread:
 
 
 _hold = _OneBlasThread()
+_at_first = [library.num_threads for library in _blas().lib_controllers]
+
+
+def _limit() -> float:
+    """The threads that somebody else allows BLAS by now, infinite where it is what it began with.
+
+    Not what it began with: OPENBLAS_NUM_THREADS, or a library's own choice, is about BLAS alone.
+    """
+    with _hold.lock:
+        if _hold.inside:
+            now = [info["num_threads"] for info in _hold.limit._original_info]
+        else:
+            now = [library.num_threads for library in _blas().lib_controllers]
+    less = [count for count, first in zip(now, _at_first, strict=True) if 0 < count < first]
+    return min(less, default=math.inf)
 
 
 def one_blas_thread() -> AbstractContextManager[None]:
@@ -192,33 +207,64 @@ def one_blas_thread() -> AbstractContextManager[None]:
     return _hold
 
 
-def _quota() -> float:
-    """CPUs the control group may use, infinite where there is no limit."""
+def _quota(root: Path = Path("/")) -> float:
+    """CPUs the control groups that this process is in may use, infinite where there is no limit.
+
+    A group's quota binds those within it; both versions of control groups, `root` for the tests.
+    """
+    least, mount = math.inf, root / "sys/fs/cgroup"
     try:
-        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return float("inf") if limit == "max" else int(limit) / int(period)
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in ["0::/", ":cpu:/", *lines]:  # where there are namespaces the paths may be others'
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        for top in (mount, mount / "unified", mount / "cpu", mount / (controllers or "cpu")):
+            group = top / path.lstrip("/")
+            while group.is_relative_to(top):
+                least = min(least, _quota_of(group))
+                group = group.parent
+    return least
+
+
+def _quota_of(group: Path) -> float:
+    """CPUs that the files of one control group allow."""
+    try:
+        limit, period = (group / "cpu.max").read_text().split()
     except (OSError, ValueError):
-        return float("inf")
+        try:
+            names = "cpu.cfs_quota_us", "cpu.cfs_period_us"
+            limit, period = ((group / name).read_text().strip() for name in names)
+        except OSError:
+            return math.inf
+    try:
+        return int(limit) / int(period) if int(limit) > 0 and int(period) > 0 else math.inf
+    except ValueError:  # "max"
+        return math.inf
 
 
 @functools.cache
 def available_cpus() -> int:
     """CPUs this process may use: its affinity mask and its control group's quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cpus, int(_quota()) if _quota() != float("inf") else cpus))
+    return max(1, int(min(cpus, _quota())))
 
 
-def thread_count(n_threads: int | None) -> int:
-    """The threads to use: the argument, else FASTCONE_NUM_THREADS, else the CPUs available.
+def thread_count(n_threads: int | None, blocks: int = 2) -> int:
+    """The threads to use for so many blocks or more.
 
-    Of these no more than OMP_NUM_THREADS, with which job queues and pools of processes (joblib,
-    Dask) tell a worker its share.
+    The argument, else FASTCONE_NUM_THREADS, else the CPUs available. Of these no more
+    than OMP_NUM_THREADS, with which job queues and pools of processes (joblib, Dask) tell a worker
+    its share, and than a limit that threadpoolctl has set.
     """
     if n_threads is not None:
         return integer("n_threads", n_threads, minimum=1)
     asked = environment(b"FASTCONE_NUM_THREADS")
     if not asked:
-        cpus, share = available_cpus(), environment(b"OMP_NUM_THREADS")
+        cpus = available_cpus() if blocks < 2 else int(min(available_cpus(), _limit()))
+        share = environment(b"OMP_NUM_THREADS")
         share = share.partition(",")[0].strip() if share else ""
         return min(cpus, int(share)) if share.isdigit() and int(share) else cpus
     if not asked.isdigit() or int(asked) < 1:
@@ -238,7 +284,7 @@ def run(
     `kept` and return to it, for a caller whose jobs are many and alike. An exception of any block,
     or Ctrl-C in the calling thread, ends the job after the blocks under way and is raised here.
     """
-    helpers = min(thread_count(n_threads), count) - 1
+    helpers = min(thread_count(n_threads, count), count) - 1
     if helpers < 1:
         scratch = kept.pop() if kept else Scratch()
         for block in range(count):

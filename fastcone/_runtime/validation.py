@@ -15,6 +15,11 @@ from fastcone._runtime import kernels
 from fastcone._runtime.structure import check_structure
 
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
+LARGEST = 2**40  # number of anything that there is to be memory for
+LARGE, COPIED = 1 << 20, 1024  # entries of an array copied in parts, columns of a part
+LONGEST = 80  # characters of what was found
+# float() reads some of these, and numpy's masked entry as NaN with a warning
+NO_NUMBERS = (bool, np.bool_, str, bytes, bytearray, memoryview, np.ma.MaskedArray, np.datetime64)
 
 
 def real_array(
@@ -80,13 +85,28 @@ def real_array(
     if nonnegative:
         check_nonnegative(name, array)
     narrower = array.dtype.kind == "f" and array.dtype.itemsize > wanted.itemsize
-    with np.errstate(over="ignore"):
-        array = np.asarray(array, dtype=wanted, order=order)
+    with np.errstate(over="ignore", under="ignore"):
+        array = _converted(array, wanted, order)
     if narrower:
         check_finite(name, array, allow_nan=allow_nan)
     if not array.flags.aligned:
         array = array.copy(order="K")
     return array
+
+
+def _converted(array: np.ndarray, dtype: np.dtype, order: Literal["C", "F"] | None) -> np.ndarray:
+    """Return an array in this dtype and order, copied only where it must be.
+
+    A large one is copied some columns at a time: that is faster, and Ctrl-C is heard between.
+    """
+    suits = order is None or (array.dtype == dtype and array.flags[order])
+    if suits or array.ndim != 2 or array.size < LARGE:
+        return np.asarray(array, dtype=dtype, order=order)
+    copy = np.empty(array.shape, dtype=dtype, order=order)
+    for first in range(0, array.shape[1], COPIED):
+        part = slice(first, first + COPIED)
+        copy[:, part] = array[:, part]
+    return copy
 
 
 def _is_real(kind: Any) -> bool:
@@ -118,6 +138,14 @@ def _unframed(name: str, value: Any) -> Any:
     return value.to_numpy(dtype=np.float32 if narrow else np.float64, na_value=np.nan)
 
 
+def well_formed(name: str, value: Any) -> None:
+    """Raise ValueError for a sparse matrix (m, n) whose parts do not fit together."""
+    try:
+        check_structure(value)
+    except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{name} is not a well-formed sparse matrix: {error}") from None
+
+
 def sparse_array(name: str, value: Any) -> csc_array:
     """Return a sparse matrix in canonical CSC form: float32 or float64, sorted, no duplicates.
 
@@ -134,8 +162,8 @@ def sparse_array(name: str, value: Any) -> csc_array:
         raise TypeError(f"{name} has dtype {value.dtype}, want real numbers")
     if value.ndim != 2:
         raise ValueError(f"{name} is {value.ndim}-D with shape {value.shape}, want 2-D")
+    well_formed(name, value)
     try:
-        check_structure(value)
         wanted = value.dtype if value.dtype in REALS else np.float64
         array = csc_array(value, dtype=wanted, copy=True)
     except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
@@ -186,16 +214,54 @@ def check_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has shape {array.shape}, want {shape}")
 
 
-def integer(name: str, value: Any, *, minimum: int) -> int:
-    """Return `value` as an int of at least `minimum`; bool and float are refused."""
+def shown(value: Any) -> str:
+    """Return a short description of anything, also of what has no repr (an int of 5,000 digits)."""
+    try:
+        text = repr(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def axes(name: str, value: Any) -> int:
+    """Return how many axes an array, a nested list or a number has."""
+    try:
+        return np.ndim(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
+
+
+def boolean_array(name: str, value: Any) -> np.ndarray:
+    """Return `value` as a boolean array, or raise: no number stands for a truth."""
+    axes(name, value)
+    array = np.asarray(value)
+    if array.dtype != np.bool_ or isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must be a plain boolean array, found {type(value).__name__} "
+            f"of dtype {array.dtype}"
+        )
+    return array
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return `value` as a bool; nothing else stands for one."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, found {shown(value)}")
+    return bool(value)
+
+
+def integer(name: str, value: Any, *, minimum: int, maximum: int | None = None) -> int:
+    """Return `value` as an int within these bounds; bool and float are refused."""
     try:
         found = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer >= {minimum}, found {value!r}") from None
+        raise TypeError(f"{name} must be an integer >= {minimum}, found {shown(value)}") from None
     if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be an integer >= {minimum}, found {value!r}")
+        raise TypeError(f"{name} must be an integer >= {minimum}, found {shown(value)}")
     if found < minimum:
-        raise ValueError(f"{name} must be an integer >= {minimum}, found {found}")
+        raise ValueError(f"{name} must be an integer >= {minimum}, found {shown(found)}")
+    if maximum is not None and found > maximum:
+        raise ValueError(f"{name} must be an integer <= {maximum}, found {shown(found)}")
     return found
 
 
@@ -203,12 +269,14 @@ def number(name: str, value: Any, *, minimum: float = -math.inf, positive: bool 
     """Return `value` as a finite float, at least `minimum`, above zero if `positive`."""
     wanted = "a finite number"
     wanted += " > 0" if positive else f" >= {minimum:g}" if minimum > -math.inf else ""
-    if isinstance(value, bool | np.bool_ | str | bytes):
-        raise TypeError(f"{name} must be {wanted}, found {value!r}")
+    if isinstance(value, NO_NUMBERS) or getattr(value, "ndim", 0) > 0:
+        raise TypeError(f"{name} must be {wanted}, found {shown(value)}")
     try:
         found = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be {wanted}, found {shown(value)}") from None
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be {wanted}, found {value!r}") from None
+        raise TypeError(f"{name} must be {wanted}, found {shown(value)}") from None
     if not math.isfinite(found) or found < minimum or (positive and found <= 0):
         raise ValueError(f"{name} must be {wanted}, found {found:g}")
     return found
@@ -221,7 +289,7 @@ def nonnegative(name: str, value: Any) -> float:
 
 def weights(name: str, value: Any, count: int) -> np.ndarray:
     """Return one finite number >= 0 for all of `count` problems, or one for each, as an array."""
-    if np.ndim(value) == 0:
+    if axes(name, value) == 0:
         return np.full(count, nonnegative(name, value))
     array = real_array(name, value, ndim=(1,), dtype=np.float64, nonnegative=True)
     check_shape(name, array, (count,))
@@ -231,5 +299,22 @@ def weights(name: str, value: Any, count: int) -> np.ndarray:
 def choice(name: str, value: Any, options: Sequence[str]) -> str:
     """Return `value` if it is one of `options`."""
     if not isinstance(value, str) or value not in options:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, found {value!r}")
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, options))}, found {shown(value)}"
+        )
     return value
+
+
+def generator(random_state: Any) -> np.random.Generator:
+    """Return the generator a seed stands for."""
+    if random_state is None or isinstance(random_state, np.random.Generator):
+        return np.random.default_rng(random_state)
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31))
+    try:
+        return np.random.default_rng(integer("random_state", random_state, minimum=0))
+    except TypeError:
+        raise TypeError(
+            f"random_state must be an integer, a numpy Generator or RandomState, or None, "
+            f"found {shown(random_state)}"
+        ) from None

@@ -10,8 +10,15 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, issparse
 
 from fastcone._runtime.rows import Array, Loss, filled, nan_mask
-from fastcone._runtime.validation import check_nonnegative, check_shape, real_array, sparse_array
-from fastcone.operators.base import Operator, as_operator, boolean_array
+from fastcone._runtime.validation import (
+    boolean_array,
+    check_nonnegative,
+    check_shape,
+    real_array,
+    sparse_array,
+    well_formed,
+)
+from fastcone.operators.base import Operator, as_operator
 
 MANY = range(1, 33)  # axes of samples: the last one is the entries
 
@@ -44,6 +51,7 @@ def check_known(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> npt.
 def training_samples(X: Any, mask: Any, weights: Any) -> tuple[Any, dict[str, Any]]:
     """Check samples (N, m) to train on; return them, filled, and `mask` and `weights` of `nmf`."""
     if issparse(X):  # its mask can only be "stored"
+        well_formed("X", X)  # before it is transposed
         return X, {"mask": mask, "weights": weights}
     alike = mask is None and weights is None
     if alike and isinstance(X, np.memmap):

@@ -21,12 +21,8 @@ from fastcone._nnlad.api import solve_nnlad
 from fastcone._nnls.result import Solution
 from fastcone._runtime.modelfile import read_model, write_model
 from fastcone._runtime.rows import Array, Loss, groups
-from fastcone._runtime.validation import (
-    check_shape,
-    choice,
-    nonnegative,
-    real_array,
-)
+from fastcone._runtime.scaling import may_underflow
+from fastcone._runtime.validation import check_shape, choice, nonnegative, real_array
 from fastcone.cone.arguments import (
     MANY,
     Options,
@@ -219,6 +215,7 @@ class Cone:
         shaped = solved.samples.shaped
         return Projection(shaped(signal), shaped(solved.coef), shaped(distance), shaped(solved.gap))
 
+    @may_underflow
     def _solve(
         self,
         V: Any,
@@ -303,6 +300,7 @@ class Cone:
         solved = self._solve(V, **options)
         return solved.samples.shaped(solved.coef)
 
+    @may_underflow
     def decode(self, H: npt.ArrayLike) -> Array:
         """Return the signals ``W h`` of coefficients ``h``.
 
@@ -322,11 +320,12 @@ class Cone:
         >>> Cone([[1.0, 1.0], [0.0, 1.0]]).decode([3.0, 2.0])
         array([5., 2.])
         """
-        H = real_array("H", H, ndim=MANY, nonnegative=True)
+        H = real_array("H", H, ndim=MANY, nonnegative=True, order="C")  # one order, one sum
         rank = self._W.shape[1]
         if H.shape[-1] != rank:
             raise ValueError(f"H must have {rank} entries per row, found shape {H.shape}")
-        return np.asarray(H @ self._W.T.astype(H.dtype, copy=False))
+        with np.errstate(over="ignore"):
+            return np.asarray(H @ self._W.T.astype(H.dtype, copy=False))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the cone to a file: checksummed, without pickle, whole or not at all.

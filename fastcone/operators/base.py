@@ -11,6 +11,7 @@ import numpy.typing as npt
 import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 
+from fastcone._runtime.scaling import may_underflow
 from fastcone._runtime.validation import real_array, sparse_array
 
 Array = npt.NDArray[Any]
@@ -54,10 +55,12 @@ class Operator(LinearOperator):  # type: ignore[misc]
         self._matrix, self.shape_in, self.shape_out = matrix, shape_in, shape_out
 
     def _matmat(self, X: Array) -> Array:
-        return np.asarray(self._matrix @ X)
+        with np.errstate(over="ignore"):
+            return np.asarray(self._matrix @ X)
 
     def _rmatmat(self, X: Array) -> Array:
-        return np.asarray(self._matrix.T @ X)
+        with np.errstate(over="ignore"):
+            return np.asarray(self._matrix.T @ X)
 
     @property
     def nonnegative(self) -> bool:
@@ -74,6 +77,7 @@ class Operator(LinearOperator):  # type: ignore[misc]
         """Entries of the data of one signal."""
         return math.prod(self.shape_out)
 
+    @may_underflow
     def forward(self, V: npt.ArrayLike) -> Array:
         """Return the data ``A v`` of each signal, float32 for float32 input, float64 otherwise.
 
@@ -86,6 +90,7 @@ class Operator(LinearOperator):  # type: ignore[misc]
         data = self._matmat(np.atleast_2d(V).T).T
         return data.reshape(*V.shape[:-1], self.size_out).astype(V.dtype, copy=False)
 
+    @may_underflow
     def adjoint(self, U: npt.ArrayLike | None = None) -> Any:
         """Return ``A' u`` of each data row: ``<forward(v), u> = <v, adjoint(u)>``.
 
@@ -100,6 +105,7 @@ class Operator(LinearOperator):  # type: ignore[misc]
         signals = self._rmatmat(np.atleast_2d(U).T).T
         return signals.reshape(*U.shape[:-1], self.size_in).astype(U.dtype, copy=False)
 
+    @may_underflow
     def apply_to(self, W: npt.ArrayLike) -> Array:
         """Return ``A W``, the dictionary as this operator sees it: ``forward(W.T).T``.
 
@@ -155,19 +161,8 @@ def as_operator(name: str, value: Any) -> Operator:
     return Operator(matrix, matrix.shape[1:], matrix.shape[:1])
 
 
-def boolean_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Return `value` as a boolean array, or raise TypeError: no number stands for a truth."""
-    array = np.asarray(value)
-    if array.dtype != np.bool_ or isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} must be a plain boolean array, found {type(value).__name__} "
-            f"of dtype {array.dtype}"
-        )
-    return array
-
-
 def _rows(name: str, value: npt.ArrayLike, size: int) -> Array:
-    rows = real_array(name, value, ndim=(1, 2))
+    rows = real_array(name, value, ndim=(1, 2), order="C")  # one order, one sum
     if rows.shape[-1] != size:
         raise ValueError(f"{name} must have {size} entries per row, found shape {rows.shape}")
     return rows

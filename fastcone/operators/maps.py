@@ -14,8 +14,19 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from fastcone._runtime.validation import check_shape, choice, integer, real_array
-from fastcone.operators.base import Operator, boolean_array
+from fastcone._runtime.validation import (
+    LARGEST,
+    axes,
+    boolean_array,
+    check_shape,
+    choice,
+    flag,
+    generator,
+    integer,
+    real_array,
+    shown,
+)
+from fastcone.operators.base import Operator
 from fastcone.operators.stencils import (
     block_mean_matrix,
     convolution_matrix,
@@ -130,7 +141,7 @@ class Downsample(Operator):
     def __init__(self, shape: Sequence[int], factor: int | Sequence[int]) -> None:
         shape = _shape("shape", shape)
         ndim = len(shape)
-        factors: Any = (factor,) * ndim if np.ndim(factor) == 0 else factor
+        factors: Any = (factor,) * ndim if axes("factor", factor) == 0 else factor
         self._factor = _shape("factor", factors)
         if len(self._factor) != ndim:
             raise ValueError(f"factor must have {ndim} entries, found {self._factor}")
@@ -284,9 +295,10 @@ class Sensing(Dense):
         --------
         See `Sensing`.
         """
-        rows = integer("n_measurements", n_measurements, minimum=1)
-        columns = integer("size", size, minimum=1)
-        draws = np.random.default_rng(random_state).normal(size=(rows, columns)) / math.sqrt(rows)
+        rows = integer("n_measurements", n_measurements, minimum=1, maximum=LARGEST)
+        columns = integer("size", size, minimum=1, maximum=LARGEST)
+        nonnegative = flag("nonnegative", nonnegative)
+        draws = generator(random_state).normal(size=(rows, columns)) / math.sqrt(rows)
         return cls(np.abs(draws) if nonnegative else draws)
 
 
@@ -334,7 +346,9 @@ def _shape(name: str, value: Sequence[int]) -> tuple[int, ...]:
     try:
         lengths = tuple(operator.index(length) for length in value)
     except TypeError as error:
-        raise TypeError(f"{name} must be a sequence of integers, found {value!r}") from error
+        raise TypeError(f"{name} must be a sequence of integers, found {shown(value)}") from error
     if not lengths or min(lengths) < 1:
         raise ValueError(f"{name} must have integers >= 1, found {lengths}")
+    if math.prod(lengths) > LARGEST:
+        raise ValueError(f"{name} has more than {LARGEST:.0e} entries, found {shown(value)}")
     return lengths

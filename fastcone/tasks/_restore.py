@@ -9,9 +9,10 @@ from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array, diags_array, issparse
+from scipy.sparse import csr_array, issparse
 
 from fastcone._runtime.rows import Loss, row_norms
+from fastcone._runtime.scaling import exponent
 from fastcone._runtime.validation import real_array, sparse_array
 from fastcone.cone.arguments import MANY, Options, check_operator
 from fastcone.cone.model import Cone
@@ -104,10 +105,9 @@ def relative_to(V: Any, distance: Array, loss: Loss) -> Array:
     """Return distances (..., S) over the norms of their samples, 0 for the zero sample."""
     if issparse(V):
         rows = csr_array(sparse_array("V", V))
-        peak = abs(rows).max(axis=1).toarray().ravel()
-        rows = diags_array(1 / np.where(peak > 0, peak, 1)) @ abs(rows)
-        power = 1 if loss == "l1" else 2
-        norm = (peak * np.asarray(rows.power(power).sum(axis=1)).ravel() ** (1 / power))[:, None]
+        e, power = exponent(abs(rows).max(axis=1).toarray().ravel()), 1 if loss == "l1" else 2
+        rows.data = np.abs(np.ldexp(rows.data, -np.repeat(e, np.diff(rows.indptr)))) ** power
+        norm = np.ldexp(np.asarray(rows.sum(axis=1)).ravel() ** (1 / power), e)[:, None]
     else:
         V = real_array("V", V, ndim=MANY)
         norm = row_norms(V.reshape(-1, V.shape[-1]), loss).reshape(*V.shape[:-1], 1)

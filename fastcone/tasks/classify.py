@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcone._runtime.rows import Loss
+from fastcone._runtime.scaling import may_underflow
+from fastcone._runtime.validation import flag
 from fastcone.cone.model import Cone
 from fastcone.tasks._restore import Array, label_array, projections, relative_to
 from fastcone.tasks.local import LocalCones, local_only
@@ -32,6 +34,7 @@ class Classification:
     distances: Array
 
 
+@may_underflow
 def classify(
     V: npt.ArrayLike,
     cones: Mapping[Any, Cone] | LocalCones,
@@ -83,7 +86,7 @@ def classify(
     distances = _distances(V, cones, loss, l1)
     known = cones.labels if isinstance(cones, LocalCones) else label_array(list(cones))
     labels = known[np.argmin(distances, axis=-1)]
-    if relative:
+    if flag("relative", relative):
         distances = relative_to(V, distances, loss)
     return Classification(labels, distances)
 

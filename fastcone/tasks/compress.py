@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastcone._runtime.rows import row_norms
+from fastcone._runtime.scaling import may_underflow
+from fastcone._runtime.validation import integer
 from fastcone.cone import Cone
 from fastcone.tasks._restore import Array, check_cone
 
@@ -34,6 +36,7 @@ class Compressed:
         """Bytes of the codes and the scales; the cone is shared by all samples and not counted."""
         return int(self.codes.nbytes + self.scale.nbytes)
 
+    @may_underflow
     def decompress(self, cone: Cone) -> Array:
         """Return the signals.
 
@@ -64,6 +67,7 @@ class Compressed:
         return cone.decode(np.divide(weighted, norms, out=np.zeros_like(weighted), where=norms > 0))
 
 
+@may_underflow
 def compress(
     V: npt.ArrayLike, cone: Cone, *, bits: Literal[8, 16] = 8, l1: float = 0.0
 ) -> Compressed:
@@ -106,7 +110,7 @@ def compress(
     array([51. , 25.4,  0. ])
     """
     check_cone("cone", cone)
-    if bits not in (8, 16):
+    if integer("bits", bits, minimum=8) not in (8, 16):
         raise ValueError(f"bits must be 8 or 16, found {bits!r}")
     coef = cone.encode(V, l1=l1)
     weighted = coef * _column_norms(cone, coef.dtype)

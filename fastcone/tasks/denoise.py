@@ -6,9 +6,11 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from fastcone._runtime.rows import Loss
+from fastcone._runtime.scaling import may_underflow
 from fastcone.tasks._restore import Cones, Restoration, restore
 
 
+@may_underflow
 def denoise(V: npt.ArrayLike, cones: Cones, *, loss: Loss = "l2", l1: float = 0.0) -> Restoration:
     """Replace each noisy sample by the nearest point of the cone.
 

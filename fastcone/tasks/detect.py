@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
+from fastcone._runtime.scaling import may_underflow
+from fastcone._runtime.validation import flag
 from fastcone.tasks._restore import Array, Cones, relative_to, restore
 from fastcone.tasks.local import LocalCones, local_only
 
 
+@may_underflow
 def detect(
     V: npt.ArrayLike, cones: Cones | LocalCones, *, relative: bool = False, l1: float = 0.0
 ) -> Array:
@@ -51,6 +54,6 @@ def detect(
         distance = cones.distances(V).min(axis=-1)
     else:
         distance = restore(V, cones, l1=l1).distance
-    if relative:
+    if flag("relative", relative):
         return relative_to(V, distance[..., None], "l2")[..., 0][()]
     return distance

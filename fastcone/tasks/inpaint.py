@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from fastcone._runtime.validation import real_array
+from fastcone._runtime.scaling import may_underflow
+from fastcone._runtime.validation import flag, real_array
 from fastcone.cone.arguments import MANY, check_known
 from fastcone.tasks._restore import Cones, Restoration, restore
 
 
+@may_underflow
 def inpaint(
     V: npt.ArrayLike,
     cones: Cones,
@@ -59,6 +61,6 @@ def inpaint(
     samples = real_array("V", V, ndim=MANY, finite=False)
     known = check_known("known", known, samples.shape)
     found = restore(samples, cones, mask=known, l1=l1)
-    if not copy_back:
+    if not flag("copy_back", copy_back):
         return found
     return replace(found, signal=np.where(known, samples, found.signal))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastcone._runtime.validation import real_array
+from fastcone._runtime.scaling import may_underflow
+from fastcone._runtime.validation import flag, real_array
 from fastcone.cone import Cone
 from fastcone.cone.arguments import MANY
 from fastcone.tasks._restore import Array, cone_dict
@@ -32,6 +33,7 @@ class Separation:
     distance: Array
 
 
+@may_underflow
 def separate(
     V: npt.ArrayLike, cones: Mapping[Any, Cone], *, wiener: bool = True, l1: float = 0.0
 ) -> Separation:
@@ -89,7 +91,7 @@ def separate(
         cone.decode(coef)
         for cone, coef in zip(table.values(), np.split(found.coef, ends, axis=-1), strict=True)
     ]
-    if wiener:
+    if flag("wiener", wiener):
         parts = _shares(samples, parts)
     return Separation(dict(zip(table, parts, strict=True)), found.distance)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
+from fastcone._runtime.scaling import may_underflow
 from fastcone.operators import Operator
 from fastcone.tasks._restore import Cones, Restoration, check_operator_on, restore
 
 
+@may_underflow
 def super_resolve(
     V: npt.ArrayLike, cones: Cones, downsample: Operator, *, l1: float = 0.0
 ) -> Restoration:
