@@ -48,6 +48,9 @@ class StubMeter:
             raise RuntimeError("meter broke")
         return {"d": Sample(self.raw % 1000, time.monotonic_ns())}
 
+    def settle(self):
+        pass
+
     def reading(self, tallies, window_ns, pieces):
         joules = tallies["d"].amount / 1e9
         wraps = tallies["d"].wraps

@@ -176,7 +176,8 @@ class Profiler:
         cannot run meanwhile, and a counter that may have wrapped unseen would leave a gap.
         """
         with self._lock:
-            self._snapshot(boundary=False)
+            for accumulator in self._accumulators:
+                accumulator.advance(boundary=False)
 
     def report(self) -> Report:
         """Return what the regions closed so far have cost."""
@@ -218,7 +219,7 @@ class Profiler:
             if not self._stack:
                 self._start_sampler()
             watch = MemoryWatch()
-            opened = _Open(name, self._snapshot(), watch, here, self._pid)
+            opened = _Open(name, self._opening(), watch, here, self._pid)
             self._stack.append(opened)
             if name not in self._order:
                 self._order.append(name)
@@ -229,7 +230,7 @@ class Profiler:
             self._notice_fork()
             return
         with self._lock:
-            cost = self._snapshot() - opened.start
+            cost = self._closing() - opened.start
             peak = opened.watch.close()
             inside = self._stack[-1].name
             nested = self._stack[-1] is opened
@@ -260,9 +261,24 @@ class Profiler:
             known.pieces += pieces
             known.peak = known.peak.joined(peak)
 
-    def _snapshot(self, *, boundary: bool = True) -> _Cost:
-        tallies = tuple(a.advance(boundary=boundary) for a in self._accumulators)
+    def _opening(self) -> _Cost:
+        """Read twice, so that a counter that stands still or tells nonsense is noticed."""
+        for accumulator in self._accumulators:
+            if not self._stack:
+                accumulator.rest()
+            accumulator.advance(boundary=False)
+            accumulator.meter.settle()
+        tallies = tuple(a.advance() for a in self._accumulators)
         return _Cost(self._clock(), tallies, self._deaths)
+
+    def _closing(self) -> _Cost:
+        """Read, and once more to learn whether to believe it."""
+        now = self._clock()
+        for accumulator in self._accumulators:
+            accumulator.advance()
+        for accumulator in self._accumulators:
+            accumulator.meter.settle()
+        return _Cost(now, tuple(a.confirm() for a in self._accumulators), self._deaths)
 
     def _region(self, total: _Total) -> Region:
         readings = {

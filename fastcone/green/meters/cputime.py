@@ -103,6 +103,9 @@ class CpuTimeMeter:
             samples["children"] = Sample(children_ns(), t_ns, flags=flags)
         return samples
 
+    def settle(self) -> None:
+        """Do nothing: the clock of the process does not lag."""
+
     def reading(self, tallies: Tallies, window_ns: int, pieces: int) -> Reading:
         """Return the modelled energy of a window."""
         gaps = sum(t.gaps for t in tallies.values())
