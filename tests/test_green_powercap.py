@@ -186,9 +186,7 @@ def test_wrapping_counter_sums_to_the_true_energy_within_one_unit(steps, watts, 
     """Wherever power stays within four times that of the span before."""
     with tempfile.TemporaryDirectory() as base:
         tree = FakeTree(base)
-        zone = tree.zone(
-            "intel-rapl:0", "package-0", watts=watts, range_uj=range_uj, start=start
-        )
+        zone = tree.zone("intel-rapl:0", "package-0", watts=watts, range_uj=range_uj, start=start)
         p = profiler(tree)
         with p.region("r"):
             before = zone.true_nj

@@ -144,7 +144,7 @@ def test_a_clean_counter_is_measured_to_its_refresh_and_wraps_alone_widen():
         top = trace.package.start + trace.package.shown_nj // trace.package.unit
         for truth, reading in regions:
             assert reading.kind == "measured"
-            if 0.02 * COUNTS < trace.package.start and top < COUNTS:
+            if trace.package.start > 0.02 * COUNTS and top < COUNTS:
                 lag = trace.ceiling * 1e-3 + 1e-4
                 assert abs(reading.joules - truth) <= lag
                 assert reading.hi - reading.lo <= 2 * lag + 1e-9

@@ -23,7 +23,7 @@ Examples
 ('modelled', True)
 """
 
-from .breakeven import BreakEven, Count, bootstrap_means, break_even
+from .breakeven import BreakEven, break_even
 from .carbon import Carbon, carbon
 from .doctor import Check, Diagnosis, doctor
 from .memory import MemoryWatch, Peak
@@ -33,6 +33,7 @@ from .meters.powercap import PowercapMeter
 from .profiler import Profiler, default_meter
 from .reading import Reading
 from .report import Region, Report
+from .scenario import Count
 
 __all__ = [
     "Accumulator",
@@ -54,7 +55,6 @@ __all__ = [
     "Report",
     "Sample",
     "Tally",
-    "bootstrap_means",
     "break_even",
     "carbon",
     "default_meter",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,22 +100,38 @@ class Report:
         }
 
     def __str__(self) -> str:
-        head = ("region", "runs", "seconds", "CPU s", "peak MiB", "energy")
-        rows = [head, *(_row(name, region) for name, region in self.regions.items())]
+        model = _one_model(self.regions.values())
+        last = "notes" if model else "energy"
+        head = ("region", "runs", "seconds", "CPU s", "peak MiB", last)
+        rows = [head, *(_row(name, r, bool(model)) for name, r in self.regions.items())]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = []
         for row in rows:
             cells = [row[0].ljust(widths[0])]
             cells += [cell.rjust(width) for cell, width in zip(row[1:5], widths[1:5], strict=True)]
-            lines.append("  ".join([*cells, row[5]]))
+            lines.append("  ".join([*cells, row[5]]).rstrip())
+        if model:
+            lines.append(f"energy: CPU s x {model} W per core, a model, not measured")
         lines += [f"meter {name}: {said}" for name, said in self.meters.items()]
         return "\n".join(lines)
 
 
-def _row(name: str, region: Region) -> tuple[str, ...]:
+def _one_model(regions: Iterable[Region]) -> str:
+    """Return the watts where every joule is CPU time times these: a column would say no more."""
+    found = {
+        "/".join(f"{w:g}" for w in r.energy.params.get("watts_per_core", ()))
+        if (r.energy.kind, r.energy.meter) == ("modelled", "cpu-time")
+        else ""
+        for r in regions
+    }
+    return found.pop() if len(found) == 1 else ""
+
+
+def _row(name: str, region: Region, model: bool) -> tuple[str, ...]:
     memory = "?"
     if region.peak_memory_bytes is not None:
         bound = "<=" if region.peak_memory_kind == "bound" else ""
         memory = f"{bound}{region.peak_memory_bytes / 2**20:.1f}"
     times = (significant(region.seconds, 4), significant(region.cpu_seconds, 4))
-    return (name, str(region.count), *times, memory, str(region.energy))
+    last = ", ".join(region.energy.flags) if model else str(region.energy)
+    return (name, str(region.count), *times, memory, last)

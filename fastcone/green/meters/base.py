@@ -161,7 +161,7 @@ class Meter(Protocol):
     def read(self) -> Mapping[str, Sample]:
         """Read every counter once.  A counter that cannot be read gives a sample without raw."""
 
-    def settle(self) -> None:
+    def settle(self, *, opening: bool) -> None:
         """Wait until every counter must have moved; called outside the window, at both ends."""
 
     def reading(self, tallies: Tallies, window_ns: int, pieces: int) -> Reading:

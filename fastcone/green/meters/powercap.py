@@ -23,7 +23,7 @@ from .base import (
     Tally,
     all_flags,
 )
-from .cputime import children_ns
+from .children import children_ns
 from .zones import Opener, Zone, discover, explain, open_readonly
 
 _ENOUGH_NS = 100 * REFRESH_NS
@@ -144,7 +144,7 @@ class PowercapMeter:
             self._read_s = (self._clock() - start) / 1e9
         return self._availability
 
-    def settle(self) -> None:
+    def settle(self, *, opening: bool) -> None:
         """Wait for three refreshes of the counters, if there are any."""
         if self._zones:
             self._sleep(_SETTLE_S)
@@ -162,7 +162,7 @@ class PowercapMeter:
         if samples and machine is not None:
             now = self._clock()
             samples[_MACHINE] = Sample(machine, now)
-            samples[_OWN] = Sample(time.process_time_ns() + children_ns(), now)
+            samples[_OWN] = Sample(time.process_time_ns() + children_ns()[0], now)
         return samples
 
     def reading(self, tallies: Tallies, window_ns: int, pieces: int) -> Reading:
