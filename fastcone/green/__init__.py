@@ -26,6 +26,7 @@ Examples
 from .breakeven import BreakEven, break_even
 from .carbon import Carbon, carbon
 from .doctor import Check, Diagnosis, doctor
+from .measure import measure
 from .memory import MemoryWatch, Peak
 from .meters.base import Accumulator, Availability, Domain, Meter, Sample, Tally
 from .meters.cputime import CpuTimeMeter
@@ -59,4 +60,5 @@ __all__ = [
     "carbon",
     "default_meter",
     "doctor",
+    "measure",
 ]

@@ -3,11 +3,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .reading import Reading, significant
+
+_COLUMNS = (
+    "project_name",
+    "duration",
+    "energy_consumed",
+    "cpu_seconds",
+    "energy_lo",
+    "energy_hi",
+    "energy_kind",
+    "meter",
+    "scope",
+    "flags",
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,41 @@ class Report:
             "regions": {name: region.as_dict() for name, region in self.regions.items()},
             "meters": dict(self.meters),
         }
+
+    def without_memory(self) -> Report:
+        """Return the report with its peaks of memory absent, where they tell of another process."""
+        regions = {
+            name: replace(region, peak_memory_bytes=None, peak_memory_kind="absent")
+            for name, region in self.regions.items()
+        }
+        return Report(regions, dict(self.meters))
+
+    def to_csv(self) -> str:
+        """Return a table, a region a line, with the columns that codecarbon's files have as well.
+
+        ``duration`` s, ``energy_consumed`` kWh; beside them what codecarbon does not say:
+        ``cpu_seconds``, ``energy_lo``, ``energy_hi``, ``energy_kind``, ``meter``, ``scope`` and
+        ``flags``.  An unknown is an empty cell, never 0; carbon is not in it, as it needs an
+        intensity.
+
+        Examples
+        --------
+        >>> print(Report({}, {}).to_csv().split(",")[:3])
+        ['project_name', 'duration', 'energy_consumed']
+        """
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(_COLUMNS)
+        for name, region in self.regions.items():
+            e = region.energy
+            kwh = [None if j is None else j / 3.6e6 for j in (e.joules, e.lo, e.hi)]
+            table.writerow(
+                [
+                    *(name, region.seconds, kwh[0], region.cpu_seconds, *kwh[1:]),
+                    *(e.kind, e.meter, e.scope, " ".join(e.flags)),
+                ]
+            )
+        return text.getvalue()
 
     def __str__(self) -> str:
         model = _one_model(self.regions.values())
