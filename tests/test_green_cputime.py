@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from test_green_profiler import Ticks, modelled
 
@@ -187,3 +188,15 @@ def test_a_cpu_clock_that_runs_backwards_gives_absent():
     with p.region("r"):
         ticks.ns = 0
     assert p.report().regions["r"].energy.kind == "absent"
+
+
+def test_the_spin_after_a_product_is_not_charged_to_a_region_that_sleeps():
+    """.02 CPU-seconds were; where the pool does not come to rest the reading says so."""
+    a = np.ones((800, 800))
+    p = Profiler(CpuTimeMeter())
+    for _ in range(3):
+        a @ a
+        with p.region("sleep"):
+            time.sleep(0.02)
+    region = p.report().regions["sleep"]
+    assert region.cpu_seconds < 3 * 0.01 or "spinning" in region.energy.flags

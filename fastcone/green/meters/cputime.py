@@ -14,8 +14,9 @@ from .children import children_ns, resource
 
 DEFAULT_WATTS = (1.5, 6.0, 24.0)
 
-_REST_STEP_S, _REST_S = 0.001, 0.05
-_BUSY = 0.5  # CPU time per wall time of a process whose only thread sleeps
+_REST_STEP_S, _REST_S = 0.005, 0.25  # the system counts other threads in ticks, 4 ms as a rule
+_BUSY = 0.2  # CPU time per wall time of a process whose only thread sleeps
+_QUIET_NS, _QUIET_STEPS = 100_000, 2
 _FLOOR_TRIES = 9
 _CLOCK_SLACK_NS = 20_000_000
 
@@ -33,8 +34,8 @@ class CpuTimeMeter:
     and a CPU-second of one of two hardware threads of a core is half a core.  For known hardware
     give design power / cores.
 
-    Before a region the meter waits until the other threads of the process rest, .05 s at the
-    most: a BLAS pool spins for some 20 ms after a product, which would be charged to the region.
+    Before a region the meter waits until the other threads of the process rest, .25 s at the
+    most: a BLAS pool spins for 20 to 200 ms after a product, which would be charged to the region.
     If they do not rest the reading is flagged ``"spinning"``; where there was more CPU time than
     the CPUs can give in the window, ``"impossible-cpu"``.
 
@@ -93,6 +94,7 @@ class CpuTimeMeter:
         self.watts_per_core = (lo, mid, hi)
         self._clock = clock
         self._floor_ns = 0
+        self._others_ns = 0
         self._reads_to_flag = 0
         self._children_ns = 0
 
@@ -121,12 +123,17 @@ class CpuTimeMeter:
 
     def settle(self, *, opening: bool) -> None:
         """Before a region, wait until the other threads rest; if they do not, flag the region."""
-        if not opening or _threads() < 2:
+        others = self._clock() - time.thread_time_ns()
+        if not opening or _threads() < 2 or abs(others - self._others_ns) < _QUIET_NS:
             return
+        quiet = 0
         for _ in range(round(_REST_S / _REST_STEP_S)):
             start, cpu = time.perf_counter_ns(), self._clock()
             time.sleep(_REST_STEP_S)
-            if self._clock() - cpu < _BUSY * (time.perf_counter_ns() - start):
+            rests = self._clock() - cpu < _BUSY * (time.perf_counter_ns() - start)
+            quiet = quiet + 1 if rests else 0
+            if quiet == _QUIET_STEPS:
+                self._others_ns = self._clock() - time.thread_time_ns()
                 return
         self._reads_to_flag = 2  # not the read that opens the region, the one after
 
