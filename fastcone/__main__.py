@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command line: ``fastcone study``, ``fastcone doctor``; ``python -m fastcone`` is the same."""
+"""The command line: ``fastcone study``, ``doctor``, ``measure``; also ``python -m fastcone``."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args(arguments)
     try:
+        if options.command == "measure":
+            return measure(options)
         return doctor() if options.command == "doctor" else study(options, arguments)
     except KeyboardInterrupt:
         return _failed(options, "interrupted", status=130)
@@ -50,6 +52,14 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"fastcone {version_of('fastcone')}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("doctor", help="tell which energy meters work here, and why others do not")
+    timed = commands.add_parser(
+        "measure",
+        help="run a command and tell what it cost",
+        description="Run a command, then print time, CPU time and energy of it on standard error. "
+        "The exit status is the command's.",
+    )
+    timed.add_argument("--csv", metavar="FILE", type=Path, help="write the figures there, too")
+    timed.add_argument("program", nargs="+", metavar="-- PROGRAM [ARGUMENT ...]")
     run = commands.add_parser(
         "study",
         help="reuse one cone for many tasks, against a model retrained for each",
@@ -92,6 +102,20 @@ def doctor() -> int:
 
     print(diagnose())
     return 0
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Run a command and print what it cost."""
+    from fastcone.green import measure as run
+
+    try:
+        status, report = run(options.program)
+        print(report, file=sys.stderr)
+        if options.csv is not None:
+            options.csv.write_text(report.to_csv(), encoding="utf-8")
+    except OSError as error:
+        return _failed(options, f"error: {error}", status=127)
+    return status if status >= 0 else 128 - status
 
 
 def study(options: argparse.Namespace, arguments: Sequence[str]) -> int:

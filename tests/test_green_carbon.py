@@ -98,3 +98,38 @@ def test_the_result_is_plain_json_and_says_it_is_operational_only():
     total = carbon(kwh=0.25, intensity=400, pue=1.5)
     assert json.loads(json.dumps(total.as_dict())) == total.as_dict()
     assert str(total) == "150 g CO2e, operational only (0.25 kWh x 400 g/kWh, PUE 1.5 applied)"
+
+
+def test_a_reading_gives_its_label_and_its_interval_to_the_carbon():
+    energy = Reading(
+        3.6e6, 1.8e6, 7.2e6, "modelled", "cpu-time", "process CPU", flags=("spinning",)
+    )
+    total = carbon(energy, intensity=400, pue=1.5)
+    assert (total.grams, total.lo, total.hi) == (600.0, 300.0, 1200.0)
+    assert (total.kind, total.scope, total.flags) == ("modelled", "process CPU", ("spinning",))
+    for part in ("300-1200", "modelled", "process CPU", "spinning"):
+        assert part in str(total)
+
+
+def test_carbon_of_what_was_not_seen_whole_is_open_above():
+    total = carbon(Reading(3.6e6, 1.8e6, None, "modelled", "cpu-time", "s"), intensity=400)
+    assert (total.lo, total.hi) == (200.0, None)
+    assert str(total).startswith("at least 400 g CO2e")
+    assert carbon(Reading.absent("m", "s", reason="why", lo=1.0), intensity=400).grams is None
+
+
+def test_only_with_embodied_carbon_is_there_an_sci_score():
+    assert carbon(kwh=2, intensity=100, embodied_grams=50).sci(500) == 0.5
+    assert "50.0 g embodied as given" in str(carbon(kwh=2, intensity=100, embodied_grams=50))
+    with pytest.raises(ValueError, match="embodied_grams"):
+        carbon(kwh=2, intensity=100).sci(500)
+    with pytest.raises(ValueError, match="units"):
+        carbon(kwh=2, intensity=100, embodied_grams=0).sci(0)
+    assert carbon(intensity=100, embodied_grams=50).sci(1) is None
+
+
+def test_energy_is_a_reading_and_given_once():
+    with pytest.raises(TypeError, match="energy"):
+        carbon(1.0, intensity=100)
+    with pytest.raises(ValueError, match="both"):
+        carbon(Reading(1.0, 1.0, 1.0, "measured", "m", "s"), kwh=1.0, intensity=100)

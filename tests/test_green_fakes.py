@@ -93,7 +93,7 @@ class FakeTree:
         *,
         watts=50.0,
         range_uj=262143328850,
-        start=0,
+        start=COUNTS // 3,
         refresh_ns=1,
         max_power_uw=None,
     ):
@@ -198,7 +198,7 @@ def test_fake_counter_shows_its_range_just_before_it_wraps(tmp_path, range_uj):
 
 def test_fake_counter_counts_watts_times_seconds(tmp_path):
     tree = FakeTree(tmp_path)
-    zone = tree.zone("intel-rapl:0", "package-0", watts=40.0)
+    zone = tree.zone("intel-rapl:0", "package-0", watts=40.0, start=0)
     tree.advance(2.5)
     assert zone.true_nj == 100 * 10**9
     shown = int((tree.root / "intel-rapl:0" / "energy_uj").read_text())

@@ -171,26 +171,52 @@ def test_modulus_of_an_unknown_kind_of_range_is_the_next_integer():
     assert modulus_nj(1000) == 1001 * 1000
 
 
-STEPS = st.lists(st.tuples(st.floats(0.001, 60), st.floats(0.5, 999)), min_size=1, max_size=70)
+STEPS = st.lists(st.tuples(st.floats(0.01, 60), st.floats(1, 4)), min_size=1, max_size=70)
 
 
 @SETTINGS
-@given(steps=STEPS, start=st.integers(0, COUNTS - 1), range_uj=st.sampled_from(sorted(UNITS)))
-@example(steps=[(60.0, 999.0)] * 58, start=COUNTS - 1, range_uj=65532610987)
-def test_wrapping_counter_sums_to_the_true_energy_within_one_unit(steps, start, range_uj):
+@given(
+    steps=STEPS,
+    watts=st.floats(0.5, 249),
+    start=st.integers(0, COUNTS - 1),
+    range_uj=st.sampled_from(sorted(UNITS)),
+)
+@example(steps=[(60.0, 4.0)] * 58, watts=249.0, start=COUNTS - 1, range_uj=65532610987)
+def test_wrapping_counter_sums_to_the_true_energy_within_one_unit(steps, watts, start, range_uj):
+    """Wherever power stays within four times that of the span before."""
     with tempfile.TemporaryDirectory() as base:
         tree = FakeTree(base)
-        zone = tree.zone("intel-rapl:0", "package-0", range_uj=range_uj, start=start)
+        zone = tree.zone("intel-rapl:0", "package-0", watts=watts, range_uj=range_uj, start=start)
         p = profiler(tree)
         with p.region("r"):
-            for seconds, watts in steps:
-                tree.advance(seconds, watts)
+            before = zone.true_nj
+            wraps = (start + int(before // zone.unit)) // COUNTS
+            for seconds, factor in steps:
+                tree.advance(seconds, watts * factor)
                 p.poll()
+            true_nj = zone.true_nj - before
+            wraps = (start + int(zone.true_nj // zone.unit)) // COUNTS - wraps
         reading = p.report().regions["r"].energy
-    error_nj = Fraction(reading.joules) * 10**9 - zone.true_nj
+    error_nj = Fraction(reading.joules) * 10**9 - true_nj
     assert abs(error_nj) <= zone.unit + 1000
-    assert reading.wraps == (start + int(zone.true_nj // zone.unit)) // COUNTS
+    assert reading.wraps == wraps
     assert reading.gaps == 0
+
+
+def test_a_fall_that_does_not_fit_the_power_before_it_is_no_wrap(tree):
+    zone = tree.zone("intel-rapl:0", "package-0", watts=2, start=COUNTS - 20 * 10**6)
+    p = profiler(tree)
+    with p.region("r"):
+        before = zone.true_nj
+        tree.advance(1.0)
+        p.poll()
+        tree.advance(4.0, watts=900)
+        p.poll()
+        true_j = float(zone.true_nj - before) / 1e9
+    reading = p.report().regions["r"].energy
+    assert reading.wraps == 0
+    assert "counter-fell" in reading.flags
+    assert reading.lo <= true_j <= reading.hi
 
 
 def test_fifty_wraps_are_resolved(tree):
@@ -205,18 +231,26 @@ def test_fifty_wraps_are_resolved(tree):
     assert reading.joules == pytest.approx(75 * 49 * 900, abs=16e-6)
 
 
-def test_poll_interval_is_a_quarter_of_the_fastest_wrap_and_at_most_30_s(tree):
+def test_poll_interval_is_a_second_where_a_read_is_cheap(tree):
     tree.zone("intel-rapl:0", "package-0", range_uj=65532610987)
     meter = PowercapMeter(**tree.meter_options())
+    assert meter.poll_interval_s is None
     meter.probe()
-    assert meter.poll_interval_s == pytest.approx(65.5326 / 4, rel=1e-4)
-    tree.zone("intel-rapl:1", "package-1", max_power_uw=100_000_000)
-    meter.probe()
-    assert meter.poll_interval_s == pytest.approx(65.5326 / 4, rel=1e-4)
-    (tree.zones["intel-rapl:0"].path / "constraint_0_max_power_uw").write_text("50000000")
-    meter.probe()
-    assert meter.poll_interval_s == 30.0
+    assert meter.poll_interval_s == 1.0
     assert PowercapMeter(root="/no/such/folder").poll_interval_s is None
+
+
+@pytest.mark.parametrize(("read_s", "interval_s"), [(0.01, 5.0), (0.1, 65.5326 / 4)])
+def test_a_dear_read_is_rare_and_never_too_late_for_a_wrap(tree, read_s, interval_s):
+    tree.zone("intel-rapl:0", "package-0", range_uj=65532610987)
+
+    def slow(path, plain=tree.opener):
+        tree.clock.ns += round(read_s * 1e9) * path.endswith("energy_uj")
+        return plain(path)
+
+    meter = PowercapMeter(**{**tree.meter_options(), "opener": slow})
+    meter.probe()
+    assert meter.poll_interval_s == pytest.approx(interval_s, rel=1e-4)
 
 
 # Regions
@@ -224,15 +258,15 @@ def test_poll_interval_is_a_quarter_of_the_fastest_wrap_and_at_most_30_s(tree):
 
 @SETTINGS
 @given(
-    steps=st.lists(st.tuples(st.floats(0.001, 20), st.floats(1, 900)), min_size=2, max_size=12),
+    steps=st.lists(st.tuples(st.floats(0.01, 20), st.floats(200, 800)), min_size=2, max_size=12),
     cut=st.integers(0, 12),
     start=st.integers(0, COUNTS - 1),
 )
 def test_splitting_a_region_anywhere_changes_nothing(steps, cut, start):
     with tempfile.TemporaryDirectory() as base:
         tree = FakeTree(base)
-        tree.zone("intel-rapl:0", "package-0", start=start)
-        tree.zone("intel-rapl:0:0", "dram", start=COUNTS - 1 - start)
+        tree.zone("intel-rapl:0", "package-0", watts=400, start=start)
+        tree.zone("intel-rapl:0:0", "dram", watts=400, start=COUNTS - 1 - start)
         p = profiler(tree)
         with p.region("whole"):
             for name, part in (("first", steps[:cut]), ("second", steps[cut:])):
@@ -242,10 +276,11 @@ def test_splitting_a_region_anywhere_changes_nothing(steps, cut, start):
                         p.poll()
         regions = p.report().regions
     whole, first, second = (regions[n].energy.joules for n in ("whole", "first", "second"))
-    assert whole == pytest.approx(first + second, rel=1e-14, abs=1e-12)
-    assert regions["whole"].exclusive_energy.joules == 0
+    between = regions["whole"].exclusive_energy.joules  # while the counter settled, 5 times
+    assert whole == pytest.approx(first + second + between, rel=1e-14, abs=1e-12)
+    assert between <= 5 * 0.0034 * 2 * 800
     wraps = [regions[n].energy.wraps for n in ("whole", "first", "second")]
-    assert wraps[0] == wraps[1] + wraps[2]
+    assert wraps[0] == wraps[1] + wraps[2] + regions["whole"].exclusive_energy.wraps
 
 
 def test_interval_holds_the_truth_although_the_counter_lags(tree):
@@ -293,5 +328,5 @@ def test_other_processes_on_the_machine_are_flagged(tree, tmp_path, monkeypatch)
 def test_report_of_a_measured_region_is_labelled_with_scope_and_interval(tree):
     tree.zone("intel-rapl:0", "package-0", watts=31.4)
     text = str(measured(tree))
-    assert text.startswith("31.40 J (31.")
+    assert text.startswith("31.40 J (30.40-32.40;")
     assert "rapl-powercap, package-0, measured" in text

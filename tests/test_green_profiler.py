@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Regions: they nest, add up exactly, and refuse what they cannot tell apart."""
 
+import asyncio
+import contextlib
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 
 from fastcone.green import CpuTimeMeter, Domain, Profiler, Reading, Sample
 from fastcone.green.meters.base import Availability
-from fastcone.green.meters.cputime import has_unreaped_children
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
@@ -47,6 +47,9 @@ class StubMeter:
         if self.broken and threading.current_thread() is not threading.main_thread():
             raise RuntimeError("meter broke")
         return {"d": Sample(self.raw % 1000, time.monotonic_ns())}
+
+    def settle(self, *, opening):
+        pass
 
     def reading(self, tallies, window_ns, pieces):
         joules = tallies["d"].amount / 1e9
@@ -167,19 +170,119 @@ def test_a_region_of_another_thread_is_refused_while_one_is_open():
     assert list(p.report().regions) == ["a", "b"]
 
 
-def test_regions_that_end_in_the_wrong_order_are_refused_and_the_rest_goes_on():
+def test_regions_that_end_in_the_wrong_order_are_kept_and_flagged_and_the_rest_goes_on():
+    """The measurement was lost, and the with block of the user raised."""
     ticks, p = modelled()
     a, b = p.region("a"), p.region("b")
     a.__enter__()
     b.__enter__()
-    with pytest.raises(RuntimeError, match="must nest"):
-        a.__exit__(None, None, None)
+    ticks.ns += 10**9
+    a.__exit__(None, None, None)
     ticks.ns += 10**9
     b.__exit__(None, None, None)
-    assert list(p.report().regions) == ["b"]
     with p.region("c"):
         pass
-    assert list(p.report().regions) == ["b", "c"]
+    regions = p.report().regions
+    assert [regions[n].seconds for n in "abc"] == [1.0, 2.0, 0.0]
+    assert ["overlap" in regions[n].energy.flags for n in "abc"] == [True, True, False]
+
+
+def test_overlapping_regions_never_make_an_exclusive_cost_negative():
+    ticks, p = modelled()
+    a, b = p.region("a"), p.region("b")
+    with p.region("outer"):
+        a.__enter__()
+        ticks.ns += 10**9
+        b.__enter__()
+        ticks.ns += 10**9
+        a.__exit__(None, None, None)
+        b.__exit__(None, None, None)
+    outer = p.report().regions["outer"]
+    assert 0 <= outer.exclusive_seconds <= outer.seconds == 2.0
+
+
+def test_a_region_in_a_generator_holds_what_its_consumer_does_and_says_so():
+    ticks, p = modelled()
+
+    def numbers():
+        with p.region("r"):
+            yield 1
+
+    for _ in numbers():
+        ticks.ns += 10**9
+    assert p.report().regions["r"].seconds == 1.0
+    assert "generator" in p.report().regions["r"].energy.flags
+
+
+def test_a_context_manager_of_the_users_own_is_no_generator():
+    _, p = modelled()
+
+    @contextlib.contextmanager
+    def helper():
+        with p.region("r"):
+            yield
+
+    with helper():
+        pass
+    assert "generator" not in p.report().regions["r"].energy.flags
+
+
+def test_a_region_beside_other_tasks_of_asyncio_says_so():
+    _, p = modelled()
+
+    async def measured(name):
+        with p.region(name):
+            await asyncio.sleep(0.001)
+
+    async def main():
+        await asyncio.gather(measured("a"), measured("b"))
+        await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    for name in "ab":
+        assert "other-tasks" in p.report().regions[name].energy.flags
+    asyncio.run(measured("alone"))
+    assert "other-tasks" not in p.report().regions["alone"].energy.flags
+
+
+def test_a_decorated_function_is_a_region_per_call():
+    ticks, p = modelled()
+
+    @p.region("f")
+    def f(n):
+        ticks.ns += n * 10**9
+        return n
+
+    assert f(1) + f(2) == 3
+    assert (p.report().regions["f"].count, p.report().regions["f"].seconds) == (2, 3.0)
+
+
+def test_a_generator_or_coroutine_function_is_not_decorated():
+    def generator():
+        yield
+
+    async def coroutine():
+        pass
+
+    for function in (generator, coroutine):
+        with pytest.raises(TypeError, match=f"{function.__name__} is a generator"):
+            modelled()[1].region("r")(function)
+
+
+def test_nested_regions_are_summed_and_not_kept():
+    """2.5 kB were held for each: 242 MiB for 10^5."""
+    ticks, p = modelled()
+    with p.region("outer"):
+        for _ in range(100):
+            with p.region("inner"):
+                ticks.ns += 1
+        tracemalloc.start()
+        for _ in range(400):
+            with p.region("inner"):
+                ticks.ns += 1
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert held < 400 * 100
 
 
 def test_a_name_inside_itself_is_refused():
@@ -199,76 +302,6 @@ def test_no_meter_and_two_of_one_name_are_refused():
     for meters in ([], [CpuTimeMeter(), CpuTimeMeter()]):
         with pytest.raises(ValueError, match="meters"):
             Profiler(meters)
-
-
-# The CPU-time model
-
-
-@pytest.mark.parametrize("scale", [0.5, 2.0, 8.0])
-def test_watts_scale_every_joule_alike_and_leave_ratios_alone(scale):
-    reports = []
-    for k in (1.0, scale):
-        ticks = Ticks()
-        meter = CpuTimeMeter((2.0 * k, 5.0 * k, 11.0 * k), clock=ticks)
-        p = Profiler(meter, clock=ticks)
-        for name, ns in (("a", 7 * 10**8), ("b", 3 * 10**9)):
-            with p.region(name):
-                ticks.ns += ns
-        reports.append([region.energy for region in p.report().regions.values()])
-    for before, after in zip(*reports, strict=True):
-        for part in ("lo", "joules", "hi"):
-            assert getattr(after, part) == pytest.approx(scale * getattr(before, part), rel=1e-14)
-    (a, b), (x, y) = reports
-    assert a.joules / b.joules == pytest.approx(x.joules / y.joules, rel=1e-14)
-
-
-def test_joules_are_cpu_seconds_times_watts_and_modelled():
-    p = Profiler(CpuTimeMeter((3, 6, 12)))
-    with p.region("r"):
-        sum(range(300_000))
-    region = p.report().regions["r"]
-    assert region.cpu_seconds > 0
-    assert region.energy.kind == "modelled"
-    expected = [region.cpu_seconds * w for w in (3, 6, 12)]
-    assert [region.energy.lo, region.energy.joules, region.energy.hi] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    "watts", [(1, 2), (3, 2, 1), (0, 1, 2), (1, 2, float("inf")), (1, float("nan"), 3), None, "abc"]
-)
-def test_watts_that_are_no_interval_are_refused(watts):
-    with pytest.raises(ValueError, match="watts_per_core"):
-        CpuTimeMeter(watts)
-
-
-def test_cpu_time_of_an_ended_child_is_counted():
-    p = Profiler(CpuTimeMeter())
-    burn = "import time\nwhile time.process_time() < 0.3: pass"
-    with p.region("r"):
-        subprocess.run([sys.executable, "-c", burn], check=True)
-    assert p.report().regions["r"].cpu_seconds >= 0.25
-
-
-@pytest.mark.skipif(not hasattr(os, "waitid"), reason="no waitid on this system")
-def test_a_child_still_running_is_flagged_because_its_time_is_missing():
-    quiet = not has_unreaped_children()
-    p = Profiler(CpuTimeMeter())
-    with p.region("r"):
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    child.communicate(b"\n")
-    with p.region("after"):
-        pass
-    assert "unreaped-children" in p.report().regions["r"].energy.flags
-    assert ("unreaped-children" in p.report().regions["after"].energy.flags) != quiet
-
-
-def test_a_cpu_clock_that_runs_backwards_gives_absent():
-    ticks = Ticks()
-    p = Profiler(CpuTimeMeter(clock=ticks))
-    ticks.ns = 10**9
-    with p.region("r"):
-        ticks.ns = 0
-    assert p.report().regions["r"].energy.kind == "absent"
 
 
 # Several meters
@@ -379,5 +412,7 @@ def test_a_report_is_plain_json_and_a_readable_table():
     assert {"seconds", "cpu_seconds", "peak_memory_bytes", "energy", "count"} <= set(cost)
     lines = str(p.report()).splitlines()
     assert lines[0].split()[:3] == ["region", "runs", "seconds"]
-    assert "~12 J (6.0-24; CPU-time model, 3/6/12 W per core, not measured)" in lines[1]
-    assert lines[2].startswith("meter cpu-time: yes")
+    assert lines[0].split()[-1] == "notes"
+    assert " J" not in lines[1]
+    assert lines[2] == "energy: CPU s x 1.5/6/24 W per core, a model, not measured"
+    assert lines[3].startswith("meter cpu-time: yes")

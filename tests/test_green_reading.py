@@ -111,11 +111,37 @@ def test_as_dict_is_plain_json_with_the_agreed_keys(kind):
         ((3.0, 0.0, 2.0, "measured", "m", "s"), r"\[lo, hi\]"),
         ((0.0, 0.0, None, "absent", "m", "s"), "absent"),
         ((None, None, None, "measured", "m", "s"), "needs joules"),
+        ((1.0, 2.0, None, "measured", "m", "s"), r"\[lo, hi\]"),
     ],
 )
 def test_a_reading_that_contradicts_itself_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Reading(*arguments)
+
+
+def test_a_model_prints_its_flags():
+    reading = Reading(
+        31.0, 8, 124, "modelled", "cpu-time", "process CPU", flags=("spinning",), params=WATTS
+    )
+    assert str(reading).endswith("not measured, spinning)")
+
+
+@pytest.mark.parametrize("kind", ["measured", "modelled"])
+def test_a_part_of_which_nothing_is_known_leaves_a_sum_open_and_says_so(kind):
+    open_above = Reading(10.0, 5.0, None, kind, "m", "s")
+    total = open_above + make(kind)
+    assert (total.joules, total.lo, total.hi) == (20.0, 10.0, None)
+    assert "at least 20" in str(total)
+    assert total.as_dict()["hi"] is None
+    assert (total / 2).hi is None
+
+
+@pytest.mark.parametrize("scopes", [("package-0", "psys"), ("psys", "package-0+dram-0")])
+def test_the_platform_zone_is_not_added_to_what_lies_in_it(scopes):
+    a, b = (Reading(15.0, 14.0, 16.0, "measured", "rapl-powercap", s) for s in scopes)
+    with pytest.raises(ValueError, match="twice"):
+        a + b
+    assert (a + a).joules == 30.0
 
 
 # Net of idle

@@ -23,9 +23,10 @@ Examples
 ('modelled', True)
 """
 
-from .breakeven import BreakEven, Count, bootstrap_means, break_even
+from .breakeven import BreakEven, break_even
 from .carbon import Carbon, carbon
 from .doctor import Check, Diagnosis, doctor
+from .measure import measure
 from .memory import MemoryWatch, Peak
 from .meters.base import Accumulator, Availability, Domain, Meter, Sample, Tally
 from .meters.cputime import CpuTimeMeter
@@ -33,6 +34,7 @@ from .meters.powercap import PowercapMeter
 from .profiler import Profiler, default_meter
 from .reading import Reading
 from .report import Region, Report
+from .scenario import Count
 
 __all__ = [
     "Accumulator",
@@ -54,9 +56,9 @@ __all__ = [
     "Report",
     "Sample",
     "Tally",
-    "bootstrap_means",
     "break_even",
     "carbon",
     "default_meter",
     "doctor",
+    "measure",
 ]

@@ -13,7 +13,8 @@ from typing import Any
 from .machine import in_virtual_machine
 from .memory import MemoryWatch
 from .meters.base import Meter
-from .meters.cputime import CpuTimeMeter, resource
+from .meters.children import resource
+from .meters.cputime import CpuTimeMeter
 from .meters.powercap import PowercapMeter
 
 

@@ -10,12 +10,16 @@ nested regions add up exactly, however they are divided:
 
 from __future__ import annotations
 
+import inspect
 import os
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ContextDecorator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, TypeVar
 
 from .memory import MemoryWatch, Peak
 from .meters.base import Accumulator, Meter, Tallies, Tally
@@ -23,6 +27,8 @@ from .meters.cputime import CpuTimeMeter
 from .meters.powercap import PowercapMeter
 from .reading import Reading
 from .report import Region, Report
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,14 @@ class _Open:
     watch: MemoryWatch
     thread: int
     pid: int
-    children: list[_Cost] = field(default_factory=list)
+    flags: dict[str, None]
+    inside: _Cost | None = None
+    parts: int = 0
+
+    def contain(self, cost: _Cost) -> None:
+        """Count a region that was opened and left inside this one; none of them is kept."""
+        self.inside = cost if self.inside is None else self.inside + cost
+        self.parts += 1
 
 
 @dataclass
@@ -69,6 +82,53 @@ class _Total:
     exclusive: _Cost
     pieces: int
     peak: Peak
+    flags: dict[str, None]
+
+
+class _Region(ContextDecorator):
+    """What `Profiler.region` returns: one region, or a region per call of a function."""
+
+    def __init__(self, profiler: Profiler, name: str) -> None:
+        self._profiler, self._name = profiler, name
+        self._opened: _Open | None = None
+
+    def _recreate_cm(self) -> _Region:
+        return _Region(self._profiler, self._name)
+
+    def __call__(self, function: _F) -> _F:
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_flags & _SUSPENDED:
+            raise TypeError(
+                f"{function.__name__} is a generator or coroutine function: put the region inside"
+            )
+        return super().__call__(function)
+
+    def __enter__(self) -> None:
+        self._opened = self._profiler._enter(self._name, _suspended(sys._getframe(1)))
+
+    def __exit__(self, *error: object) -> None:
+        if self._opened is not None:
+            self._profiler._leave(self._opened, _tasks())
+            self._opened = None
+
+
+_SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+def _suspended(frame: FrameType) -> tuple[str, ...]:
+    """Return flags for a frame that may be suspended while a region is open in it."""
+    code = frame.f_code
+    is_helper = frame.f_back is not None and frame.f_back.f_globals.get("__name__") == "contextlib"
+    generates = code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
+    return (("generator",) if generates and not is_helper else ()) + _tasks()
+
+
+def _tasks() -> tuple[str, ...]:
+    """Return a flag where this thread runs an event loop with tasks besides this one."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is None:
+        return ()
+    return ("other-tasks",) if len(asyncio.all_tasks()) > 1 else ()
 
 
 def default_meter() -> Meter:
@@ -102,13 +162,14 @@ class Profiler:
     ------
     ValueError
         If two meters have one name, or there is none.
-    RuntimeError
-        If regions overlap without being nested.
 
     Notes
     -----
-    Opening and closing a region takes about .1 ms; the reads of the meters come
-    last at the start and first at the end, so that little of it is inside.  After a fork the
+    The reads of the meters come last at the start and first at the end, so that little of what a
+    region itself costs is inside.  Regions that end in another order than nested ones are
+    flagged ``"overlap"``, and in no region's exclusive cost.  A region opened in a generator is
+    flagged ``"generator"``, one opened while other asyncio tasks are pending ``"other-tasks"``:
+    what runs while it is suspended is in it.  After a fork the
     child starts with an empty report, and the regions open in its parent are not its own.
 
     Examples
@@ -146,9 +207,8 @@ class Profiler:
         self._clock = clock
         self._start_afresh()
 
-    @contextmanager
-    def region(self, name: str) -> Iterator[None]:
-        """Measure what happens inside the ``with`` block under this name.
+    def region(self, name: str) -> _Region:
+        """Measure what happens inside the ``with`` block, or in a function, under this name.
 
         Parameters
         ----------
@@ -158,16 +218,22 @@ class Profiler:
         Raises
         ------
         TypeError, ValueError
-            If the name is not a non-empty string.
+            If the name is not a non-empty string, or what is decorated is a generator or a
+            coroutine function, whose call runs nothing yet.
         RuntimeError
-            If a region of this name is open, another thread has a region open, or the region is
-            left while one inside it is still open.
+            If, on entering, a region of this name is open or another thread has a region open.
+            Leaving never raises.
+
+        Examples
+        --------
+        >>> p = Profiler()
+        >>> @p.region("sum")
+        ... def add(n):
+        ...     return sum(range(n))
+        >>> add(1000), p.report().regions["sum"].count
+        (499500, 1)
         """
-        opened = self._enter(name)
-        try:
-            yield
-        finally:
-            self._leave(opened)
+        return _Region(self, name)
 
     def poll(self) -> None:
         """Read the meters now, as the background thread does while a region is open.
@@ -176,7 +242,8 @@ class Profiler:
         cannot run meanwhile, and a counter that may have wrapped unseen would leave a gap.
         """
         with self._lock:
-            self._snapshot(boundary=False)
+            for accumulator in self._accumulators:
+                accumulator.advance(boundary=False)
 
     def report(self) -> Report:
         """Return what the regions closed so far have cost."""
@@ -199,7 +266,7 @@ class Profiler:
         if self._pid != os.getpid():
             self._start_afresh()
 
-    def _enter(self, name: str) -> _Open:
+    def _enter(self, name: str, flags: tuple[str, ...]) -> _Open:
         if not isinstance(name, str):
             raise TypeError(f"name must be a str, found {type(name).__name__}")
         if not name:
@@ -218,55 +285,66 @@ class Profiler:
             if not self._stack:
                 self._start_sampler()
             watch = MemoryWatch()
-            opened = _Open(name, self._snapshot(), watch, here, self._pid)
+            opened = _Open(name, self._opening(), watch, here, self._pid, dict.fromkeys(flags))
             self._stack.append(opened)
             if name not in self._order:
                 self._order.append(name)
             return opened
 
-    def _leave(self, opened: _Open) -> None:
+    def _leave(self, opened: _Open, flags: tuple[str, ...]) -> None:
         if opened.pid != os.getpid():
             self._notice_fork()
             return
         with self._lock:
-            cost = self._snapshot() - opened.start
+            cost = self._closing() - opened.start
             peak = opened.watch.close()
-            inside = self._stack[-1].name
-            nested = self._stack[-1] is opened
+            opened.flags.update(dict.fromkeys(flags))
+            if self._stack[-1] is not opened:
+                for other in self._stack[self._stack.index(opened) :]:
+                    other.flags["overlap"] = None
             self._stack.remove(opened)
             if not self._stack:
                 self._stop_sampler()
-            if not nested:
-                raise RuntimeError(
-                    f"region {opened.name!r} ends while {inside!r} inside it is open: regions "
-                    f"must nest; {opened.name!r} is not reported"
-                )
-            if self._stack:
-                self._stack[-1].children.append(cost)
+            elif "overlap" not in opened.flags:
+                self._stack[-1].contain(cost)
             self._add(opened, cost, peak)
 
     def _add(self, opened: _Open, cost: _Cost, peak: Peak) -> None:
-        own = cost
-        for child in opened.children:
-            own = own - child
-        pieces = 1 + len(opened.children)
+        own = cost if opened.inside is None else cost - opened.inside
         known = self._totals.get(opened.name)
         if known is None:
-            self._totals[opened.name] = _Total(1, cost, own, pieces, peak)
+            pieces, flags = 1 + opened.parts, opened.flags
+            self._totals[opened.name] = _Total(1, cost, own, pieces, peak, flags)
         else:
             known.count += 1
             known.inclusive = known.inclusive + cost
             known.exclusive = known.exclusive + own
-            known.pieces += pieces
+            known.pieces += 1 + opened.parts
             known.peak = known.peak.joined(peak)
+            known.flags.update(opened.flags)
 
-    def _snapshot(self, *, boundary: bool = True) -> _Cost:
-        tallies = tuple(a.advance(boundary=boundary) for a in self._accumulators)
+    def _opening(self) -> _Cost:
+        """Read twice, so that a counter that stands still or tells nonsense is noticed."""
+        for accumulator in self._accumulators:
+            if not self._stack:
+                accumulator.rest()
+            accumulator.advance(boundary=False)
+            accumulator.meter.settle(opening=True)
+        tallies = tuple(a.advance() for a in self._accumulators)
         return _Cost(self._clock(), tallies, self._deaths)
+
+    def _closing(self) -> _Cost:
+        """Read, and once more to learn whether to believe it."""
+        now = self._clock()
+        for accumulator in self._accumulators:
+            accumulator.advance()
+        for accumulator in self._accumulators:
+            accumulator.meter.settle(opening=False)
+        return _Cost(now, tuple(a.confirm() for a in self._accumulators), self._deaths)
 
     def _region(self, total: _Total) -> Region:
         readings = {
-            meter.name: self._reading(i, total.inclusive, total.count)
+            meter.name: self._reading(i, total.inclusive, total.count, total.flags)
             for i, meter in enumerate(self._meters)
         }
         return Region(
@@ -278,12 +356,14 @@ class Profiler:
             energy=readings[self._meters[0].name],
             exclusive_seconds=total.exclusive.ns / 1e9,
             exclusive_cpu_seconds=self._cpu_ns(total.exclusive) / 1e9,
-            exclusive_energy=self._reading(0, total.exclusive, total.pieces),
+            exclusive_energy=self._reading(0, total.exclusive, total.pieces, total.flags),
             readings=readings,
         )
 
-    def _reading(self, index: int, cost: _Cost, pieces: int) -> Reading:
+    def _reading(self, index: int, cost: _Cost, pieces: int, flags: Iterable[str]) -> Reading:
         reading = self._meters[index].reading(cost.tallies[index], cost.ns, pieces)
+        for flag in flags:
+            reading = reading.flagged(flag)
         if cost.deaths and self._meters[index].poll_interval_s is not None:
             reading = reading.flagged("sampler-died")
         return reading

@@ -23,6 +23,9 @@ class Reading:
     - ``"modelled"``: it was computed from something else, such as CPU time,
     - ``"absent"``: it is not known; ``joules`` is None, never 0.
 
+    Where a part was not seen of which nothing is known, such as a child process that cannot be
+    looked into, ``hi`` is None: ``joules`` is then the least, and printed so.
+
     The sum of two readings is of the worse kind, so one modelled part makes a sum modelled and
     one absent part makes it absent: ``lo`` then keeps what was seen and ``hi`` is None.
 
@@ -52,6 +55,7 @@ class Reading:
     ------
     ValueError
         If the kind is unknown, a number is negative or not finite, ``lo <= joules <= hi`` fails,
+        two scopes that are added overlap (``psys`` holds the packages),
         or an absent reading carries joules.
 
     Examples
@@ -93,9 +97,9 @@ class Reading:
         if self.kind == "absent":
             if self.joules is not None or self.hi is not None:
                 raise ValueError("an absent reading must have joules=None and hi=None")
-        elif self.joules is None or self.lo is None or self.hi is None:
-            raise ValueError(f"a {self.kind} reading needs joules, lo and hi, found None")
-        elif not self.lo <= self.joules <= self.hi:
+        elif self.joules is None or self.lo is None:
+            raise ValueError(f"a {self.kind} reading needs joules and lo, found None")
+        elif not self.lo <= self.joules <= (math.inf if self.hi is None else self.hi):
             raise ValueError(
                 f"joules must lie in [lo, hi], found {self.joules!r} in [{self.lo!r}, {self.hi!r}]"
             )
@@ -155,6 +159,9 @@ class Reading:
     def __add__(self, other: Reading) -> Reading:
         if not isinstance(other, Reading):
             return NotImplemented
+        scope = _union(self.scope, other.scope)
+        if "psys" in scope.split("+") and scope != "psys":
+            raise ValueError(f"psys holds the packages, so {scope} would count twice")
         kind = max(self.kind, other.kind, key=KINDS.index)
         known = kind != "absent"
         return Reading(
@@ -163,7 +170,7 @@ class Reading:
             hi=_both(self.hi, other.hi) if known else None,
             kind=kind,
             meter=_union(self.meter, other.meter),
-            scope=_union(self.scope, other.scope),
+            scope=scope,
             window_s=self.window_s + other.window_s,
             resolution_j=_both(self.resolution_j, other.resolution_j),
             samples=self.samples + other.samples,
@@ -252,15 +259,15 @@ class Reading:
         if idle.window_s <= 0:
             raise ValueError(f"idle must span some time, found window_s={idle.window_s!r}")
         times = self.window_s / idle.window_s
-        assert self.joules is not None and self.lo is not None and self.hi is not None
-        assert idle.joules is not None and idle.lo is not None and idle.hi is not None
+        assert self.joules is not None and self.lo is not None
+        assert idle.joules is not None and idle.lo is not None
         net = self.joules - idle.joules * times
         flags = (*self.flags, "net-of-idle", *(("below-idle",) if net < 0 else ()))
         return replace(
             self,
             joules=max(net, 0.0),
-            lo=max(self.lo - idle.hi * times, 0.0),
-            hi=max(self.hi - idle.lo * times, 0.0),
+            lo=0.0 if idle.hi is None else min(max(self.lo - idle.hi * times, 0.0), max(net, 0.0)),
+            hi=None if self.hi is None else max(self.hi - idle.lo * times, net, 0.0),
             flags=flags,
         )
 
@@ -291,16 +298,19 @@ class Reading:
             seen = "" if self.lo is None else f"; at least {_si(self.lo, 2)} seen"
             why = self.params.get("reason") or ", ".join(self.flags) or "a part is absent"
             return f"absent ({self.meter}: {why}{seen})"
-        assert self.lo is not None and self.hi is not None
+        assert self.lo is not None
         modelled = self.kind == "modelled"
         digits = 2 if modelled else 4
         factor, unit = _prefix(self.joules)
-        ends = "-".join(significant(end / factor, digits) for end in (self.lo, self.hi))
+        ends = [significant(e / factor, digits) for e in (self.lo, self.hi) if e is not None]
         value = f"{significant(self.joules / factor, digits)} {unit}"
+        if self.hi is None:
+            value, ends = f"at least {value}", [ends[0], "?"]
         if modelled:
-            return f"~{value} ({ends}; {_model(self)}, not measured)"
-        notes = "".join(f", {flag}" for flag in self.flags)
-        return f"{value} ({ends}; {self.meter}, {self.scope}, measured{notes})"
+            value, said = f"~{value}", f"{_model(self)}, not measured"
+        else:
+            said = f"{self.meter}, {self.scope}, measured"
+        return f"{value} ({'-'.join(ends)}; {', '.join([said, *self.flags])})"
 
 
 def significant(value: float, digits: int) -> str:

@@ -3,11 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .reading import Reading, significant
+
+_COLUMNS = (
+    "project_name",
+    "duration",
+    "energy_consumed",
+    "cpu_seconds",
+    "energy_lo",
+    "energy_hi",
+    "energy_kind",
+    "meter",
+    "scope",
+    "flags",
+)
 
 
 @dataclass(frozen=True)
@@ -99,23 +114,74 @@ class Report:
             "meters": dict(self.meters),
         }
 
+    def without_memory(self) -> Report:
+        """Return the report with its peaks of memory absent, where they tell of another process."""
+        regions = {
+            name: replace(region, peak_memory_bytes=None, peak_memory_kind="absent")
+            for name, region in self.regions.items()
+        }
+        return Report(regions, dict(self.meters))
+
+    def to_csv(self) -> str:
+        """Return a table, a region a line, with the columns that codecarbon's files have as well.
+
+        ``duration`` s, ``energy_consumed`` kWh; beside them what codecarbon does not say:
+        ``cpu_seconds``, ``energy_lo``, ``energy_hi``, ``energy_kind``, ``meter``, ``scope`` and
+        ``flags``.  An unknown is an empty cell, never 0; carbon is not in it, as it needs an
+        intensity.
+
+        Examples
+        --------
+        >>> print(Report({}, {}).to_csv().split(",")[:3])
+        ['project_name', 'duration', 'energy_consumed']
+        """
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(_COLUMNS)
+        for name, region in self.regions.items():
+            e = region.energy
+            kwh = [None if j is None else j / 3.6e6 for j in (e.joules, e.lo, e.hi)]
+            table.writerow(
+                [
+                    *(name, region.seconds, kwh[0], region.cpu_seconds, *kwh[1:]),
+                    *(e.kind, e.meter, e.scope, " ".join(e.flags)),
+                ]
+            )
+        return text.getvalue()
+
     def __str__(self) -> str:
-        head = ("region", "runs", "seconds", "CPU s", "peak MiB", "energy")
-        rows = [head, *(_row(name, region) for name, region in self.regions.items())]
+        model = _one_model(self.regions.values())
+        last = "notes" if model else "energy"
+        head = ("region", "runs", "seconds", "CPU s", "peak MiB", last)
+        rows = [head, *(_row(name, r, bool(model)) for name, r in self.regions.items())]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = []
         for row in rows:
             cells = [row[0].ljust(widths[0])]
             cells += [cell.rjust(width) for cell, width in zip(row[1:5], widths[1:5], strict=True)]
-            lines.append("  ".join([*cells, row[5]]))
+            lines.append("  ".join([*cells, row[5]]).rstrip())
+        if model:
+            lines.append(f"energy: CPU s x {model} W per core, a model, not measured")
         lines += [f"meter {name}: {said}" for name, said in self.meters.items()]
         return "\n".join(lines)
 
 
-def _row(name: str, region: Region) -> tuple[str, ...]:
+def _one_model(regions: Iterable[Region]) -> str:
+    """Return the watts where every joule is CPU time times these: a column would say no more."""
+    found = {
+        "/".join(f"{w:g}" for w in r.energy.params.get("watts_per_core", ()))
+        if (r.energy.kind, r.energy.meter) == ("modelled", "cpu-time")
+        else ""
+        for r in regions
+    }
+    return found.pop() if len(found) == 1 else ""
+
+
+def _row(name: str, region: Region, model: bool) -> tuple[str, ...]:
     memory = "?"
     if region.peak_memory_bytes is not None:
         bound = "<=" if region.peak_memory_kind == "bound" else ""
         memory = f"{bound}{region.peak_memory_bytes / 2**20:.1f}"
     times = (significant(region.seconds, 4), significant(region.cpu_seconds, 4))
-    return (name, str(region.count), *times, memory, str(region.energy))
+    last = ", ".join(region.energy.flags) if model else str(region.energy)
+    return (name, str(region.count), *times, memory, last)

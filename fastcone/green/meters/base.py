@@ -6,9 +6,15 @@ its reads into one total per domain that only ever grows.  Every region is a dif
 snapshots of these totals, so what is nested adds up exactly.  All totals are integers: nJ or ns.
 
     delta = b - a             the counter grew
-    delta = b - a + modulus   it wrapped, once: more than one wrap cannot happen within `horizon_ns`
-    a gap                     a read failed, the counter was reset, too much time passed,
-                              the machine slept, or the power would be impossible
+    delta = b - a + modulus   it fell, and a wrap fits the power of the span before
+    a gap                     a read failed, the counter was reset or stood still, too much time
+                              passed, the machine slept, or the power would be impossible
+
+Beside the amount run two totals that bound it: the truth of a window lies in
+[amount - less, amount + more], up to the step and the refresh of the counter at its two ends.
+A fault is seen one read late, and a wrong value may be the one before or the one after, so the
+span before a fault and some spans after it count for nothing in `less` and for the greatest
+possible energy in `more`.  So does a wrap, because a reset close to the top looks the same.
 """
 
 from __future__ import annotations
@@ -22,8 +28,14 @@ from ..reading import Reading
 REFRESH_NS = 1_000_000
 """How often RAPL counters are brought up to date: about every millisecond."""
 
-_SLACK_NS = 10 * REFRESH_NS
+STILL_NS = 3 * REFRESH_NS
+"""A package draws watts: a counter that counts nothing for this long stands still."""
+
+_SLACK_NS = 2 * REFRESH_NS
 _SLEEP_NS = 100_000_000
+_DOUBTED_SPANS = 3
+_STEP, _STEP_W = 4.0, 50.0  # a span fits its neighbour up to 4 times its power and 50 W
+_SUSPECT = ("impossible-power", "counter-fell", "stalled")
 
 
 @dataclass(frozen=True)
@@ -81,12 +93,13 @@ class Tally:
     """What one domain has counted; every field only grows, so a window is a difference.
 
     ``amount`` is in the unit of the counter (nJ, ns), ``covered_ns`` is time whose amount is
-    known, ``gap_ns`` is time whose amount is not.
+    known, ``gap_ns`` is time whose amount is not.  The truth of a window lies between
+    ``amount - less`` and ``amount + more``.
 
     Examples
     --------
     >>> Tally(amount=7, samples=3, flags={"gap": 2}) - Tally(amount=5, samples=1, flags={"gap": 2})
-    Tally(amount=2, covered_ns=0, gap_ns=0, samples=2, wraps=0, gaps=0, flags={})
+    Tally(amount=2, covered_ns=0, gap_ns=0, samples=2, wraps=0, gaps=0, less=0, more=0, flags={})
     """
 
     amount: int = 0
@@ -95,6 +108,8 @@ class Tally:
     samples: int = 0
     wraps: int = 0
     gaps: int = 0
+    less: int = 0
+    more: int = 0
     flags: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __add__(self, other: Tally) -> Tally:
@@ -113,6 +128,8 @@ class Tally:
             self.samples + sign * other.samples,
             self.wraps + sign * other.wraps,
             self.gaps + sign * other.gaps,
+            self.less + sign * other.less,
+            self.more + sign * other.more,
             {f: n for f, n in counts.items() if n},
         )
 
@@ -144,8 +161,23 @@ class Meter(Protocol):
     def read(self) -> Mapping[str, Sample]:
         """Read every counter once.  A counter that cannot be read gives a sample without raw."""
 
+    def settle(self, *, opening: bool) -> None:
+        """Wait until every counter must have moved; called outside the window, at both ends."""
+
     def reading(self, tallies: Tallies, window_ns: int, pieces: int) -> Reading:
         """Put a label on what was tallied over `pieces` windows of `window_ns` ns in all."""
+
+
+@dataclass
+class _Track:
+    """What is remembered of one counter: its last read, and how the span before it went."""
+
+    last: Sample | None = None
+    amount: int = 0
+    elapsed: int = 0
+    watts: float | None = None
+    doubt: int = 0
+    before_fault: Sample | None = None
 
 
 class Accumulator:
@@ -168,9 +200,12 @@ class Accumulator:
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
-        self._last: dict[str, Sample] = {}
-        self._doubted: dict[str, Sample] = {}
+        self._tracks: dict[str, _Track] = {}
         self._tally: dict[str, Tally] = {}
+
+    def rest(self) -> None:
+        """Forget the last reads: what is counted until the next one belongs to nobody."""
+        self._tracks = {}
 
     def advance(self, *, boundary: bool = True) -> dict[str, Tally]:
         """Read the meter, add what has been counted since the last read, return the totals.
@@ -182,40 +217,87 @@ class Accumulator:
             shows later can no longer be divided between the two sides.  A failed read in between
             loses nothing, the next one spans it.
         """
-        domains = self.meter.domains
-        for name, sample in self.meter.read().items():
-            known = self._tally.get(name, Tally())
-            self._tally[name] = known + self._step(name, domains[name], sample, boundary)
+        for name, past, span in self._steps(boundary):
+            self._tally[name] = self._tally.get(name, Tally()) + past + span
         return dict(self._tally)
 
-    def _step(self, name: str, domain: Domain, now: Sample, boundary: bool) -> Tally:
-        last = self._last.get(name)
-        flags = dict.fromkeys(now.flags, 1)
-        if now.raw is None:
-            flags["failed-read"] = 1
-            if not boundary:
-                return Tally(flags=flags)
-            self._last[name] = now
-            return _gap(last, now, flags)
-        self._last[name] = now
-        if last is None:
-            return Tally(samples=1, flags=flags)
-        if last.raw is None:
-            return _gap(last, now, flags) + Tally(samples=1)
-        delta, wrapped, fault = _difference(domain, last, now)
-        if fault:
-            if fault in ("impossible-power", "counter-fell"):
-                self._doubted[name] = last
-            return _gap(last, now, {**flags, fault: 1}) + Tally(samples=1)
-        # Was the counter reset, or was the last value wrong?  Take the smaller rise.
-        if name in self._doubted:
-            other = _difference(domain, self._doubted.pop(name), now)
-            if not other[2] and other[0] < delta:
-                delta, wrapped, _ = other
-        return Tally(delta, now.t_ns - last.t_ns, 0, 1, int(wrapped), 0, flags)
+    def confirm(self) -> dict[str, Tally]:
+        """Read once more, after `Meter.settle`, and return the totals as of the read before.
+
+        What this read tells of that one is in them: whether the counter stood still or its value
+        was wrong.  What has been counted since is not.
+        """
+        before = dict(self._tally)
+        for name, past, span in self._steps(False):
+            if "failed-read" in span.flags:
+                past = _doubted(self.meter.domains[name], self._tracks[name], "unconfirmed")
+            before[name] = before.get(name, Tally()) + past
+            self._tally[name] = before[name] + span
+        return before
+
+    def _steps(self, boundary: bool) -> list[tuple[str, Tally, Tally]]:
+        domains = self.meter.domains
+        return [
+            (name, *_step(self._tracks.setdefault(name, _Track()), domains[name], now, boundary))
+            for name, now in self.meter.read().items()
+        ]
 
 
-def _difference(domain: Domain, last: Sample, now: Sample) -> tuple[int, bool, str]:
+_NOTHING = Tally()
+
+
+def _step(track: _Track, domain: Domain, now: Sample, boundary: bool) -> tuple[Tally, Tally]:
+    """Return what a read tells of the span before the last one, and of the last one."""
+    last, flags = track.last, dict.fromkeys(now.flags, 1)
+    if now.raw is None:
+        flags["failed-read"] = 1
+        if not boundary:
+            return _NOTHING, Tally(flags=flags)
+        track.last, track.amount, track.elapsed = now, 0, 0
+        return _NOTHING, _gap(domain, last, now, flags)
+    track.last = now
+    if last is None:
+        track.doubt = int(boundary)  # nothing read before it says that it is true
+        return _NOTHING, Tally(samples=1, flags=flags)
+    if last.raw is None:
+        track.doubt = 1
+        return _NOTHING, _gap(domain, last, now, flags) + Tally(samples=1)
+    delta, wrapped, fault = _difference(domain, last, now, track.watts)
+    if fault:
+        past = _doubted(domain, track, fault) if fault in _SUSPECT else _NOTHING
+        if fault in _SUSPECT:
+            track.doubt, track.before_fault = _DOUBTED_SPANS, last
+        track.amount, track.elapsed = 0, 0
+        return past, _gap(domain, last, now, {**flags, fault: 1}) + Tally(samples=1)
+    # Was the counter reset, or was the last value wrong?  Take the smaller rise.
+    if track.before_fault is not None:
+        other = _difference(domain, track.before_fault, now, track.watts)
+        track.before_fault = None
+        if not other[1] and not other[2] and other[0] < delta:
+            delta, wrapped, _ = other
+    elapsed = now.t_ns - last.t_ns
+    less, more = 0, 0
+    if domain.ceiling_w is not None:
+        most = max(int(domain.ceiling_w * (elapsed + REFRESH_NS)) - delta, 0)
+        if track.doubt or wrapped:
+            less, more = delta, most
+        elif now.raw <= _fitting(domain, track.watts) * elapsed:
+            more = most  # so low that it may have been reset, and have passed where it was
+        elif elapsed >= REFRESH_NS:
+            track.watts = delta / elapsed
+        if track.doubt:
+            flags["in-doubt"] = 1
+            track.doubt -= 1
+        if wrapped:
+            track.doubt = max(track.doubt, 1)
+    track.amount, track.elapsed = delta - less, elapsed
+    return _NOTHING, Tally(delta, elapsed, 0, 1, int(wrapped), 0, less, more, flags)
+
+
+def _difference(
+    domain: Domain, last: Sample, now: Sample, watts: float | None
+) -> tuple[int, bool, str]:
+    """Return what was counted between two reads, whether it wrapped, and why it is not known."""
     assert last.raw is not None and now.raw is not None
     elapsed = now.t_ns - last.t_ns
     delta = now.raw - last.raw
@@ -230,14 +312,34 @@ def _difference(domain: Domain, last: Sample, now: Sample) -> tuple[int, bool, s
         if domain.modulus is None:
             return 0, False, "counter-fell"
         delta += domain.modulus
-    if domain.ceiling_w is not None and delta > domain.ceiling_w * (elapsed + _SLACK_NS):
+    if domain.ceiling_w is None:
+        return delta, wrapped, ""
+    if wrapped and delta > _fitting(domain, watts) * (elapsed + _SLACK_NS):
+        return 0, False, "counter-fell"
+    if delta > domain.ceiling_w * (elapsed + _SLACK_NS):
         return 0, False, "impossible-power"
+    if delta == 0 and elapsed >= STILL_NS:
+        return 0, False, "stalled"
     return delta, wrapped, ""
 
 
-def _gap(last: Sample | None, now: Sample, flags: Mapping[str, int]) -> Tally:
+def _fitting(domain: Domain, watts: float | None) -> float:
+    """Return the most power, W, that a span beside one of `watts` is taken to have."""
+    assert domain.ceiling_w is not None
+    return domain.ceiling_w if watts is None else min(_STEP * watts + _STEP_W, domain.ceiling_w)
+
+
+def _doubted(domain: Domain, track: _Track, fault: str) -> Tally:
+    """Return what makes the span before the last one, counted already, count for nothing."""
+    most = int((domain.ceiling_w or 0.0) * (track.elapsed + REFRESH_NS)) if track.elapsed else 0
+    flags = {fault: 1, "in-doubt": 1} if track.elapsed else {}
+    return Tally(less=track.amount, more=max(most - track.amount, 0), flags=flags)
+
+
+def _gap(domain: Domain, last: Sample | None, now: Sample, flags: Mapping[str, int]) -> Tally:
     lost = max(now.t_ns - last.t_ns, 0) if last else 0
-    return Tally(gap_ns=lost, gaps=1, flags={**flags, "gap": 1})
+    more = int((domain.ceiling_w or 0.0) * lost)
+    return Tally(gap_ns=lost, gaps=1, more=more, flags={**flags, "gap": 1})
 
 
 def all_flags(tallies: Iterable[Tally]) -> tuple[str, ...]:

@@ -13,15 +13,25 @@ from typing import Any
 
 from ..machine import busy_ns, in_virtual_machine, suspended_ns
 from ..reading import Reading
-from .base import REFRESH_NS, Availability, Domain, Sample, Tallies, Tally, all_flags
-from .cputime import children_ns
+from .base import (
+    REFRESH_NS,
+    STILL_NS,
+    Availability,
+    Domain,
+    Sample,
+    Tallies,
+    Tally,
+    all_flags,
+)
+from .children import children_ns
 from .zones import Opener, Zone, discover, explain, open_readonly
 
-_SOME_NS = 3 * REFRESH_NS  # a package draws watts: one that counts nothing this long stands still
 _ENOUGH_NS = 100 * REFRESH_NS
 _MIRROR_NS = 2 * REFRESH_NS
 _PROBE_S = 0.05
-_LONGEST_POLL_S = 30.0
+_SETTLE_S = 1.1 * STILL_NS / 1e9
+_SHORTEST_POLL_S, _LONGEST_POLL_S = 1.0, 30.0
+_POLL_SHARE = 0.002  # of one core, that reading the counters may take
 _FOREIGN_SHARE = 0.05
 _MACHINE, _OWN = "cpu:machine", "cpu:own"
 
@@ -87,6 +97,7 @@ class PowercapMeter:
         self._stat = stat
         self._descriptors: dict[str, int] = {}
         self._zones: list[Zone] = []
+        self._read_s = 0.0
         self._availability: Availability | None = None
         known = {"vm": in_virtual_machine(), "psys-only": psys}
         self._standing = [flag for flag, holds in known.items() if holds]
@@ -104,9 +115,12 @@ class PowercapMeter:
 
     @property
     def poll_interval_s(self) -> float | None:
-        """A quarter of the time the fastest counter could wrap in, at most 30 s."""
+        """1 s, or longer where a read is dear; at most a quarter of the fastest wrap, and 30 s."""
         horizons = [zone.domain.horizon_ns for zone in self._zones]
-        return min([_LONGEST_POLL_S, *(h / 4e9 for h in horizons if h)]) if horizons else None
+        if not horizons:
+            return None
+        fair = max(_SHORTEST_POLL_S, self._read_s / _POLL_SHARE)
+        return min([fair, _LONGEST_POLL_S, *(h / 4e9 for h in horizons if h)])
 
     def probe(self) -> Availability:
         """Find the zones and say whether they can be read, and if not, why."""
@@ -124,7 +138,16 @@ class PowercapMeter:
                 notes.append(f"range of {', '.join(unranged)} unknown: a wrap will be a gap")
             reason = "; ".join(note for note in notes if note)
         self._availability = Availability(bool(zones), reason)
+        if zones:
+            start = self._clock()
+            self.read()
+            self._read_s = (self._clock() - start) / 1e9
         return self._availability
+
+    def settle(self, *, opening: bool) -> None:
+        """Wait for three refreshes of the counters, if there are any."""
+        if self._zones:
+            self._sleep(_SETTLE_S)
 
     def read(self) -> dict[str, Sample]:
         """Read every counter once, nJ; a sample without raw where a read failed."""
@@ -139,7 +162,7 @@ class PowercapMeter:
         if samples and machine is not None:
             now = self._clock()
             samples[_MACHINE] = Sample(machine, now)
-            samples[_OWN] = Sample(time.process_time_ns() + children_ns(), now)
+            samples[_OWN] = Sample(time.process_time_ns() + children_ns()[0], now)
         return samples
 
     def reading(self, tallies: Tallies, window_ns: int, pieces: int) -> Reading:
@@ -164,8 +187,8 @@ class PowercapMeter:
             "gaps": sum(t.gaps for t in seen.values()),
         }
         good = [zone for zone in self._zones if zone.label not in faults]
-        total, half, unseen = _sum(good, seen, pieces)
-        lo = max(total - half, 0.0) / 1e9
+        total, half, least, most = _sum(good, seen, window_ns, pieces)
+        lo = least / 1e9
         lost = [label for label in faults if not label.startswith("dram")]
         if lost:
             why = "; ".join(f"{label} {faults[label]}" for label in lost)
@@ -181,7 +204,7 @@ class PowercapMeter:
         return Reading(
             total / 1e9,
             lo,
-            (total + half + unseen) / 1e9,
+            most / 1e9,
             self.kind,
             self.name,
             _scope(zone.label for zone in good),
@@ -253,24 +276,32 @@ def _scope(labels: Iterable[str]) -> str:
     return "+".join(labels) or "none"
 
 
-def _sum(zones: Iterable[Zone], seen: Tallies, pieces: int) -> tuple[int, float, float]:
-    """Add zones up, nJ: what was counted, the half-width of that, the most that was missed."""
-    total, half, unseen = 0, 0.0, 0.0
+def _sum(
+    zones: Iterable[Zone], seen: Tallies, window_ns: int, pieces: int
+) -> tuple[int, float, float, float]:
+    """Add zones up, nJ: what was counted, its half-width, and the bounds of the truth.
+
+    At each end the counter may lag by one unit and by a refresh at any power the zone can have;
+    and no window holds more than its length at that power.
+    """
+    total, width, least, most = 0, 0.0, 0.0, 0.0
     for zone in zones:
-        tally = seen[zone.label]
-        power = tally.amount / tally.covered_ns if tally.covered_ns else 0.0
+        tally, ceiling = seen[zone.label], zone.domain.ceiling_w or 0.0
+        half = pieces * (zone.unit_nj + ceiling * REFRESH_NS)
+        ceiling_nj = ceiling * max(window_ns, tally.covered_ns + tally.gap_ns)
         total += tally.amount
-        half += pieces * (zone.unit_nj + power * REFRESH_NS)
-        unseen += (zone.domain.ceiling_w or 0.0) * tally.gap_ns
-    return total, half, unseen
+        width += half
+        least += max(tally.amount - tally.less - half, 0.0)
+        most += max(tally.amount, min(tally.amount + tally.more + half, ceiling_nj))
+    return total, width, min(least, total), most
 
 
 def _fault(tally: Tally) -> str:
     """Say why a zone told nothing in a window, or return an empty string."""
+    if tally.amount == 0 and "stalled" in tally.flags:
+        return "frozen"
     if tally.covered_ns == 0 and (tally.gaps or tally.samples == 0):
         return "not seen"
-    if tally.amount == 0 and tally.covered_ns >= _SOME_NS:
-        return "frozen"
     return ""
 
 
