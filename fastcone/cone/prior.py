@@ -7,11 +7,12 @@ u = W h + r,        h ~ N(mean, covariance) on h >= 0,        r ~ N(0, F F' + di
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import block_diag, solve_triangular
 
 from fastcone._runtime.rows import Array
 from fastcone._runtime.validation import check_shape, real_array
@@ -107,6 +108,16 @@ class Prior:
         scale = length[kept]
         covariance = self.covariance[np.ix_(kept, kept)] * np.outer(scale, scale)
         return Prior(self.mean[kept] * scale, covariance, self.factor, self.diagonal)
+
+    @classmethod
+    def of_sum(cls, priors: Sequence[Prior]) -> Prior:
+        """Return the prior of a sum of independent signals, their generators side by side."""
+        return cls(
+            np.concatenate([p.mean for p in priors]),
+            block_diag(*(p.covariance for p in priors)),
+            np.hstack([p.factor for p in priors]),
+            np.sum([p.diagonal for p in priors], axis=0),
+        )
 
     def check(self, shape: tuple[int, ...]) -> Prior:
         """Return the prior if it is that of generators of this shape (m, d)."""

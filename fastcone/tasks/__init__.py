@@ -8,6 +8,7 @@ number of rows; a restoration then uses, for each sample, the cone that lies nea
 from fastcone.tasks._restore import Restoration
 from fastcone.tasks.classify import Classification, classify
 from fastcone.tasks.compress import Compressed, compress
+from fastcone.tasks.curve import Curve
 from fastcone.tasks.deblur import deblur
 from fastcone.tasks.denoise import denoise
 from fastcone.tasks.detect import detect
@@ -18,6 +19,7 @@ from fastcone.tasks.super_resolve import super_resolve
 __all__ = [
     "Classification",
     "Compressed",
+    "Curve",
     "Restoration",
     "Separation",
     "classify",
