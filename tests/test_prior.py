@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The prior: the most probable projection against scipy, its limits, its energy, what it learns."""
 
 import pickle

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Data that are not what they say: saturation, gross errors, nuisance; and arguments refused."""
 
 from itertools import pairwise
