@@ -26,7 +26,7 @@ from fastcone._runtime.rows import Array
 from fastcone._runtime.validation import number
 from fastcone.cone.whitened import Fitted, Whitened
 
-CLIP_CYCLES = 6
+CLIP_CYCLES = 12
 SETTLED = 0.03  # sigmas by which a sample's entries move in its last step
 OUTLIER_ROUNDS = 12
 WIDE, NARROW = 2.0, 1.0  # deviations of good entries, in sigmas: in the first round and the last

@@ -26,7 +26,7 @@ CLASS_ITERATIONS = 10
 COMMON_ITERATIONS = 20
 SPARSITY = 0.0055
 CLEAN_IMAGES = 1000
-PIXELS_PER_DEGREE = 40
+PIXELS_PER_DEGREE = (40, 15)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +53,9 @@ class Model:
         return {**self.classes, "all": self.common}
 
     @property
-    def temperature(self) -> float:
-        """How sharply cones are weighted by their energies, which add up over the pixels."""
-        return self.common.W.shape[0] / PIXELS_PER_DEGREE
+    def blends(self) -> tuple[float, ...]:
+        """How sharply cones may be weighted by their energies, which add up over the pixels."""
+        return tuple(self.common.W.shape[0] / pixels for pixels in PIXELS_PER_DEGREE)
 
 
 def ranks(pixels: int) -> tuple[int, int]:

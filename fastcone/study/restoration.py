@@ -201,19 +201,22 @@ class RestorationTask:
         call : callable
             ``call(data, cones, noise=..., blend=...)`` restores images.
         noise : sequence of float
-            Standard deviations to try.
+            Standard deviations to try; of all cones also those of `Model.blends`.
         finish : callable, optional
             As for `rivals`.
         cones : Cone or mapping, optional
             All cones of the model if missing.
         """
         model = self._context.model
-        cones = model.every if cones is None else cones
+        several = cones is None
+        cones = model.every if several else cones
 
-        def method(items: Items, noise: float) -> Array | Raw:
-            return call(items.data, cones, noise=noise, blend=model.temperature)
+        blend = model.blends if several else model.blends[:1]
 
-        train = self.curved(method, finish, noise=noise)
+        def method(items: Items, noise: float, blend: float) -> Array | Raw:
+            return call(items.data, cones, noise=noise, blend=blend)
+
+        train = self.curved(method, finish, noise=noise, blend=blend)
         return Contender("reuse", "likeliest cones, prior", train=train)
 
     def rivals(self, finish: Finish | None = None) -> list[Contender]:
