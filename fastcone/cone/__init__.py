@@ -2,6 +2,7 @@
 """The model: a cone trained once, and projections onto it."""
 
 from fastcone.cone.model import Cone
+from fastcone.cone.prior import Prior
 from fastcone.cone.projection import Projection
 
-__all__ = ["Cone", "Projection"]
+__all__ = ["Cone", "Prior", "Projection"]

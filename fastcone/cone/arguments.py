@@ -23,13 +23,28 @@ from fastcone.operators.base import Operator, as_operator
 MANY = range(1, 33)  # axes of samples: the last one is the entries
 
 
-class Options(TypedDict, total=False):
+class Noisy(TypedDict, total=False):
+    """The keywords of `Cone.project` that say what is wrong with the data."""
+
+    noise: float | Literal["estimate"] | None
+    clip: tuple[float, float] | None
+    outliers: float
+    nuisance: npt.ArrayLike | None
+    keep: Literal["cone", "data"]
+
+
+class Solving(Noisy, total=False):
+    """The keywords of `Cone.project` that a view leaves open."""
+
+    loss: Loss
+    l1: float
+
+
+class Options(Solving, total=False):
     """The keywords of `Cone.project`."""
 
     forward: Operator | None
     mask: npt.ArrayLike | Literal["nan"] | None
-    loss: Loss
-    l1: float
 
 
 def check_operator(name: str, value: Any, size: int) -> Operator:
@@ -46,6 +61,15 @@ def check_known(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> npt.
     if known.shape not in (shape, shape[-1:]):
         raise ValueError(f"{name} must have shape {shape[-1:]} or {shape}, found {known.shape}")
     return known
+
+
+def known_entries(options: dict[str, Any]) -> npt.NDArray[np.bool_] | None:
+    """Return which entries (N, m) of training samples are known, given `mask` and `weights`."""
+    known = options.get("mask")
+    if options.get("weights") is not None:
+        trusted = options["weights"] > 0
+        known = trusted if known is None else known & trusted
+    return None if known is None else known.T
 
 
 def training_samples(X: Any, mask: Any, weights: Any) -> tuple[Any, dict[str, Any]]:

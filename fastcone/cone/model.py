@@ -17,22 +17,16 @@ import numpy.typing as npt
 
 from fastcone._nmf.api import nmf
 from fastcone._nmf.result import Training
-from fastcone._nnlad.api import solve_nnlad
-from fastcone._nnls.result import Solution
-from fastcone._runtime.modelfile import read_model, write_model
-from fastcone._runtime.rows import Array, Loss, groups
+from fastcone._runtime.rows import Array, Loss
 from fastcone._runtime.scaling import may_underflow
-from fastcone._runtime.validation import check_shape, choice, nonnegative, real_array
-from fastcone.cone.arguments import (
-    MANY,
-    Options,
-    check_known,
-    check_operator,
-    checked_samples,
-    training_samples,
-)
-from fastcone.cone.prepared import Prepared, Views
-from fastcone.cone.projection import Projection, Solved, explained
+from fastcone._runtime.validation import real_array
+from fastcone.cone import file
+from fastcone.cone.arguments import MANY, Noisy, Options, known_entries, training_samples
+from fastcone.cone.learn import learn
+from fastcone.cone.prepared import Views
+from fastcone.cone.prior import Prior, checked_prior
+from fastcone.cone.projection import Projection, explained
+from fastcone.cone.solve import solve
 from fastcone.cone.view import View
 from fastcone.operators.base import Operator
 
@@ -46,6 +40,8 @@ class Cone:
     ----------
     W : array_like, shape (m, d)
         Generators as columns, finite and non-negative. Copied; neither rescaled nor reordered.
+    prior : Prior, optional
+        What is known of the coefficients and of what they leave; `fit` learns it.
 
     Attributes
     ----------
@@ -53,6 +49,8 @@ class Cone:
         The dictionary, read-only.
     training : Training or None
         `n_iter`, `history` and `converged` of the training, kept in the file; None for a given `W`.
+    prior : Prior or None
+        What `noise` needs; kept in the file.
 
     Raises
     ------
@@ -69,17 +67,18 @@ class Cone:
     array([1., 0., 0.])
     """
 
-    def __init__(self, W: npt.ArrayLike) -> None:
+    def __init__(self, W: npt.ArrayLike, *, prior: Prior | None = None) -> None:
         self._W = np.array(real_array("W", W, ndim=(2,), nonnegative=True, min_size=1), order="C")
         self._W.setflags(write=False)
         self._views, self._training = Views(), cast(Training | None, None)
+        self._prior = checked_prior(prior, self._W.shape)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_W": self._W, "_training": self._training}
+        return {"_W": self._W, "_training": self._training, "_prior": self._prior}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._W, self._views = state["_W"], Views()
-        self._training = state.get("_training")
+        self._training, self._prior = state.get("_training"), state.get("_prior")
 
     @property
     def W(self) -> Array:
@@ -90,6 +89,24 @@ class Cone:
     def training(self) -> Training | None:
         """How `fit` went: n_iter, history, converged; None for a given ``W``."""
         return self._training
+
+    @property
+    def prior(self) -> Prior | None:
+        """Moments of the coefficients and of what they leave; None where nobody knows them."""
+        return self._prior
+
+    def unit(self) -> Cone:
+        """Return the same cone, generators scaled to length 1 and empty ones left out.
+
+        Examples
+        --------
+        >>> from fastcone import Cone
+        >>> Cone([[3.0, 0.0], [4.0, 0.0]]).unit().W.tolist()
+        [[0.6], [0.8]]
+        """
+        length = np.linalg.norm(self._W, axis=0)
+        prior = self._prior and self._prior.rescaled(length)
+        return self._trained(self._W[:, length > 0] / length[length > 0], self._training, prior)
 
     def __repr__(self) -> str:
         m, rank = self._W.shape
@@ -145,11 +162,15 @@ class Cone:
         """
         samples, known = training_samples(X, mask, weights)
         fit = nmf(samples.T, rank, **known, **options)
-        return cls._trained(fit.W, Training(fit.history, fit.converged))
+        stored = isinstance(known.get("mask"), str)  # then no sample is known as a whole
+        prior = None if stored else learn(samples, fit.W, known_entries(known))
+        return cls._trained(fit.W, Training(fit.history, fit.converged), prior)
 
     @classmethod
-    def _trained(cls, W: npt.ArrayLike, training: Training | None) -> Cone:
-        cone = cls(W)
+    def _trained(
+        cls, W: npt.ArrayLike, training: Training | None, prior: Prior | None
+    ) -> Cone:  # fmt: skip
+        cone = cls(W, prior=prior)
         cone._training = training
         return cone
 
@@ -161,6 +182,7 @@ class Cone:
         mask: npt.ArrayLike | Literal["nan"] | None = None,
         loss: Loss = "l2",
         l1: float = 0.0,
+        **noisy: Unpack[Noisy],
     ) -> Projection:
         """Find the point of the cone that explains each sample best.
 
@@ -189,6 +211,19 @@ class Cone:
             The 1-norm forgives few but gross errors (salt and pepper).
         l1 : float
             Weight of the sum of the coefficients, >= 0.
+        noise : float or "estimate", optional
+            Standard deviation > 0 of the noise in `V`, in its units: the most probable signal is
+            sought, ``u = W h + r`` by the cone's `prior` (docs/prior.md). "estimate" finds the
+            likeliest one for all of `V`, of signals of up to 2,048 entries.
+        clip : (lo, hi), optional
+            Entries at or beyond these are bounds, not values.
+        outliers : float
+            Share in [0, 1) of entries that may be anything. With `clip` only entries at its ends
+            are suspected, and bounds no more.
+        nuisance : array_like, shape (m', q), optional
+            What may be added to the data in any amount and sign, as columns.
+        keep : {'cone', 'data'}
+            'data': the signal is the data less the nuisance, as far as `Projection.trust` says.
 
         Returns
         -------
@@ -210,43 +245,13 @@ class Cone:
         >>> cone.project([1.0, 2.0, 90.0], loss="l1").signal
         array([1., 2., 2.])
         """
-        solved = self._solve(V, forward=forward, mask=mask, loss=loss, l1=l1)
+        options = Options(forward=forward, mask=mask, loss=loss, l1=l1, **noisy)
+        solved = solve(self._W, self._prior, self._views, V, **options)
+        if isinstance(solved, Projection):
+            return solved
         signal, distance = explained(solved, whole=True)
         shaped = solved.samples.shaped
         return Projection(shaped(signal), shaped(solved.coef), shaped(distance), shaped(solved.gap))
-
-    @may_underflow
-    def _solve(
-        self,
-        V: Any,
-        *,
-        forward: Operator | None = None,
-        mask: npt.ArrayLike | Literal["nan"] | None = None,
-        loss: Loss = "l2",
-        l1: float = 0.0,
-    ) -> Solved:
-        """Return the coefficients of samples; the arguments are those of `project`."""
-        choice("loss", loss, ("l2", "l1"))
-        l1 = nonnegative("l1", l1)
-        m, rank = self._W.shape
-        if forward is not None:
-            forward = check_operator("forward", forward, m)
-        samples = checked_samples(V, mask, m if forward is None else forward.size_out, loss)
-        rows = samples.rows
-        whole = self._views.of(self._W, rows.dtype, forward, None)
-        plain = whole if forward is None else self._views.of(self._W, rows.dtype, None, None)
-        if samples.known is None and 0 not in rows.shape:
-            found = _coefficients(whole, rows, loss, l1)
-            return Solved(samples, loss, plain, whole, found.x.T, found.gap)
-        n = rows.shape[0]
-        coef, gap = np.zeros((n, rank), rows.dtype), np.zeros(n)
-        for group, seen in groups(samples.known):
-            part = rows[group][:, seen]
-            if 0 not in part.shape:
-                view = self._views.of(self._W, rows.dtype, forward, seen)
-                found = _coefficients(view, part, loss, l1)
-                coef[group], gap[group] = found.x.T, found.gap
-        return Solved(samples, loss, plain, whole, coef, gap)
 
     def through(
         self, forward: Operator | None = None, mask: npt.ArrayLike | None = None
@@ -267,14 +272,7 @@ class Cone:
         >>> view.project([3.0, 0.0, 6.0]).signal
         array([3., 6., 6.])
         """
-        m = self._W.shape[0]
-        if forward is not None:
-            forward = check_operator("forward", forward, m)
-        known = None
-        if mask is not None:
-            size = m if forward is None else forward.size_out
-            known = check_known("mask", mask, (size,)).copy()
-        return View(self, forward, known)
+        return View.of(self, forward, mask)
 
     def distance(self, V: npt.ArrayLike, **options: Unpack[Options]) -> Array:
         """Return the distance of each sample to the cone; the arguments are those of `project`.
@@ -285,8 +283,33 @@ class Cone:
         >>> Cone([[1.0], [0.0]]).distance([[2.0, 3.0], [-3.0, 4.0]])
         array([3., 5.])
         """
-        solved = self._solve(V, **options)
+        solved = solve(self._W, self._prior, self._views, V, **options)
+        if isinstance(solved, Projection):
+            return solved.distance
         return solved.samples.shaped(explained(solved, whole=False)[1])
+
+    def energy(self, V: npt.ArrayLike, **options: Unpack[Options]) -> Array:
+        """Return how unlikely each sample is, given noise: the least belongs to the likeliest cone.
+
+            E(v) = min_{h >= 0} (v - A W h)' Q^-1 (v - A W h) + (h - mu)' S^-1 (h - mu)
+                   + log det Q + log det S + log det (S^-1 + W'A' Q^-1 A W) + m' log 2 pi
+
+        Minus twice the log-likelihood of ``v`` where ``h >= 0`` holds of itself, Laplace's
+        approximation of it elsewhere. It may be compared between cones of any rank, over the same
+        known entries. The arguments are those of `project`, `noise` among them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastcone import Cone
+        >>> from fastcone.cone import Prior
+        >>> line = Cone([[1.0], [1.0]], prior=Prior([2.0], [[1.0]], np.zeros((2, 1)), [0.0, 0.0]))
+        >>> line.energy([[2.0, 2.0], [5.0, 5.0]], noise=1.0).round(3)
+        array([ 4.774, 10.774])
+        """
+        if options.get("noise") is None:
+            raise ValueError("noise must be the standard deviation of the data, found None")
+        return cast(Array, self.project(V, **options).energy)
 
     def encode(self, V: npt.ArrayLike, **options: Unpack[Options]) -> Array:
         """Return the coefficients ``h`` of each sample; the arguments are those of `project`.
@@ -297,7 +320,9 @@ class Cone:
         >>> Cone([[1.0, 1.0], [0.0, 1.0]]).encode([5.0, 2.0]).round(6)
         array([3., 2.])
         """
-        solved = self._solve(V, **options)
+        solved = solve(self._W, self._prior, self._views, V, **options)
+        if isinstance(solved, Projection):
+            return solved.coef
         return solved.samples.shaped(solved.coef)
 
     @may_underflow
@@ -339,10 +364,8 @@ class Cone:
 
         Raises
         ------
-        OSError
-            The file system refused.
-        TypeError
-            `path` is not a path.
+        OSError, TypeError
+            The file system refused; `path` is not a path.
 
         Examples
         --------
@@ -354,44 +377,21 @@ class Cone:
         ...     Cone.load(path)
         Cone(m=2, rank=1, dtype=float64)
         """
-        arrays, notes = {"W": self._W}, {}
-        if self._training is not None:
-            arrays["history"] = self._training.history
-            notes["converged"] = self._training.converged
-        write_model(path, "cone", arrays, notes)
+        file.write(path, self._W, self._training, self._prior)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Cone:
         """Return the cone that `save` wrote, the same bits on every machine; see there.
 
-        Parameters
-        ----------
-        path : str or path
-
         Raises
         ------
-        OSError
-            The file cannot be read.
+        OSError, TypeError
+            The file cannot be read; `path` is not a path.
         ValueError
             The file is damaged, of a newer version, or not a cone.
-        TypeError
-            `path` is not a path.
         """
-        arrays, notes = read_model(path, "cone")
-        if set(arrays) not in ({"W"}, {"W", "history"}):
-            raise ValueError(f"path {path!r} must hold the array W, found {sorted(arrays)}")
-        training = None
-        if "history" in arrays:
-            training = Training(arrays["history"], notes.get("converged") is True)
-            check_shape(f"path {path!r}: history", training.history, (training.n_iter + 1,))
+        W, training, prior = file.read(path)
         try:
-            return cls._trained(arrays["W"], training)
+            return cls._trained(W, training, None if prior is None else Prior(**prior))
         except ValueError as error:
             raise ValueError(f"path {path!r} holds no cone: {error}") from error
-
-
-def _coefficients(view: Prepared, rows: Any, loss: Loss, l1: float) -> Solution:
-    """Return the answer for samples, of which all entries are known."""
-    if loss == "l2":
-        return view.projector.solve(rows.T, l1=l1)
-    return solve_nnlad(view.A, rows.T, l1=l1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,16 @@ from fastcone._nnls.projector import Projector
 from fastcone._runtime.layout import pack, product
 from fastcone._runtime.rows import Array, narrowed
 from fastcone._runtime.threads import Scratch
+from fastcone.cone.prior import Prior
+from fastcone.cone.whitened import Whitened
 from fastcone.operators.base import Operator
 
-# Of generators that a cone keeps prepared; five times this with what they need.
+# Of generators that a cone keeps prepared; five times this with what they need (all of it where a
+# prior is used).
 KEPT_BYTES = 1 << 26
+
+
+T = TypeVar("T", "Prepared", Whitened)
 
 
 class Prepared:
@@ -35,6 +42,11 @@ class Prepared:
         return product(self._panels, coef, scratch, name)[:, : len(self.A)]
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the generators."""
+        return self.A.nbytes
+
+    @property
     def projector(self) -> Projector:
         """The projector of A."""
         if self._projector is None:
@@ -46,7 +58,7 @@ class Views:
     """What a cone keeps prepared: the least recently used goes when KEPT_BYTES are passed."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Any, tuple[Any, Prepared]] = OrderedDict()
+        self._kept: OrderedDict[Any, tuple[Any, Prepared | Whitened]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -59,17 +71,39 @@ class Views:
     ) -> Prepared:
         """Return the generators seen through an operator, with the known entries alone."""
         key = (dtype, id(forward), None if known is None else known.tobytes())
+
+        def make() -> Prepared:
+            A = narrowed(W if forward is None else forward.apply_to(W), dtype)
+            return Prepared(A if known is None else A[known])
+
+        return self._found(key, forward, make)
+
+    def whitened(
+        self,
+        W: Array,
+        prior: Prior,
+        forward: Operator | None,
+        known: npt.NDArray[np.bool_] | None,
+        sigma: float,
+        nuisance: Array | None,
+    ) -> Whitened:
+        """Return the cone with its prior seen through an operator, a mask and noise."""
+        parts = (None if array is None else array.tobytes() for array in (known, nuisance))
+        key = (sigma, id(forward), *parts)
+        return self._found(
+            key, forward, lambda: Whitened(W, prior, forward, known, sigma, nuisance)
+        )
+
+    def _found(self, key: Any, forward: Operator | None, make: Callable[[], T]) -> T:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                return self._kept[key][1]
-        A = W if forward is None else forward.apply_to(W)
-        A = narrowed(A, dtype)
-        made = Prepared(A if known is None else A[known])
+                return cast(T, self._kept[key][1])
+        made = make()
         with self._lock:
             self._kept[key] = forward, made  # the operator is held: its id stays its own
-            self._bytes += made.A.nbytes
+            self._bytes += made.nbytes
             while self._bytes > KEPT_BYTES and len(self._kept) > 1:
                 _, (_, old) = self._kept.popitem(last=False)
-                self._bytes -= old.A.nbytes
+                self._bytes -= old.nbytes
         return made

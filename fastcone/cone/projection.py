@@ -35,12 +35,32 @@ class Projection:
         Proven bound on how far the objective is from its optimum, relative to the objective at
         ``h = 0``, as in `fastcone.Solution`. In the 2-norm the exact projection, seen through the
         forward operator, then lies within ``sqrt(gap) ||v||`` of the one returned.
+    energy : ndarray, shape (N,), or None
+        With `noise`: minus twice the logarithm of the likelihood of the data, by Laplace's
+        approximation; the least among cones is that of the most likely one.
+    noise : float or None
+        The noise's standard deviation, as given or estimated.
+    trust : ndarray, shape (N, m'), or None
+        With `noise`: the probability that the entry is a value as it stands; 0 where it is unknown
+        or, `outliers` left aside, saturated.
+    nuisance : ndarray, shape (N, m'), or None
+        ``N b``: what of the data the nuisance explains.
     """
 
     signal: Array
     coef: Array
     distance: Array
     gap: Array
+    energy: Array | None = None
+    noise: float | None = None
+    trust: Array | None = None
+    nuisance: Array | None = None
+
+
+def kept(rows: Array, signal: Array, trust: Array, nuisance: Array | None) -> Array:
+    """Return the data less the nuisance as far as entries are trusted, the signal elsewhere."""
+    data = rows if nuisance is None else rows - nuisance
+    return np.asarray(np.where(trust > 0, trust * data, 0) + (1 - trust) * signal)
 
 
 class Solved(NamedTuple):

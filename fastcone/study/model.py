@@ -26,6 +26,7 @@ CLASS_ITERATIONS = 10
 COMMON_ITERATIONS = 20
 SPARSITY = 0.0055
 CLEAN_IMAGES = 1000
+PIXELS_PER_DEGREE = (40, 15)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,16 @@ class Model:
     classes: Mapping[int, Cone]
     common: Cone
     brightness: float
+
+    @property
+    def every(self) -> dict[Any, Cone]:
+        """All cones: those of the classes, and the common one."""
+        return {**self.classes, "all": self.common}
+
+    @property
+    def blends(self) -> tuple[float, ...]:
+        """How sharply cones may be weighted by their energies, which add up over the pixels."""
+        return tuple(self.common.W.shape[0] / pixels for pixels in PIXELS_PER_DEGREE)
 
 
 def ranks(pixels: int) -> tuple[int, int]:
@@ -88,7 +99,7 @@ def train_class_cone(x: Array, rank: int, brightness: float, seed: int) -> Cone:
         max_iter=CLASS_ITERATIONS,
         tol=0.0,
     )
-    return unit_generators(trained)
+    return trained.unit()
 
 
 def train_common_cone(x: Array, rank: int, seed: int) -> Cone:
@@ -97,16 +108,7 @@ def train_common_cone(x: Array, rank: int, seed: int) -> Cone:
     trained = Cone.fit(
         x, rank, init="random", random_state=seed, max_iter=COMMON_ITERATIONS, tol=0.0
     )
-    return unit_generators(trained)
-
-
-def unit_generators(cone: Cone) -> Cone:
-    """Return the same cone with generators of length 1, so that penalties mean the same for all.
-
-    Generators that training has emptied are left out.
-    """
-    length = np.linalg.norm(cone.W, axis=0)
-    return Cone(cone.W[:, length > 0] / length[length > 0])
+    return trained.unit()
 
 
 def train_model(data: Dataset, account: Account, seed: int) -> tuple[Model, dict[str, Any]]:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,13 +23,26 @@ from fastcone.study.problem import (
     Settings,
     Task,
     Training,
-    tuned,
 )
+from fastcone.tasks import Curve
 
 Corruption = Callable[[Images, np.random.Generator], Items]
-Wrap = Callable[[Method], Method]
+Finish = Callable[[Array, Items], Array]
 
 L1 = (0.0, 0.003, 0.01, 0.03, 0.1)
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """A restoration before its curve: the signal, and what else is done to it afterwards."""
+
+    signal: Array
+    finish: Callable[[Array], Array]
+
+
+def finished(signal: Array, items: Items, finish: Finish | None) -> Array:
+    """Return a signal after `finish`, if there is one."""
+    return signal if finish is None else finish(signal, items)
 
 
 class RestorationTask:
@@ -68,21 +83,55 @@ class RestorationTask:
         """Return the mean PSNR, by which settings are chosen."""
         return float(psnr(answers, items.truth, self._parts).mean())
 
-    def tuned(self, method: Callable[..., Array], **grid: Sequence[Any]) -> Training:
-        """Return the training of a method that only has settings to choose, by mean PSNR."""
-        return tuned(method, grid, self.tune, self.quality)
+    def curved(
+        self,
+        method: Callable[..., Array | Raw],
+        finish: Finish | None = None,
+        **grid: Sequence[Any],
+    ) -> Training:
+        """Return the training of a method that has settings to choose, and of its curve.
+
+        Every setting is tried on the tuning images with a curve of its own, fitted to them: a
+        monotone function of intensity, `fastcone.tasks.Curve`. All arms are treated alike.
+        """
+
+        def answer(raw: Array | Raw, curve: Curve, items: Items) -> Array:
+            whole = raw if isinstance(raw, Raw) else Raw(raw, lambda u: u)
+            return finished(whole.finish(curve(whole.signal)), items, finish)
+
+        def trial(settings: Settings) -> tuple[float, Curve]:
+            raw = method(self.tune, **settings)
+            signal = raw.signal if isinstance(raw, Raw) else raw
+            curve = Curve.fit(signal, self.tune.truth)
+            return self.quality(answer(raw, curve, self.tune), self.tune), curve
+
+        def train() -> tuple[Method, Settings]:
+            trials = [dict(zip(grid, v, strict=True)) for v in itertools.product(*grid.values())]
+            tried = [trial(settings) for settings in trials]
+            best = max(range(len(tried)), key=lambda k: tried[k][0])
+            settings, curve = trials[best], tried[best][1]
+            return lambda items: answer(method(items, **settings), curve, items), settings
+
+        return train
+
+    def with_curve(self, training: Training, finish: Finish | None = None) -> Training:
+        """Return a training followed by that of a curve."""
+
+        def train() -> tuple[Method, Settings]:
+            method, settings = training()
+            return self.curved(method, finish)()[0], settings
+
+        return train
 
     def classical(
         self, name: str, function: Callable[..., Array], *args: Any, **grid: Sequence[Any]
     ) -> Contender:
-        """Return a classical method ``function(data, *args, **settings)``, its settings tuned."""
+        """Return a classical method ``function(data, *args, **settings)``, tuned, with a curve."""
 
         def method(items: Items, **settings: Any) -> Array:
             return function(items.data, *args, **settings)
 
-        if grid:
-            return Contender("training-free", name, train=self.tuned(method, **grid))
-        return Contender("training-free", name, method)
+        return Contender("training-free", name, train=self.curved(method, None, **grid))
 
     def untouched(self, name: str = "left as it is") -> Contender:
         """Return the data themselves as answers."""
@@ -95,6 +144,7 @@ class RestorationTask:
         tag: str = "",
         l1: Sequence[float] = L1,
         oracle: bool = True,
+        finish: Finish | None = None,
     ) -> list[Contender]:
         """Return the ways to reuse the cones: nearest class, common, and class known (oracle).
 
@@ -108,6 +158,8 @@ class RestorationTask:
             Penalties to try, in units of the brightness of the training images.
         oracle : bool
             Whether to add the variant that is told the class.
+        finish : callable, optional
+            As for `rivals`.
         """
         model = self._context.model
 
@@ -126,21 +178,54 @@ class RestorationTask:
             return answers
 
         found = [
-            Contender("reuse", f"nearest class cone{tag}", train=self.tuned(nearest, l1=l1)),
-            Contender("reuse", f"common cone{tag}", train=self.tuned(common, l1=l1)),
+            Contender("reuse", f"{name}{tag}", train=self.curved(method, finish, l1=l1))
+            for name, method in (("nearest class cone", nearest), ("common cone", common))
         ]
         if oracle:
             name = f"cone of the true class{tag} (oracle)"
-            found.append(Contender("reuse", name, train=self.tuned(told, l1=l1), oracle=True))
+            train = self.curved(told, finish, l1=l1)
+            found.append(Contender("reuse", name, train=train, oracle=True))
         return found
 
-    def rivals(self, finish: Wrap | None = None) -> list[Contender]:
+    def likeliest(
+        self,
+        call: Callable[..., Array | Raw],
+        noise: Sequence[float],
+        finish: Finish | None = None,
+        cones: Any = None,
+    ) -> Contender:
+        """Return the most probable images: all cones with their priors, weighted by likelihood.
+
+        Parameters
+        ----------
+        call : callable
+            ``call(data, cones, noise=..., blend=...)`` restores images.
+        noise : sequence of float
+            Standard deviations to try; of all cones also those of `Model.blends`.
+        finish : callable, optional
+            As for `rivals`.
+        cones : Cone or mapping, optional
+            All cones of the model if missing.
+        """
+        model = self._context.model
+        several = cones is None
+        cones = model.every if several else cones
+
+        blend = model.blends if several else model.blends[:1]
+
+        def method(items: Items, noise: float, blend: float) -> Array | Raw:
+            return call(items.data, cones, noise=noise, blend=blend)
+
+        train = self.curved(method, finish, noise=noise, blend=blend)
+        return Contender("reuse", "likeliest cones, prior", train=train)
+
+    def rivals(self, finish: Finish | None = None) -> list[Contender]:
         """Return the models that are trained for this task alone: ridge regression and an MLP.
 
         Parameters
         ----------
         finish : callable, optional
-            Turns a method into one that also uses what is known about the data.
+            ``finish(answers, items)`` uses what else is known about the data, after the curve.
         """
         context = self._context
         tune = (self.tune.data, self.tune.truth)
@@ -149,16 +234,10 @@ class RestorationTask:
             items = self._corruption(context.data.fit, rng)
             return items.data, items.truth
 
-        def as_method(model: Callable[[Array], Array]) -> Method:
-            def method(items: Items) -> Array:
-                return model(items.data)
-
-            return finish(method) if finish else method
-
         def ridge() -> tuple[Method, Settings]:
             spoilt = pairs(context.rng(self._name, "ridge"))
             model, settings = train_ridge(spoilt, tune, parts=self._parts)
-            return as_method(model), settings
+            return lambda items: model(items.data), settings
 
         def mlp() -> tuple[Method, Settings]:
             rng = context.rng(self._name, "mlp")
@@ -170,11 +249,11 @@ class RestorationTask:
                 rounds=context.size.rounds,
                 parts=self._parts,
             )
-            return as_method(model), settings
+            return lambda items: model(items.data), settings
 
         return [
-            Contender("retrain", "ridge regression", train=ridge),
-            Contender("retrain", f"MLP ({context.size.width})", train=mlp),
+            Contender("retrain", name, train=self.with_curve(train, finish))
+            for name, train in (("ridge regression", ridge), (f"MLP ({context.size.width})", mlp))
         ]
 
     def build(
@@ -209,6 +288,6 @@ def each_image(corrupt: Callable[[Array, np.random.Generator], Array]) -> Corrup
     return items
 
 
-def denoised(data: Array, cones: Any, *, l1: float, loss: Any = "l2") -> Array:
-    """Return the nearest points of the cones."""
-    return tasks.denoise(data, cones, loss=loss, l1=l1).signal
+def denoised(data: Array, cones: Any, **options: Any) -> Array:
+    """Return the nearest points of the cones, or the most probable images."""
+    return tasks.denoise(data, cones, **options).signal

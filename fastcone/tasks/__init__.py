@@ -12,6 +12,7 @@ from fastcone.tasks.class_cones import class_cones
 from fastcone.tasks.classify import Classification, classify
 from fastcone.tasks.cluster import Clustering, cluster
 from fastcone.tasks.compress import Compressed, compress
+from fastcone.tasks.curve import Curve
 from fastcone.tasks.deblur import deblur
 from fastcone.tasks.denoise import denoise
 from fastcone.tasks.detect import detect
@@ -30,6 +31,7 @@ __all__ = [
     "Classification",
     "Clustering",
     "Compressed",
+    "Curve",
     "LocalCones",
     "Restoration",
     "SelfTraining",

@@ -13,11 +13,12 @@ from scipy.sparse import csr_array, issparse
 
 from fastcone._runtime.rows import Loss, row_norms
 from fastcone._runtime.scaling import exponent
-from fastcone._runtime.validation import real_array, sparse_array
-from fastcone.cone.arguments import MANY, Options, check_operator
+from fastcone._runtime.validation import choice, nonnegative, real_array, sparse_array
+from fastcone.cone.arguments import MANY, Noisy, Options, check_operator
 from fastcone.cone.model import Cone
-from fastcone.cone.projection import Projection
+from fastcone.cone.projection import Projection, kept
 from fastcone.operators import Operator
+from fastcone.tasks.curve import Curve
 
 Array = npt.NDArray[Any]
 Cones = Cone | Mapping[Any, Cone]
@@ -35,11 +36,29 @@ class Restoration:
         Label of the cone each was restored by; None where a single cone was given.
     distance : ndarray, shape (N,)
         Distance of each sample to that cone, over the known entries, as `Cone.project` defines it.
+    trust : ndarray, shape (N, m'), or None
+        With `noise`: how far each entry of the data is a value as it stands, see `Projection`.
+    nuisance : ndarray, shape (N, m'), or None
+        What of the data the nuisance explains.
     """
 
     signal: Array
     labels: Array | None
     distance: Array
+    trust: Array | None = None
+    nuisance: Array | None = None
+
+
+class Restoring(Noisy, total=False):
+    """Keywords of every restoration.
+
+    Those of `Cone.project` that say what is wrong with the data: noise, clip, outliers, nuisance,
+    keep.  blend: T > 0 averages the cones' signals with weights ``exp(-energy / 2T)``, 0 takes the
+    likeliest; it wants noise.  curve: a `Curve`, applied before data are kept.
+    """
+
+    blend: float
+    curve: Curve | None
 
 
 def check_cone(name: str, value: Any) -> Cone:
@@ -84,9 +103,24 @@ def projections(V: npt.ArrayLike, cones: Cones, **options: Unpack[Options]) -> I
     return (cone.project(V, **options) for cone in cone_dict(cones).values())
 
 
-def restore(V: npt.ArrayLike, cones: Cones, **options: Unpack[Options]) -> Restoration:
-    """Project each sample on every cone and keep the nearest, the first one among equals."""
-    table = cone_dict(cones)
+class Ask(Options, Restoring, total=False):
+    """The keywords of `restore`."""
+
+
+def restore(V: npt.ArrayLike, cones: Cones, **ask: Unpack[Ask]) -> Restoration:
+    """Project each sample on every cone and keep the best, the first one among equals.
+
+    Best is the nearest, or with `noise` the likeliest; with `blend` all have a say.
+    """
+    options: dict[str, Any] = dict(ask)
+    table, curve = cone_dict(cones), options.pop("curve", None)
+    blend = nonnegative("blend", options.pop("blend", 0.0))
+    if curve is not None and not isinstance(curve, Curve):
+        raise TypeError(f"curve must be a fastcone.tasks.Curve, found {type(curve).__name__}")
+    if ask.get("noise") is not None:
+        return _probable(V, table, isinstance(cones, Cone), curve, blend, options)
+    if blend:
+        raise ValueError("blend wants noise, the standard deviation of the data, found None")
     found = projections(V, table, **options)
     best = next(found)
     signal, distance = best.signal, best.distance
@@ -96,9 +130,49 @@ def restore(V: npt.ArrayLike, cones: Cones, **options: Unpack[Options]) -> Resto
         signal = np.where(better[..., None], other.signal, signal)
         distance = np.where(better, other.distance, distance)[()]
         nearest = np.where(better, k, nearest)
+    signal = signal if curve is None else curve(signal)
     if isinstance(cones, Cone):
         return Restoration(signal, None, distance)
     return Restoration(signal, label_array(list(table))[nearest], distance)
+
+
+def _probable(
+    V: npt.ArrayLike,
+    table: dict[Hashable, Cone],
+    single: bool,
+    curve: Curve | None,
+    blend: float,
+    options: dict[str, Any],
+) -> Restoration:
+    """Return what the likeliest cones say, all of them weighted if `blend` is positive."""
+    keep = choice("keep", options.pop("keep", "cone"), ("cone", "data"))
+    if keep == "data" and options.get("forward") is not None:
+        raise ValueError(f"keep='data' wants no forward operator, found {options['forward']!r}")
+    if options["noise"] == "estimate" and len(table) > 1:  # the data's level, not the cones'
+        levels = (p.noise for p in projections(V, table, **options))
+        options["noise"] = min(level for level in levels if level is not None)
+    found = list(projections(V, table, **options))
+    energy = np.stack([np.asarray(p.energy) for p in found])
+    least = energy.argmin(axis=0)
+    if blend:
+        weights = np.exp(-(energy - energy.min(axis=0)) / (2 * blend))
+        weights /= weights.sum(axis=0)
+    else:
+        weights = np.equal.outer(np.arange(len(found)), least).astype(float)
+
+    def mean(arrays: list[Any]) -> Array:
+        total = sum(w[..., None] * array for w, array in zip(weights, arrays, strict=True))
+        return np.asarray(total).astype(arrays[0].dtype, copy=False)
+
+    signal, trust = mean([p.signal for p in found]), mean([p.trust for p in found])
+    free = None if found[0].nuisance is None else mean([p.nuisance for p in found])
+    signal = signal if curve is None else curve(signal)
+    if keep == "data":
+        rows = real_array("V", V, ndim=MANY, finite=False).astype(signal.dtype, copy=False)
+        signal = kept(rows, signal, trust, free)
+    distance = np.take_along_axis(np.stack([p.distance for p in found]), least[None], 0)[0][()]
+    labels = None if single else label_array(list(table))[least]
+    return Restoration(signal, labels, distance, trust, free)
 
 
 def relative_to(V: Any, distance: Array, loss: Loss) -> Array:

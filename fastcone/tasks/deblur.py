@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import numpy.typing as npt
 
 from fastcone._runtime.scaling import may_underflow
 from fastcone.operators import Operator
-from fastcone.tasks._restore import Cones, Restoration, check_operator_on, restore
+from fastcone.tasks._restore import Cones, Restoration, Restoring, check_operator_on, restore
 
 
 @may_underflow
-def deblur(V: npt.ArrayLike, cones: Cones, blur: Operator, *, l1: float = 0.0) -> Restoration:
+def deblur(
+    V: npt.ArrayLike,
+    cones: Cones,
+    blur: Operator,
+    *,
+    l1: float = 0.0,
+    **restoring: Unpack[Restoring],
+) -> Restoration:
     """Undo a known blur ``A``.
 
         u = W h*,        h* = argmin_{h >= 0} ||A W h - v||_2
@@ -27,6 +36,11 @@ def deblur(V: npt.ArrayLike, cones: Cones, blur: Operator, *, l1: float = 0.0) -
         `fastcone.operators.Blur`, or any other operator.
     l1 : float
         Weight of the sum of the coefficients, >= 0; needed where the blur makes generators alike.
+    **restoring
+        noise, clip, outliers, nuisance, keep: what is wrong with the data, see `Cone.project`; with
+        `noise` the most probable signal is sought, and of several cones the likeliest. blend: T > 0
+        averages the cones by ``exp(-energy / 2T)``. curve: a `Curve` of this task, applied before
+        data are kept.
 
     Returns
     -------
@@ -46,4 +60,5 @@ def deblur(V: npt.ArrayLike, cones: Cones, blur: Operator, *, l1: float = 0.0) -
     >>> deblur([1.0, 2.0, 1.0, 0.0], Cone([[0.0], [1.0], [0.0], [0.0]]), blur).signal
     array([0., 4., 0., 0.])
     """
-    return restore(V, cones, forward=check_operator_on("blur", blur, cones), l1=l1)
+    forward = check_operator_on("blur", blur, cones)
+    return restore(V, cones, forward=forward, l1=l1, **restoring)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from fastcone._runtime.scaling import may_underflow
 from fastcone._runtime.validation import flag, real_array
 from fastcone.cone.arguments import MANY, check_known
-from fastcone.tasks._restore import Cones, Restoration, restore
+from fastcone.tasks._restore import Cones, Restoration, Restoring, restore
 
 
 @may_underflow
@@ -22,6 +23,7 @@ def inpaint(
     *,
     copy_back: bool = True,
     l1: float = 0.0,
+    **restoring: Unpack[Restoring],
 ) -> Restoration:
     """Fill in the unknown entries of each sample.
 
@@ -39,6 +41,11 @@ def inpaint(
         Return the known entries as they were given; with False, all entries come from the cone.
     l1 : float
         Weight of the sum of the coefficients, >= 0.
+    **restoring
+        noise, clip, outliers, nuisance, keep: what is wrong with the data, see `Cone.project`; with
+        `noise` the most probable signal is sought, and of several cones the likeliest. blend: T > 0
+        averages the cones by ``exp(-energy / 2T)``. curve: a `Curve` of this task, applied before
+        data are kept.
 
     Returns
     -------
@@ -60,7 +67,7 @@ def inpaint(
     """
     samples = real_array("V", V, ndim=MANY, finite=False)
     known = check_known("known", known, samples.shape)
-    found = restore(samples, cones, mask=known, l1=l1)
+    found = restore(samples, cones, mask=known, l1=l1, **restoring)
     if not flag("copy_back", copy_back):
         return found
     return replace(found, signal=np.where(known, samples, found.signal))

@@ -3,16 +3,23 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import numpy.typing as npt
 
 from fastcone._runtime.scaling import may_underflow
 from fastcone.operators import Operator
-from fastcone.tasks._restore import Cones, Restoration, check_operator_on, restore
+from fastcone.tasks._restore import Cones, Restoration, Restoring, check_operator_on, restore
 
 
 @may_underflow
 def super_resolve(
-    V: npt.ArrayLike, cones: Cones, downsample: Operator, *, l1: float = 0.0
+    V: npt.ArrayLike,
+    cones: Cones,
+    downsample: Operator,
+    *,
+    l1: float = 0.0,
+    **restoring: Unpack[Restoring],
 ) -> Restoration:
     """Restore samples at full resolution from samples at low resolution.
 
@@ -30,6 +37,11 @@ def super_resolve(
     l1 : float
         Weight of the sum of the coefficients, >= 0; needed where there are more generators than
         entries of `V`.
+    **restoring
+        noise, clip, outliers, nuisance, keep: what is wrong with the data, see `Cone.project`; with
+        `noise` the most probable signal is sought, and of several cones the likeliest. blend: T > 0
+        averages the cones by ``exp(-energy / 2T)``. curve: a `Curve` of this task, applied before
+        data are kept.
 
     Returns
     -------
@@ -48,4 +60,5 @@ def super_resolve(
     >>> super_resolve([1.0, 3.0], Cone([[0.0], [1.0], [2.0], [1.0]]), Downsample((4,), 2)).signal
     array([0., 2., 4., 2.])
     """
-    return restore(V, cones, forward=check_operator_on("downsample", downsample, cones), l1=l1)
+    forward = check_operator_on("downsample", downsample, cones)
+    return restore(V, cones, forward=forward, l1=l1, **restoring)

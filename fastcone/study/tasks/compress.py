@@ -49,9 +49,9 @@ def compress(context: Context) -> Task:
         f"About {n_bytes} bytes per image, the class included; the cones or the basis are shared "
         "and not counted.",
         [
-            Contender("reuse", "nearest class cone, 8 bits", by_cones),
-            Contender("retrain", "PCA, 8 bits", train=pca),
+            Contender("reuse", "nearest class cone, 8 bits", train=task.curved(by_cones)),
+            Contender("retrain", "PCA, 8 bits", train=task.with_curve(pca)),
             task.classical("cosine transform, 8 bits", classical.dct_code, shape, n_bytes),
-            Contender("training-free", "cosine transform, zlib", train=packed),
+            Contender("training-free", "cosine transform, zlib", train=task.with_curve(packed)),
         ],
     )

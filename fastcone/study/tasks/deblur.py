@@ -13,6 +13,7 @@ from fastcone.study.problem import Array, Context, Task
 from fastcone.study.restoration import RestorationTask, each_image
 from fastcone.study.tasks import register
 
+NOISE = (0.005, 0.007, 0.01)
 WEIGHTS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 
 
@@ -25,8 +26,8 @@ def deblur(context: Context) -> Task:
     blurred = each_image(lambda x, rng: corrupt.read_noise(blur.forward(x), rng))
     task = RestorationTask(context, "deblur", blurred)
 
-    def call(data: Array, cones: Any, *, l1: float) -> Array:
-        return tasks.deblur(data, cones, blur, l1=l1).signal
+    def call(data: Array, cones: Any, **options: Any) -> Array:
+        return tasks.deblur(data, cones, blur, **options).signal
 
     return task.build(
         "Deblurring",
@@ -34,6 +35,7 @@ def deblur(context: Context) -> Task:
         f"{corrupt.BLUR_NOISE:g}.",
         [
             *task.cones(call),
+            task.likeliest(call, NOISE),
             *task.rivals(),
             task.classical("L2 in Fourier space", fourier_deblur, shape, kernel, weight=WEIGHTS),
             task.classical("L2, edges known", exact_deblur, shape, kernel, weight=WEIGHTS),

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastcone.study import corrupt
 from fastcone.study.methods import classical
 from fastcone.study.problem import Context, Task
@@ -24,6 +26,7 @@ def denoise_gaussian(context: Context) -> Task:
         f"Normal noise of standard deviation {corrupt.SIGMA:g} was added, clipped to [0, 1].",
         [
             *task.cones(denoised),
+            task.likeliest(partial(denoised, clip=(0.0, 1.0)), (corrupt.SIGMA,)),
             *task.rivals(),
             task.classical("Gaussian filter", classical.gaussian_filter, shape, sigma=SIGMAS),
             task.classical("heat equation", classical.heat_equation, shape, t=TIMES),
