@@ -18,6 +18,7 @@ from scipy.sparse import csr_array, issparse
 
 from fastcone._nnls.projector import Projector
 from fastcone._runtime.rows import Array
+from fastcone._runtime.scaling import may_underflow
 from fastcone._runtime.threads import one_blas_thread
 from fastcone.cone.prior import Prior
 
@@ -31,6 +32,7 @@ FLOOR = 1e-3  # of the mean variance, added to each variance
 SHRINKAGES = np.array([0.003, 0.01, 0.03, 0.1, 0.3, 1.0])
 
 
+@may_underflow
 def learn(X: Any, W: Array, known: Any = None) -> Prior | None:
     """Return the prior of the cone of `W`, learned from samples X (N, m).
 
