@@ -95,7 +95,7 @@ cdef bint prepare(Arrays* a, Py_ssize_t m, Py_ssize_t n, const double* A, Py_ssi
         a.l1[j] = x[j] = a.fetched[j] = 0
     if a.householder and apart:
         scale_columns(m, n, a)
-    a.reduced = a.householder and m > n and not far_apart(m, n, a.columns, aligned(a.rest))
+    a.reduced = a.householder and m > n and not far_apart(m, n, a.columns)
     set_entry_weights(n, a.norm, a.e, a.fetched, a.entry_weight)
     for i in range(m):
         total += a.target[i] - a.target[i]

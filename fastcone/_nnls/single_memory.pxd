@@ -205,30 +205,33 @@ cdef inline void lay_down(Py_ssize_t m, Py_ssize_t n, Arrays* a) noexcept nogil:
             a.columns[j * ld + i] = a.A[i * a.row_stride + j * a.column_stride]
 
 
-cdef inline void measure_rows(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, const double* columns,
-                              double* row_size) noexcept nogil:
-    """row_size_i = max_j |a_ij|"""
-    cdef Py_ssize_t i, j
-    for i in range(m):
-        row_size[i] = 0
-    for j in range(n):
-        for i in range(m):
-            row_size[i] = max(row_size[i], fabs(columns[j * ld + i]))
-
-
-cdef inline bint far_apart(Py_ssize_t m, Py_ssize_t n, const double* columns,
-                           double* row_size) noexcept nogil:
+cdef inline bint far_apart(Py_ssize_t m, Py_ssize_t n, const double* columns) noexcept nogil:
     """Whether rows are so heavy that a triangle would mix more into the light ones than they hold.
 
-    It mixes rows by columns that a support may do without.  row_size: m, no meaning.
+    It mixes rows by columns that a support may do without.
     """
-    cdef double least = INFINITY, most = 0
-    cdef Py_ssize_t i
-    measure_rows(m, n, padded(m), columns, row_size)
-    for i in range(m):
-        most = max(most, row_size[i])
-        least = row_size[i] if 0 < row_size[i] < least else least
-    return most > HEAVY * least
+    cdef double most[8]
+    cdef double least[8]
+    cdef double size[8]
+    cdef double value
+    cdef Py_ssize_t group, j, ld = padded(m)
+    cdef int q
+    for q in range(8):
+        most[q], least[q] = 0, INFINITY
+    for group in range(ld // 8):
+        for q in range(8):
+            size[q] = 0
+        for j in range(n):
+            for q in range(8):
+                value = fabs(columns[j * ld + 8 * group + q])
+                size[q] = value if value > size[q] else size[q]
+        for q in range(8):
+            most[q] = size[q] if size[q] > most[q] else most[q]
+            value = size[q] if size[q] > 0 else INFINITY
+            least[q] = value if value < least[q] else least[q]
+    for q in range(1, 8):
+        most[0], least[0] = max(most[0], most[q]), min(least[0], least[q])
+    return most[0] > HEAVY * least[0]
 
 
 cdef inline void even_out(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, const double* columns,

@@ -5,7 +5,8 @@
 #
 # Rows       Gram-Schmidt and the normal equations lose a row that is 1e8 times smaller than
 #            another. Householder reflections with the largest entry brought to the pivot, columns
-#            in the order of what is left of them, change every row by roundings of its own size
+#            in the order of what is left of them, change every row by roundings of its own size;
+#            what they cannot tell from 0 they set to 0
 # Factors    T = Q'A and d = Q'b, whole; of the support P, in its order, T is a triangle R
 # On P       R x_P = d - R^-T l1_P;   h = R^-T l1_P;   gradient  A'r - l1 = T'(h, d_rest) - l1
 # Support    grows by the generator with the largest weighted gradient, shrinks where the minimiser
@@ -33,10 +34,9 @@ from fastcone._kernels.nnls.householder_factor cimport (
     Problem, eliminate, factorise, leave, minimise,
 )
 from fastcone._kernels.nnls.qr_update cimport UNIT
-from fastcone._kernels.nnls.reflections cimport noise, tail
+from fastcone._kernels.nnls.reflections cimport NOISE, stands_out, tail
 
 cdef enum:
-    NOISE = 4           # roundings of a row's size that a transformed entry of it may be off by
     LATE = 1_000_000    # ratio of pivots out of order that costs light rows seven digits
 
 
@@ -117,8 +117,7 @@ cdef Py_ssize_t next_entry(Problem* f, const double* entry_weight, bint sure) no
 
 cdef bint is_independent(Problem* f, Py_ssize_t j) noexcept nogil:
     """Whether what P leaves of generator j is more than the rounding of its rows."""
-    cdef const double* a = f.T + j * f.ld
-    return tail(f.k, f.ld, a, a) > noise(f.k, f.ld, f.row_size, f.dependence_tol)
+    return stands_out(f.k, f.ld, f.T + j * f.ld, f.row_size, f.dependence_tol)
 
 
 cdef void replace(Problem* f, Py_ssize_t j) noexcept nogil:

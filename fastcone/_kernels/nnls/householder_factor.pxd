@@ -8,7 +8,8 @@ from libc.math cimport fabs, sqrt
 from libc.string cimport memcpy, memset
 
 from fastcone._kernels.nnls.reflections cimport (
-    exchange, grow, largest_row, noise, reflect, reflection, rotate_rows, rotate_sizes, tail,
+    exchange, flush, grow, largest_row, reflect, reflection, rotate_rows, rotate_sizes,
+    stands_out, tail,
 )
 
 
@@ -54,7 +55,9 @@ cdef inline void eliminate(Problem* f, Py_ssize_t j) noexcept nogil:
     for q in range(f.n):
         if not f.inside[q]:
             reflect(k, f.ld, v, head, scale, f.T + q * f.ld)
+            flush(k + 1, f.ld, f.row_size, f.T + q * f.ld)
     reflect(k, f.ld, v, head, scale, f.d)
+    flush(k + 1, f.ld, f.d_size, f.d)
     v[k] = pivot
     memset(v + k + 1, 0, (f.ld - k - 1) * sizeof(double))
     for i in range(f.m):
@@ -80,7 +83,7 @@ cdef inline void factorise(Problem* f, const Py_ssize_t* support, Py_ssize_t cou
                 left = tail(f.k, f.ld, f.T + j * f.ld, f.T + j * f.ld)
                 if left > most:
                     best, most = j, left
-        if not most > noise(f.k, f.ld, f.row_size, f.dependence_tol):
+        if best < 0 or not stands_out(f.k, f.ld, f.T + best * f.ld, f.row_size, f.dependence_tol):
             break
         eliminate(f, best)
     for q in range(count):

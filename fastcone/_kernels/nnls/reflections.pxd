@@ -10,6 +10,9 @@ from libc.string cimport memset
 from fastcone._kernels.common.dense cimport axpy, dot, padded
 from fastcone._kernels.nnls.qr_update cimport UNIT
 
+cdef enum:
+    NOISE = 4           # roundings of a row's size that a reflected entry of it may be off by
+
 
 cdef inline double tail(Py_ssize_t k, Py_ssize_t ld, const double* a,
                         const double* b) noexcept nogil:
@@ -80,10 +83,27 @@ cdef inline void grow(Py_ssize_t k, Py_ssize_t ld, const double* a,
         row_size[i] = fabs(a[i]) if fabs(a[i]) > row_size[i] else row_size[i]
 
 
-cdef inline double noise(Py_ssize_t k, Py_ssize_t ld, const double* row_size,
-                         double tolerance) noexcept nogil:
-    """The squared length of what may be rounding in rows k.. of a transformed generator."""
-    return (tolerance * (k + 1) * UNIT) ** 2 * tail(k, ld, row_size, row_size)
+cdef inline void flush(Py_ssize_t k, Py_ssize_t ld, const double* row_size,
+                       double* a) noexcept nogil:
+    """a_i <- 0 from row k on where k reflections cannot tell it from 0.
+
+    What a second heavy row like the first leaves must not stand beside the light ones.
+    """
+    cdef double limit = NOISE * k * UNIT
+    cdef Py_ssize_t i
+    for i in range(k, ld):
+        a[i] = 0 if fabs(a[i]) <= limit * row_size[i] else a[i]
+
+
+cdef inline bint stands_out(Py_ssize_t k, Py_ssize_t ld, const double* a, const double* row_size,
+                            double tolerance) noexcept nogil:
+    """Whether an entry from row k on is more than the rounding of its row."""
+    cdef double limit = tolerance * (k + 1) * UNIT
+    cdef Py_ssize_t i
+    for i in range(k, ld):
+        if fabs(a[i]) > limit * row_size[i]:
+            return True
+    return False
 
 
 cdef inline void rotate_rows(double* a, Py_ssize_t i, double c, double s) noexcept nogil:
