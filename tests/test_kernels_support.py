@@ -122,8 +122,8 @@ def test_rows_of_any_size_are_solved_exactly(level, kind):
 
 
 # In these a generator has no share in a heavy row, or a second heavy row says what the first says.
-HEAVY = [28, 51, 56, 66, 100, 144, 153, 197, 216, 315, 340, 405, 422, 462, 561, 613, 778, 838, 15396,
-         21432, 21851, 22468]  # fmt: skip
+HEAVY = [28, 51, 56, 66, 100, 144, 153, 197, 216, 315, 340, 405, 422, 462, 561, 613, 778, 838,
+         15396, 21432, 21851, 22468]  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", HEAVY)
