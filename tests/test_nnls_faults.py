@@ -334,3 +334,9 @@ def test_products_below_the_range_once_scaled_are_not_taken_for_zeros(method):
     assert lost.x[0] == 0 and not lost.converged and lost.gap >= 1 - 1e-9
     lost = solve_nnls(np.full((1, 1), 1e200), np.full(1, 1e-200), upper=1.0)
     assert lost.x[0] == 0 and not lost.converged and lost.gap >= 1 - 1e-9
+
+
+def test_a_tiny_ridge_on_huge_coefficients_has_an_objective():
+    """l2 / 2 underflowed and ||x||^2 overflowed: 0 times infinity was not a number."""
+    found = solve_nnls(np.full((1, 1), 1e-100), np.full(1, 1e100), l2=5e-324)
+    assert found.x[0] == pytest.approx(1e200) and found.penalty == pytest.approx(2.5e76, rel=0.02)
