@@ -137,6 +137,24 @@ def test_light_rows_keep_their_digits_beside_heavy_ones(seed):
         assert np.abs(x - best).max() <= 1e-13 * best.max()
 
 
+@pytest.mark.parametrize("seed", [1122, 1234, 15314, 15487])
+def test_a_gap_of_a_heavy_row_does_not_hide_what_light_rows_say(seed):
+    """Rows of 1e3 and 1e4, G well conditioned: descent ended at a gap of 1e-22, x off by 3e-9."""
+    rng = np.random.default_rng(seed)
+    A, b = heavy(rng, "several", int(rng.integers(3, 9)), int(rng.integers(1, 5)))
+    G, c, _, _ = normal_equations(A.tolist(), b.tolist())
+    best = np.array([float(v) for v in lawson_hanson(G, c)])
+    for x in (solve_nnls(A, b).x, solve_nnls(A, np.outer(b, np.ones(70))).x[:, 69]):
+        assert np.abs(x - best).max() <= 1e-12 * best.max()
+
+
+def test_coefficients_far_below_the_target_are_corrected_in_their_own_units():
+    """x of 1e-8 ||b|| / ||a_j||: a correction that ended in units of ||b|| left 4e-8 of it."""
+    A = np.array([[5, 8], [2, 8], [7, 8], [2, 5], [1, 5], [0, 1e9], [0, 0], [1e9, 1e9]])
+    x = solve_nnls(A, [2, 0, 2, -1, 1, 0, 0, 0]).x
+    np.testing.assert_allclose(x, [1.4e-17, 9e-18], rtol=1e-12)
+
+
 def within_bounds(A, B, upper=None, total=None, max_steps=1000):
     """x (n, p), reduced gradients, steps and changes of the kernel with bounds and sums."""
     (m, n), p = A.shape, B.shape[1]

@@ -334,3 +334,20 @@ def test_products_below_the_range_once_scaled_are_not_taken_for_zeros(method):
     assert lost.x[0] == 0 and not lost.converged and lost.gap >= 1 - 1e-9
     lost = solve_nnls(np.full((1, 1), 1e200), np.full(1, 1e-200), upper=1.0)
     assert lost.x[0] == 0 and not lost.converged and lost.gap >= 1 - 1e-9
+
+
+def test_a_tiny_ridge_on_huge_coefficients_has_an_objective():
+    """l2 / 2 underflowed and ||x||^2 overflowed: 0 times infinity was not a number."""
+    found = solve_nnls(np.full((1, 1), 1e-100), np.full(1, 1e100), l2=5e-324)
+    assert found.x[0] == pytest.approx(1e200) and found.penalty == pytest.approx(2.5e76, rel=0.02)
+
+
+@pytest.mark.parametrize("seed", [2, 4, 5, 39])
+def test_rows_three_hundred_orders_apart_give_no_coefficient_that_is_no_number(seed):
+    """A pivot all but below the range made x infinite; its certificate warned of 0 times it."""
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((12, 12)) * 10.0 ** rng.integers(-150, 150, (12, 1))
+    with np.errstate(invalid="raise"):
+        found = solve_nnls(A, A @ rng.random((12, 5)))
+    assert np.isfinite(found.x).all() and np.all(found.x >= 0)
+    assert np.all(found.converged == (found.gap <= 1e-10))

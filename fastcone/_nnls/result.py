@@ -80,8 +80,9 @@ class Solution:
         with np.errstate(over="ignore", under="ignore"):
             if l1 is not None:
                 np.multiply(l1, x.sum(axis=0), out=penalty, where=l1 > 0)
-            if l2:
-                penalty += l2 / 2 * np.einsum("ij,ij->j", x, x)
+            if l2:  # neither l2 / 2, which may underflow, nor x^2, which may overflow, on its own
+                weighted = np.sqrt(l2) * x
+                penalty += np.einsum("ij,ij->j", weighted, weighted) / 2
         return replace(self, penalty=penalty)
 
 

@@ -172,6 +172,10 @@ cdef class Rung:
         q.column_exp = <const int*> self.keep(gram.exponent)
         q.rootinv, q.norm = self.wide(gram.rootinv), self.wide(gram.norm)
         q.ridge = self.wide(gram.ridge)
+        with np.errstate(over="ignore", under="ignore"):
+            unit = np.ldexp(1.0, gram.exponent)
+            q.most_per_unit = (unit * gram.rootinv).max(initial=0)
+        q.unit = self.wide(unit)
         if q.double_precision:
             q.panels64, q.coord64 = self.wide(panels), self.wide(gram.coord(dtype))
         else:

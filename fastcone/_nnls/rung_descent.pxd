@@ -14,8 +14,10 @@ from fastcone._runtime.dispatch cimport correction_table, descent_table, report_
 cdef extern from *:
     """
     #define FC_CLOSE 1e10       /* the objective, in gaps: below, rounding of x is seen in it */
+    #define FC_DIGITS 1e-9      /* of the largest coefficient: what the default is right to */
     """
     const double CLOSE "FC_CLOSE"
+    const double DIGITS "FC_DIGITS"
 
 cdef enum:
     ROUNDS = 4          # descents and reports a problem gets before other rungs take over
@@ -274,6 +276,19 @@ cdef inline void descend_and_report(const Prepared* q, Block* k, int max_epochs,
                 <real*> k.report, k.work)
 
 
+cdef inline bint is_loose(const Prepared* q, const real* x, double gap, double size) noexcept nogil:
+    """Whether a gap leaves more than DIGITS of the largest coefficient open, in the caller's units.
+
+    lam sum_j G_jj (x_j - x*_j)^2 <= gap ||b||^2: of a generator that is short beside others, whose
+    share in b is as small, it tells little.
+    """
+    cdef double largest = 0
+    cdef Py_ssize_t j
+    for j in range(q.n):
+        largest = x[j] * q.unit[j] if x[j] * q.unit[j] > largest else largest
+    return sqrt(gap / q.lam) * size * q.most_per_unit > DIGITS * largest
+
+
 cdef inline Py_ssize_t still_to_do(const Prepared* q, Block* k, double tol, int max_epochs,
                                    Py_ssize_t count, bint descended, real kind) noexcept nogil:
     """Keep in `todo`, with lower limits, what is not proved and may move yet; returns how many."""
@@ -282,17 +297,21 @@ cdef inline Py_ssize_t still_to_do(const Prepared* q, Block* k, double tol, int 
     cdef const real* report = <const real*> k.report
     cdef double unit = UNIT32 if real is float else UNIT
     cdef double floor = (8 * unit) ** 2 * q.n, ratio
+    cdef bint loose
     cdef Py_ssize_t i, r, left = 0
     for i in range(count):
         r = k.todo[i]
         k.gap[r] = gap_of(q, report + i * REPORT_COLUMNS, norm[r], &k.objective[r])
         k.violation[r] = report[i * REPORT_COLUMNS + VIOLATION]
         if k.gap[r] <= tol:
-            # beside a far smaller optimum the gap tells little: one more correction
-            if k.extra[r] or k.objective[r] >= CLOSE * tol * norm[r] * norm[r] / 2:
+            # beside a far smaller optimum, or a far longer generator, the gap tells little: one
+            # more correction
+            loose = not k.extra[r] and is_loose(q, <real*> k.X + r * k.ld, k.gap[r], norm[r])
+            if k.extra[r] or (k.objective[r] >= CLOSE * tol * norm[r] * norm[r] / 2 and not loose):
                 continue
             k.extra[r] = True
-            stop[r] = <real> (floor * k.size2[r] / 2)
+            # b, in whose units the floor is, may be long where x is not: then as far as it goes
+            stop[r] = 0 if loose else <real> (floor * k.size2[r] / 2)
             k.todo[left] = r
             k.schedule[2 * left], k.schedule[2 * left + 1] = 3, INFINITY
             left += 1

@@ -51,6 +51,8 @@ cdef struct Prepared:
     const double* inverse_G     # n x ld: G^-1 of a few generators (support), or NULL
     const double* ridge         # n
     const double* rootinv       # n
+    const double* unit          # n: 2^column_exp
+    double most_per_unit        # max_j unit_j / sqrt(G_jj): of the shortest generator, the caller's
     const double* norm          # n
     const double* G64           # G and its constants as descent.pyx and report.pyx have them
     const double* inverse64

@@ -9,18 +9,16 @@ from fastcone._kernels.nnls.report_columns cimport (
     AX, CONVEX, COORDINATE_COLUMNS, CX, HALF_CURVATURE, INVERSE_CURVATURE, INVERSE_SCALE,
     INVERSE_SHIFT, NORM1, REPORT_COLUMNS, ROOT, SCALE, SHIFT, SHIFT_ENTRY, VIOLATION, XDELTA, XG,
 )
-from fastcone._nnls.rung_descent cimport gap_of
+from fastcone._nnls.rung_descent cimport DIGITS, gap_of
 from fastcone._nnls.rung_memory cimport UNIT, Block, Prepared, multiply
 from fastcone._runtime.dispatch cimport scale_table, support_table
 
 cdef extern from *:
     """
     #define FC_SMALL 1e-6       /* of sum ||a_j|| x_j: the rounding of such a step is no matter */
-    #define FC_DIGITS 1e-9      /* of the largest coefficient: what the default is right to */
     #define FC_PROVED 1e-10     /* the gap that the default wants proved, as in plan.py */
     """
     const double SMALL "FC_SMALL"
-    const double DIGITS "FC_DIGITS"
     const double PROVED "FC_PROVED"
 
 

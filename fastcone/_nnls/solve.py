@@ -138,5 +138,6 @@ def solve_exactly(
         functools.partial(job.late, scratch),
     )
     X = np.zeros((len(todo), block.X.shape[1]), dtype=job.working)
-    X[:, :n] = x
+    sound = np.isfinite(x).all(axis=1)  # pivots 1e300 apart may overflow: no answer
+    X[:, :n] = np.where(sound[:, None], x, block.X[todo, :n])
     return X, np.where(used < 0, -1 - used, used)
