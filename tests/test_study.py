@@ -2,17 +2,19 @@
 """The study as a whole, on few images: form, determinism, honesty of the account."""
 
 import copy
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
 from typing import ClassVar
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
 from fastcone.cone import Cone
 from fastcone.green import PowercapMeter, break_even
-from fastcone.study import account, breakeven, data, tasks
+from fastcone.study import account, breakeven, data, model, tasks
 from fastcone.study.methods import trained
 from fastcone.study.problem import ARMS
 from fastcone.study.report import text as table
@@ -80,6 +82,10 @@ def pair(record):
     return record["tasks"]["denoise_salt_pepper"]["paired"][0]
 
 
+def margin(record):
+    return record["tasks"]["deblur"]["margin"]
+
+
 def costs(record):
     yield record["cone"]["cost"]
     for _, row in rows(record):
@@ -123,6 +129,12 @@ class TestForm:
             (lambda r: without_arm(r, "retrain"), "must satisfy contains"),
             (lambda r: pair(r).update(ours="nobody"), "must name two of the results"),
             (lambda r: pair(r).update(difference=99.0), "a difference within its interval"),
+            (lambda r: r["tasks"]["deblur"].pop("margin"), "'margin' is a required property"),
+            (lambda r: margin(r).update(n=0), "must satisfy anyOf"),
+            (lambda r: margin(r).update(theirs="nobody"), "margin must name two of the results"),
+            (lambda r: margin(r).update(difference=99.0), "margin must have a difference within"),
+            (lambda r: r["cone"].pop("file"), "'file' is a required property"),
+            (lambda r: r["cone"]["file"].update(sha256="0"), "sha256: '0' does not match"),
             (lambda r: next(rows(r))[1].update(arm="other"), "arm: 'other' is not one of"),
             (lambda r: next(rows(r))[1].update(oracle=None), "oracle: None is not of type"),
             (lambda r: next(rows(r))[1].update(quality=None), "quality: None is not of type"),
@@ -218,6 +230,39 @@ class TestHonesty:
         assert min(generators) + 9 <= n_bytes <= max(generators) + 9
         assert named(record, "compress", "PCA")["settings"]["components"] == n_bytes - 4
 
+    def test_the_best_cone_is_compared_with_the_best_rival_item_by_item(self, record):
+        for name, task in record["tasks"].items():
+            found = task["margin"]
+            assert (found is None) == (task["metric"] == "auroc")
+            if found is None:
+                continue
+            ours, theirs = (breakeven.chosen(task, arm) for arm in ("reuse", "retrain"))
+            assert (found["ours"], found["theirs"]) == (ours["name"], theirs["name"])
+            assert found["difference"] == pytest.approx(ours["quality"] - theirs["quality"])
+            lo, hi = found["difference_ci"]
+            spread = [row["quality_ci"][1] - row["quality_ci"][0] for row in (ours, theirs)]
+            assert lo <= found["difference"] <= hi and hi - lo < sum(spread)
+            line = f"{name}: {table.paired(task['metric'], found)}, n = {found['n']}"
+            assert line in table.text(record)
+
+    def test_all_tasks_use_one_file_and_the_record_names_it(self, study, again, folder):
+        file, path = study.record["cone"]["file"], folder / model.FILE
+        assert path.stat().st_size == file["bytes"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == file["sha256"]
+        assert again[0]["cone"]["file"] == file  # one seed, one file
+        saved = model.Model.read(path)
+        assert list(saved.every) == list(study.model.every)
+        for one, two in zip(saved.every.values(), study.model.every.values(), strict=True):
+            assert np.array_equal(one.W, two.W)
+            assert np.array_equal(one.prior.covariance, two.prior.covariance)
+            assert not one.W.flags.writeable
+
+    def test_another_model_than_the_records_is_not_written(self, study, tmp_path):
+        record = copy.deepcopy(study.record)
+        record["cone"]["file"]["sha256"] = "0" * 64
+        with pytest.raises(ValueError, match="the study's model is not the one"):
+            write_study(type(study)(record, {}, study.model), tmp_path, command="x")
+
     def test_the_norms_are_compared_image_by_image(self, record):
         for row in record["tasks"]["denoise_salt_pepper"]["paired"]:
             means = [
@@ -250,8 +295,11 @@ class TestBreakEven:
     def test_only_tasks_at_equal_or_better_quality_count(self, record):
         answer = record["break_even"]
         for name, verdict in answer["tasks"].items():
+            found = record["tasks"][name]["margin"]
             better = verdict["reuse_quality"] >= verdict["retrain_quality"]
-            assert verdict["reached"] == better == (name in answer["equal_quality"]["tasks"])
+            good = better if found is None else found["difference_ci"][1] >= 0
+            assert good or not better
+            assert verdict["reached"] == good == (name in answer["equal_quality"]["tasks"])
         assert answer["cone_quality"]["tasks"] == tasks.names()
 
     @pytest.mark.parametrize("scenario", ["equal_quality", "cone_quality"])
@@ -267,50 +315,6 @@ class TestBreakEven:
     def test_the_cone_pays_its_training_in_full(self, record):
         answer = record["break_even"]["cone_quality"]["cpu_seconds"]
         assert answer["costs"]["train_shared"] == record["cone"]["cost"]["cpu_seconds"]
-
-    def made_up(self, reuse, retrain, joules=1.0):
-        def spent(seconds):
-            energy = {"joules": joules, "kind": "absent" if joules is None else "modelled"}
-            return {"seconds": seconds, "cpu_seconds": seconds, "energy": energy}
-
-        def row(arm, name, quality, train, use):
-            return {"arm": arm, "name": name, "oracle": False, "quality": quality,
-                    "tune_quality": quality, "train": train and spent(train), "use": spent(use)}  # fmt: skip  # noqa: E501
-
-        found = [row("reuse", "cone", reuse, None, 1.0)]
-        found += [row("retrain", f"rival {q}", q, t, 0.5) for q, t in retrain]
-        return {"metric": "psnr_db", "n_items": 100, "results": found}, spent(20.0)
-
-    def test_nothing_is_saved_where_no_task_is_reached(self):
-        task, cone = self.made_up(20.0, [(21.0, 9.0)])
-        answer = breakeven.compare({"t": task}, cone)
-        assert answer["equal_quality"] == {
-            "tasks": [],
-            "seconds": None,
-            "cpu_seconds": None,
-            "joules": None,
-        }
-        assert not answer["tasks"]["t"]["reached"]
-        assert table.count(answer["equal_quality"]["seconds"]) == "not reached"
-
-    def test_the_cheapest_rival_of_the_cones_quality_is_taken(self):
-        task, cone = self.made_up(20.0, [(25.0, 90.0), (20.5, 9.0), (19.0, 1.0)])
-        answer = breakeven.compare({"t": task}, cone)
-        assert answer["tasks"]["t"]["cheapest_adequate"] == "rival 20.5"
-        costs = answer["cone_quality"]["seconds"]["costs"]
-        assert costs["train_task"] == 9.0
-        assert costs["reuse_item"] == 0.01 and costs["retrain_item"] == 0.005
-
-    def test_where_none_reaches_it_the_best_one_is_taken(self):
-        task, cone = self.made_up(30.0, [(25.0, 90.0), (20.5, 9.0)])
-        answer = breakeven.compare({"t": task}, cone)
-        assert answer["tasks"]["t"]["cheapest_adequate"] == "rival 25.0"
-        assert answer["equal_quality"]["tasks"] == ["t"]
-
-    def test_absent_joules_give_no_answer_in_joules(self):
-        task, cone = self.made_up(30.0, [(25.0, 90.0)], joules=None)
-        answer = breakeven.compare({"t": task}, cone)["equal_quality"]
-        assert answer["joules"] is None and answer["seconds"] is not None
 
 
 @pytest.fixture(scope="module")

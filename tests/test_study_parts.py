@@ -10,8 +10,9 @@ import scipy.ndimage as ndi
 from sklearn.metrics import roc_auc_score
 
 from fastcone.green import PowercapMeter
-from fastcone.study import account, corrupt, data, metrics, tasks
+from fastcone.study import account, breakeven, corrupt, data, metrics, tasks
 from fastcone.study.methods import classical, trained
+from fastcone.study.report import text as table
 
 SHAPE = (28, 28)
 
@@ -295,3 +296,59 @@ class TestCosts:
         found = account.Account().once(lambda: sum(range(1000)))[1]
         counter = PowercapMeter().probe().ok
         assert found["energy"]["kind"] == ("measured" if counter else "modelled")
+
+
+class TestVerdicts:
+    """The break-even of tasks whose costs and qualities are made up."""
+
+    def made_up(self, reuse, retrain, joules=1.0):
+        def spent(seconds):
+            energy = {"joules": joules, "kind": "absent" if joules is None else "modelled"}
+            return {"seconds": seconds, "cpu_seconds": seconds, "energy": energy}
+
+        def row(arm, name, quality, train, use):
+            return {"arm": arm, "name": name, "oracle": False, "quality": quality,
+                    "tune_quality": quality, "train": train and spent(train), "use": spent(use)}  # fmt: skip  # noqa: E501
+
+        found = [row("reuse", "cone", reuse, None, 1.0)]
+        found += [row("retrain", f"rival {q}", q, t, 0.5) for q, t in retrain]
+        return {"metric": "psnr_db", "n_items": 100, "results": found}, spent(20.0)
+
+    def test_nothing_is_saved_where_no_task_is_reached(self):
+        task, cone = self.made_up(20.0, [(21.0, 9.0)])
+        answer = breakeven.compare({"t": task}, cone)
+        assert answer["equal_quality"] == {
+            "tasks": [],
+            "seconds": None,
+            "cpu_seconds": None,
+            "joules": None,
+        }
+        assert not answer["tasks"]["t"]["reached"]
+        assert table.count(answer["equal_quality"]["seconds"]) == "not reached"
+
+    def test_the_cheapest_rival_of_the_cones_quality_is_taken(self):
+        task, cone = self.made_up(20.0, [(25.0, 90.0), (20.5, 9.0), (19.0, 1.0)])
+        answer = breakeven.compare({"t": task}, cone)
+        assert answer["tasks"]["t"]["cheapest_adequate"] == "rival 20.5"
+        costs = answer["cone_quality"]["seconds"]["costs"]
+        assert costs["train_task"] == 9.0
+        assert costs["reuse_item"] == 0.01 and costs["retrain_item"] == 0.005
+
+    def test_the_upper_end_of_the_paired_interval_decides(self):
+        task, cone = self.made_up(20.0, [(20.5, 9.0)])
+        for hi, reached in ((0.1, True), (0.0, True), (-0.1, False)):
+            task["margin"] = {"difference": -0.5, "difference_ci": [-0.9, hi]}
+            answer = breakeven.compare({"t": task}, cone)
+            assert answer["tasks"]["t"]["reached"] is reached
+            assert answer["equal_quality"]["tasks"] == ["t"] * reached
+
+    def test_where_none_reaches_it_the_best_one_is_taken(self):
+        task, cone = self.made_up(30.0, [(25.0, 90.0), (20.5, 9.0)])
+        answer = breakeven.compare({"t": task}, cone)
+        assert answer["tasks"]["t"]["cheapest_adequate"] == "rival 25.0"
+        assert answer["equal_quality"]["tasks"] == ["t"]
+
+    def test_absent_joules_give_no_answer_in_joules(self):
+        task, cone = self.made_up(30.0, [(25.0, 90.0)], joules=None)
+        answer = breakeven.compare({"t": task}, cone)["equal_quality"]
+        assert answer["joules"] is None and answer["seconds"] is not None

@@ -27,7 +27,7 @@ class Noisy(TypedDict, total=False):
     """The keywords of `Cone.project` that say what is wrong with the data."""
 
     noise: float | Literal["estimate"] | None
-    clip: tuple[float, float] | None
+    clip: tuple[float | None, float | None] | None
     outliers: float
     nuisance: npt.ArrayLike | None
     keep: Literal["cone", "data"]

@@ -54,9 +54,13 @@ class Spoilt:
             return cls(None, share)
         try:
             low, high = clip
-            pair = number("clip[0]", low), number("clip[1]", high)
+            pair = (
+                -np.inf if low is None else number("clip[0]", low),
+                np.inf if high is None else number("clip[1]", high),
+            )
         except (TypeError, ValueError) as error:
-            raise type(error)(f"clip must be two numbers (lo, hi), found {clip!r}") from None
+            wanted = "two numbers (lo, hi), None for a side without a bound"
+            raise type(error)(f"clip must be {wanted}, found {clip!r}") from None
         if not pair[0] < pair[1]:
             raise ValueError(f"clip must be (lo, hi) with lo < hi, found {clip!r}")
         return cls(pair, share)
@@ -71,15 +75,16 @@ class Spoilt:
         return view.fit(unsaturated(view, rows, low, high, self.clip, sigma)), 1.0 - (low | high)
 
     def _without_gross(self, view: Whitened, rows: Array, sigma: float) -> tuple[Fitted, Array]:
-        if self.clip is None:
-            suspect: Marks = np.ones(rows.shape, bool)
-            width = np.ptp(rows, axis=1, keepdims=True)
-        else:
+        suspect: Marks = np.ones(rows.shape, bool)
+        if self.clip is not None:
             suspect = (rows <= self.clip[0]) | (rows >= self.clip[1])
-            width = np.full((len(rows), 1), self.clip[1] - self.clip[0])
         found, good = view.fit(rows), np.ones_like(rows)
         misfit = np.sqrt(np.mean((rows - found.seen) ** 2, axis=1, keepdims=True))
         first = np.maximum(WIDE * sigma, misfit)
+        if self.clip is not None and np.isfinite(self.clip).all():
+            width = np.full((len(rows), 1), self.clip[1] - self.clip[0])
+        else:  # a flat sample has no range: what is anywhere in it is never the likelier
+            width = np.maximum(np.ptp(rows, axis=1, keepdims=True), first * np.sqrt(2 * np.pi))
         last = sigma * (NARROW if self.clip is None else CERTAIN)
         for part in np.linspace(0, 1, OUTLIER_ROUNDS):
             deviation = first * (last / first) ** part
@@ -143,7 +148,7 @@ def below(bound: float, mean: Array, sigma: float) -> Array:
 
 def trust(rows: Array, seen: Array, deviation: float | Array, share: float, width: Array) -> Array:
     """Return P(good) of entries: normal about what is seen, or a share `share` anywhere."""
-    good = -0.5 * ((rows - seen) / deviation) ** 2 - np.log(deviation * np.sqrt(2 * np.pi))
-    with np.errstate(over="ignore", divide="ignore"):
+    with np.errstate(over="ignore"):
+        good = -0.5 * ((rows - seen) / deviation) ** 2 - np.log(deviation * np.sqrt(2 * np.pi))
         gross = np.log(share) - np.log(width)
         return np.asarray(1 / (1 + np.exp(gross - good - np.log1p(-share))))

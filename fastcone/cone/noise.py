@@ -3,11 +3,14 @@
 
     R = F F' + diag(D),        B'B = Q^-1
 
-`Formed` is for data of up to DENSE entries: B and R A' are matrices.  `Split` wants A diag(D) A'
-diagonal, as it is for masks and block means. With E = A diag(D) A' + sigma^2 I and the singular
-values of E^-1/2 A F = U s V',
+`Formed` is for signals of up to DENSE entries: B and R A' B' are matrices; where rounding leaves Q
+no root, B comes from the singular values of A C, R = C C'.  `Split` wants A diag(D) A' diagonal, as
+it is for masks and block means; data of more entries than such a signal has take it with F = C,
+D = 0. With E = A diag(D) A' + sigma^2 I and the singular values of E^-1/2 A F = U s V',
 
-    B = (I - U diag(1 - 1 / sqrt(1 + s^2)) U') E^-1/2
+    B = (I - U diag(1 - 1 / sqrt(1 + s^2)) U') E^-1/2,      F'A' B' = V diag(s / sqrt(1 + s^2)) U'
+
+so that R A' B', which takes what is left of whitened data to signals, is formed without Q^-1.
 """
 
 from __future__ import annotations
@@ -50,48 +53,69 @@ def seen(matrix: Array, forward: Operator | None, known: Known) -> Array:
 
 
 class Formed:
-    """Q of data of up to DENSE entries."""
+    """Q of data of no more entries than the signal has, and that of up to DENSE."""
 
     def __init__(self, prior: Prior, forward: Operator | None, known: Known, sigma: float) -> None:
         shown = seen(prior.residual, forward, known)  # A R
         Q = seen(shown.T, forward, known)
-        low = cholesky((Q + Q.T) / 2 + sigma**2 * np.eye(len(Q)), lower=True)
-        root = solve_triangular(low, np.eye(len(Q)), lower=True)
-        self.log_det = float(2 * np.log(np.diag(low)).sum())
+        try:
+            low = cholesky((Q + Q.T) / 2 + sigma**2 * np.eye(len(Q)), lower=True)
+            root = solve_triangular(low, np.eye(len(Q)), lower=True)
+            self.log_det = float(2 * np.log(np.diag(low)).sum())
+            answer = shown.T @ root.T
+        except np.linalg.LinAlgError:  # sigma is below the rounding of Q, which is singular
+            factor = prior.root
+            left, sizes, right = np.linalg.svd(seen(factor, forward, known), full_matrices=False)
+            spread = np.hypot(sizes, sigma)
+            root = left.T / spread[:, None]
+            self.log_det = float(2 * np.log(spread).sum())
+            answer = factor @ (right.T * (sizes / spread))
         self.whiten, self.unwhiten = Linear(root), Linear(root.T)
-        self.answer = Linear(shown.T)
+        self.answer = Linear(answer)
         self.nbytes = 2 * self.whiten.nbytes + self.answer.nbytes
 
 
 class Split:
-    """Q of longer data, as a diagonal and a factor."""
+    """Q as a diagonal and a factor."""
 
-    def __init__(self, prior: Prior, forward: Operator | None, known: Known, sigma: float) -> None:
-        self._forward, self._known, self._diagonal = forward, known, prior.diagonal
-        variances = _variances(prior.diagonal, forward)
+    def __init__(
+        self, factor: Array, diagonal: Array, forward: Operator | None, known: Known, sigma: float
+    ) -> None:
+        self._forward, self._known, self._diagonal = forward, known, diagonal
+        variances = _variances(diagonal, forward)
         size = len(variances)
         self._scale = 1 / np.sqrt((variances if known is None else variances[known]) + sigma**2)
-        shown = seen(prior.factor, forward, known)
-        left, sizes, _ = np.linalg.svd(shown * self._scale[:, None], full_matrices=False)
+        shown = seen(factor, forward, known)
+        left, sizes, right = np.linalg.svd(shown * self._scale[:, None], full_matrices=False)
+        root = np.sqrt(1 + sizes**2)
         self.log_det = float(np.log1p(sizes**2).sum() - 2 * np.log(self._scale).sum())
         self._inner = Linear(left.T)
-        self._outer = Linear(left * (1 - 1 / np.sqrt(1 + sizes**2)))
-        self._from_data, self._to_signal = Linear(shown.T), Linear(prior.factor)
+        self._basis, self._outer = Linear(left), Linear(left / root)
+        self._to_signal = Linear(factor @ (right.T * (sizes / root)))
         self._size = size
-        self.nbytes = 4 * shown.nbytes
+        self.nbytes = 5 * shown.nbytes
 
     def whiten(self, rows: Array, scratch: Scratch) -> Array:
         """Return rows @ B'."""
-        rows = rows * self._scale
-        return rows - self._outer(self._inner(rows, scratch), scratch)
+        return self._damped(rows * self._scale, scratch)
 
     def unwhiten(self, rows: Array, scratch: Scratch) -> Array:
         """Return rows @ B."""
-        return (rows - self._outer(self._inner(rows, scratch), scratch)) * self._scale
+        return self._damped(rows, scratch) * self._scale
+
+    def _damped(self, rows: Array, scratch: Scratch) -> Array:
+        """Return rows, what U spans of them divided by sqrt(1 + s^2)."""
+        inside = self._inner(rows, scratch)
+        beside = rows - self._basis(inside, scratch)
+        beside -= self._basis(self._inner(beside, scratch), scratch)  # what rounding left of U
+        return beside + self._outer(inside, scratch)
 
     def answer(self, rows: Array, scratch: Scratch) -> Array:
-        """Return rows @ A R."""
-        signals = self._to_signal(self._from_data(rows, scratch), scratch)
+        """Return rows @ B A R."""
+        signals = self._to_signal(self._inner(rows, scratch), scratch)
+        if not self._diagonal.any():
+            return signals
+        rows = self.unwhiten(rows, scratch)
         if self._known is not None:
             whole = np.zeros((len(rows), self._size))
             whole[:, self._known] = rows
@@ -106,14 +130,21 @@ Noise = Formed | Split
 
 def noise_of(prior: Prior, forward: Operator | None, known: Known, sigma: float) -> Noise:
     """Return Q of data with noise of deviation `sigma`."""
-    kind = Formed if len(prior.diagonal) <= DENSE else Split
-    return kind(prior, forward, known, sigma)
+    m = len(prior.diagonal)
+    if m > DENSE:
+        return Split(prior.factor, prior.diagonal, forward, known, sigma)
+    count = m if forward is None else forward.size_out
+    if (count if known is None else known.sum()) > m:
+        return Split(prior.root, np.zeros(m), forward, known, sigma)
+    return Formed(prior, forward, known, sigma)
 
 
 def _variances(diagonal: Array, forward: Operator | None) -> Array:
     """Return the diagonal of A diag(D) A', if nothing stands beside it."""
     if forward is None:
         return diagonal
+    if not diagonal.any():
+        return np.zeros(forward.size_out)
     matrix: Any = getattr(forward, "_matrix", None)
     if issparse(matrix):
         covariance = (matrix @ diags_array(diagonal) @ matrix.T).tocoo()

@@ -101,6 +101,8 @@ class Views:
                 return cast(T, self._kept[key][1])
         made = make()
         with self._lock:
+            if key in self._kept:  # another thread was faster
+                return cast(T, self._kept[key][1])
             self._kept[key] = forward, made  # the operator is held: its id stays its own
             self._bytes += made.nbytes
             while self._bytes > KEPT_BYTES and len(self._kept) > 1:

@@ -77,6 +77,14 @@ class Prior:
             )
         self.rows  # noqa: B018  made now: a covariance that has no inverse is refused here
 
+    def __getstate__(self) -> dict[str, Array]:
+        return {name: getattr(self, name) for name in ARRAYS}
+
+    def __setstate__(self, state: dict[str, Array]) -> None:
+        for name in ARRAYS:  # an unpickled array may be written to
+            state[name].setflags(write=False)
+            object.__setattr__(self, name, state[name])
+
     @functools.cached_property
     def _triangle(self) -> Array:
         try:
@@ -101,6 +109,12 @@ class Prior:
     def residual(self) -> Array:
         """Covariance of the residual, shape (m, m): formed anew each time."""
         return np.asarray(self.factor @ self.factor.T + np.diag(self.diagonal))
+
+    @property
+    def root(self) -> Array:
+        """C, shape (m, m), with ``C C'`` the residual's covariance: formed anew each time."""
+        columns = np.hstack([self.factor, np.diag(np.sqrt(self.diagonal))])
+        return np.asarray(np.linalg.qr(columns.T, mode="r")).T
 
     def rescaled(self, length: Array) -> Prior:
         """Return the prior of the generators ``w_j / length_j``; those of length 0 are left out."""

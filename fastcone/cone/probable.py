@@ -22,6 +22,7 @@ from fastcone.cone.projection import Projection, Solved, explained, kept
 from fastcone.operators.base import Operator
 
 BATCH = 4096  # samples that are worked on at a time
+LEAST = 1e-150  # noise
 RANGE = 1e-4, 2.0  # where `level` looks for the noise, relative to the size of the data
 
 
@@ -46,8 +47,9 @@ def asked(
 ) -> Asked | None:
     """Return what is asked of data of `size` entries, None if it is the plain projection."""
     choice("keep", keep, ("cone", "data"))
+    spoilt = Spoilt.checked(clip, outliers)
     if noise is None:
-        given = {"clip": clip is not None, "outliers": outliers != 0, "keep": keep != "cone"}
+        given = {"clip": clip is not None, "outliers": spoilt.outliers > 0, "keep": keep != "cone"}
         given["nuisance"] = nuisance is not None
         for name in (name for name, here in given.items() if here):
             raise ValueError(f"{name} wants noise, the standard deviation of the data, found None")
@@ -57,13 +59,15 @@ def asked(
         raise ValueError(
             f"noise wants loss='l2' (for gross errors: outliers) and l1=0, found {found}"
         )
-    spoilt = Spoilt.checked(clip, outliers)
     if isinstance(noise, str):
         choice("noise", noise, ("estimate",))
         if clip is not None or spoilt.outliers or nuisance is not None:
             raise ValueError("noise='estimate' wants no clip, outliers or nuisance: give a number")
     else:
         noise = number("noise", noise, positive=True)
+        if not LEAST <= noise <= 1 / LEAST:
+            found = f"found {noise:g}: its square must be a number too"
+            raise ValueError(f"noise must lie within {LEAST:g} and {1 / LEAST:g}, {found}")
     if nuisance is not None:
         nuisance = real_array("nuisance", nuisance, ndim=(2,), dtype=np.float64, min_size=1)
         if len(nuisance) != size:

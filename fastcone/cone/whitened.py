@@ -104,9 +104,10 @@ class Whitened:
             h = coef[part]
             left = target[part, :size] - self._white(h, scratch)
             unlikely = target[part, size:] - self._rows(h, scratch)
-            energy[part] = (left**2).sum(axis=1) + (unlikely**2).sum(axis=1) + self._constant
+            with np.errstate(over="ignore"):
+                energy[part] = (left**2).sum(axis=1) + (unlikely**2).sum(axis=1) + self._constant
             back = self._noise.unwhiten(left, scratch)
-            signal[part] = self._plain(h, scratch) + self._noise.answer(back, scratch)
+            signal[part] = self._plain(h, scratch) + self._noise.answer(left, scratch)
             shown[part] = rows[part] - self._sigma**2 * back
             if self._free is not None and nuisance is not None:
                 nuisance[part] = self._free.part(amounts[part], h, scratch)

@@ -4,8 +4,9 @@
 Per task the two arms send the contender that did best on the tuning images, oracles left out. Two
 questions are answered, each in seconds, CPU-seconds and joules:
 
-    equal_quality   only tasks where the cone is at least as good as that rival on the test images;
-                    the others are "not reached"
+    equal_quality   only tasks where the cone is at least as good as that rival on the test images:
+                    the 95 % interval of the paired difference reaches 0, or where a task has no
+                    quality of each item, the difference itself; the others are "not reached"
     cone_quality    all tasks, against the cheapest rival that reaches the cone's quality, or
                     against the best one where none does
 """
@@ -33,6 +34,14 @@ def chosen(task: Row, arm: str) -> Row:
     return max(rows, key=lambda row: row["tune_quality"])
 
 
+def at_least_as_good(task: Row, reuse: Row, rival: Row) -> bool:
+    """Return whether the test images leave it open that the cone is as good as its rival."""
+    margin = task.get("margin")
+    if margin is None:
+        return bool(reuse["quality"] >= rival["quality"])
+    return bool(margin["difference_ci"][1] >= 0)
+
+
 def cheapest_adequate(task: Row, quality: float) -> Row:
     """Return the retrained row of least CPU time that reaches a quality, or else the best one."""
     rows = [row for row in task["results"] if row["arm"] == "retrain"]
@@ -55,7 +64,7 @@ def compare(tasks: Mapping[str, Row], cone_cost: Row) -> dict[str, Any]:
     verdicts, equal, own = {}, [], []
     for name, task in tasks.items():
         reuse, rival = chosen(task, "reuse"), chosen(task, "retrain")
-        reached = reuse["quality"] >= rival["quality"]
+        reached = at_least_as_good(task, reuse, rival)
         cheap = cheapest_adequate(task, reuse["quality"])
         if reached:
             equal.append((name, reuse, rival, task["n_items"]))

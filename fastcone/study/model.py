@@ -7,14 +7,19 @@ tune them.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastcone.cone import Cone
+from fastcone._runtime.modelfile import read_model, write_model
+from fastcone.cone import Cone, Prior
+from fastcone.cone.prior import ARRAYS
 from fastcone.study.account import Account, added
 from fastcone.study.data import Dataset
 from fastcone.study.metrics import psnr
@@ -27,6 +32,7 @@ COMMON_ITERATIONS = 20
 SPARSITY = 0.0055
 CLEAN_IMAGES = 1000
 PIXELS_PER_DEGREE = (40, 15)
+FILE = "model.cones"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +62,38 @@ class Model:
     def blends(self) -> tuple[float, ...]:
         """How sharply cones may be weighted by their energies, which add up over the pixels."""
         return tuple(self.common.W.shape[0] / pixels for pixels in PIXELS_PER_DEGREE)
+
+    def write(self, path: Path) -> str:
+        """Write all cones with their priors to one model file; return the SHA-256 of its bytes."""
+        arrays = {}
+        for k, cone in enumerate(self.every.values()):
+            arrays[f"{k}.W"] = cone.W
+            if cone.prior is not None:
+                arrays |= {f"{k}.{name}": getattr(cone.prior, name) for name in ARRAYS}
+        notes = {"labels": [int(k) for k in self.classes], "brightness": self.brightness}
+        write_model(path, "study", arrays, notes)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    @classmethod
+    def read(cls, path: Path) -> Model:
+        """Return the model that `write` wrote."""
+        arrays, notes = read_model(path, "study")
+
+        def cone(k: int) -> Cone:
+            given = [arrays[f"{k}.{name}"] for name in ARRAYS if f"{k}.{name}" in arrays]
+            return Cone(arrays[f"{k}.W"], prior=Prior(*given) if given else None)
+
+        labels = notes["labels"]
+        classes = {label: cone(k) for k, label in enumerate(labels)}
+        return cls(classes, cone(len(labels)), notes["brightness"])
+
+
+def as_saved(model: Model) -> tuple[Model, dict[str, Any]]:
+    """Return a model as its file holds it, and ``study["cone"]["file"]``."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / FILE
+        record = {"name": FILE, "sha256": model.write(path), "bytes": path.stat().st_size}
+        return Model.read(path), record
 
 
 def ranks(pixels: int) -> tuple[int, int]:

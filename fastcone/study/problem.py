@@ -93,10 +93,11 @@ class Task:
         Takes answers and `Items`, returns a quality and its interval.
     n_items : int
         Answers that one use of a method on `test` gives.
-    parts : int
-        Images per row of the answers.
+    each : callable, optional
+        Takes answers and `Items`, returns the quality of each item; missing where only all items
+        together have one.
     pairs : sequence of pairs of str
-        Names of contenders to compare item by item, of tasks that are judged by PSNR.
+        Names of contenders to compare item by item.
     """
 
     name: str
@@ -108,7 +109,7 @@ class Task:
     contenders: Sequence[Contender]
     judge: Callable[[Any, Items], Quality]
     n_items: int
-    parts: int = 1
+    each: Callable[[Any, Items], Array] | None = None
     pairs: Sequence[tuple[str, str]] = ()
 
 

@@ -274,7 +274,7 @@ class RestorationTask:
             contenders=contenders,
             judge=lambda answers, items: mean_quality(psnr(answers, items.truth, self._parts)),
             n_items=len(self.test.data),
-            parts=self._parts,
+            each=lambda answers, items: psnr(answers, items.truth, self._parts),
             pairs=pairs,
         )
 

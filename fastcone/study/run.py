@@ -14,14 +14,15 @@ import numpy.typing as npt
 
 from fastcone._runtime.config import show_config
 from fastcone.study.account import Account
-from fastcone.study.breakeven import compare
+from fastcone.study.breakeven import chosen, compare
 from fastcone.study.data import Dataset
-from fastcone.study.metrics import mean_quality, psnr
-from fastcone.study.model import Model, train_model
+from fastcone.study.metrics import mean_quality
+from fastcone.study.model import Model, as_saved, train_model
 from fastcone.study.problem import Contender, Context, Items, Settings, Size, Task
 from fastcone.study.tasks import build_tasks
 
 Array = npt.NDArray[Any]
+Row = dict[str, Any]
 Progress = Callable[[int, int, str], None]
 
 FULL = Size(n_restore=1000, n_tune=100, width=512, rounds=40, n_svm=2000)
@@ -92,7 +93,8 @@ def run_study(
     if quick:
         data = data.limited(*QUICK_IMAGES)
     tell(0, 1, "training the cones")
-    model, cone = train_model(data, account, seed)
+    trained, cone = train_model(data, account, seed)
+    model, cone["file"] = as_saved(trained)
     tasks = build_tasks(Context(data, model, QUICK if quick else FULL, seed))
     records, galleries = run_tasks(tasks, account, tell)
     record = {
@@ -125,7 +127,8 @@ def run_tasks(
             "metric": task.metric,
             "n_items": task.n_items,
             "results": rows,
-            "paired": paired(task, answers),
+            "paired": [paired(task, answers, *names) for names in task.pairs],
+            "margin": margin(task, rows, answers),
         }
         if task.metric == "psnr_db":
             galleries[task.name] = _gallery(task, answers)
@@ -158,15 +161,21 @@ def contest(task: Task, contender: Contender, account: Account) -> tuple[dict[st
     return row, answers
 
 
-def paired(task: Task, answers: dict[str, Array]) -> list[dict[str, Any]]:
-    """Return the mean difference of PSNR per image of the task's pairs, and its interval."""
-    found = []
-    for ours, theirs in task.pairs:
-        each = [psnr(answers[name], task.test.truth, task.parts) for name in (ours, theirs)]
-        difference, (lo, hi) = mean_quality(each[0] - each[1])
-        row = {"ours": ours, "theirs": theirs, "difference": difference, "difference_ci": [lo, hi]}
-        found.append(row)
-    return found
+def paired(task: Task, answers: dict[str, Array], ours: str, theirs: str) -> dict[str, Any]:
+    """Return the mean difference of quality per item of two contenders, and its interval."""
+    if task.each is None:
+        raise TypeError(f"task {task.name!r} must have a quality of each item to compare by items")
+    one, two = (task.each(answers[name], task.test) for name in (ours, theirs))
+    difference, (lo, hi) = mean_quality(one - two)
+    return {"ours": ours, "theirs": theirs, "difference": difference, "difference_ci": [lo, hi]}
+
+
+def margin(task: Task, rows: list[Row], answers: dict[str, Array]) -> dict[str, Any] | None:
+    """Return what the cone is better by than the best retrained model, item by item."""
+    if task.each is None:
+        return None
+    best = [chosen({"results": rows}, arm)["name"] for arm in ("reuse", "retrain")]
+    return {**paired(task, answers, *best), "n": len(task.test.data)}
 
 
 def _gallery(task: Task, answers: dict[str, Array]) -> Gallery:

@@ -148,14 +148,15 @@ def _probable(
     keep = choice("keep", options.pop("keep", "cone"), ("cone", "data"))
     if keep == "data" and options.get("forward") is not None:
         raise ValueError(f"keep='data' wants no forward operator, found {options['forward']!r}")
-    if options["noise"] == "estimate" and len(table) > 1:  # the data's level, not the cones'
+    if isinstance(options["noise"], str) and len(table) > 1:  # the data's level, not the cones'
         levels = (p.noise for p in projections(V, table, **options))
         options["noise"] = min(level for level in levels if level is not None)
     found = list(projections(V, table, **options))
     energy = np.stack([np.asarray(p.energy) for p in found])
     least = energy.argmin(axis=0)
     if blend:
-        weights = np.exp(-(energy - energy.min(axis=0)) / (2 * blend))
+        with np.errstate(over="ignore"):  # to -inf, which weighs nothing
+            weights = np.exp(-(energy - energy.min(axis=0)) / (2 * blend))
         weights /= weights.sum(axis=0)
     else:
         weights = np.equal.outer(np.arange(len(found)), least).astype(float)

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaincinv, ndtr, ndtri
+from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from fastcone._runtime import threads
-from fastcone._runtime.validation import integer, real_array
+from fastcone._runtime.validation import generator, integer, real_array
+from fastcone.cone.draw import coupled, quantiles
 from fastcone.cone.model import Cone
 from fastcone.tasks._restore import Array, check_cone
 
-LARGEST = 1 - 1e-6  # probability of a draw, at most: a gamma's tail has no end
 LARGEST_C = 0.99  # correlation
 FEWEST = 0.05  # variance of a score that is mostly ties: with less nothing is known of it
 LEAST = 1e-3  # eigenvalue of the correlations
@@ -71,12 +71,11 @@ def sample(
     if H.shape[1] != rank or len(H) < 2:
         raise ValueError(f"codes must have shape (N, {rank}), N >= 2, found {H.shape}")
     n = integer("n", n, minimum=0)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     wide = H.astype(np.float64)
     with threads.one_blas_thread():
-        factor = np.linalg.cholesky(_correlations(wide))
-        uniform = ndtr(rng.standard_normal((n, rank)) @ factor.T)
-    return cone.decode(_quantiles(wide, uniform).astype(H.dtype))
+        correlations = _correlations(wide)
+    return cone.decode(_drawn(wide, coupled(rng, n, correlations)).astype(H.dtype))
 
 
 def interpolate(
@@ -144,15 +143,10 @@ def _correlations(H: Array) -> Array:
     return np.asarray(C / np.outer(length, length))
 
 
-def _quantiles(H: Array, uniform: Array) -> Array:
+def _drawn(H: Array, uniform: Array) -> Array:
     """Return what the margins of coefficients H (N, d) have at probabilities (n, d)."""
     count = (H > 0).sum(axis=0)
     mean = H.sum(axis=0) / np.maximum(count, 1)
     spread = np.where(H > 0, (H - mean) ** 2, 0).sum(axis=0) / np.maximum(count - 1, 1)
     spread = np.maximum(spread, 1e-6 * mean**2)  # one positive coefficient, or all alike
-    zeros = 1 - count / len(H)
-    above = (np.minimum(uniform, LARGEST) - zeros) / np.maximum(1 - zeros, 1 / len(H))
-    shape = np.divide(mean**2, spread, out=np.ones_like(mean), where=spread > 0)
-    scale = np.divide(spread, mean, out=np.zeros_like(mean), where=mean > 0)
-    drawn = gammaincinv(shape, np.clip(above, 0, LARGEST)) * scale
-    return np.asarray(np.where(above > 0, drawn, 0))
+    return quantiles(uniform, mean, spread, 1 - count / len(H))

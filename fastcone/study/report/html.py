@@ -56,6 +56,7 @@ def _templates() -> Environment:
         "METRIC_NAMES": text.METRIC_NAMES,
         "gain": text.gain,
         "paired": text.paired,
+        "interval": text.interval,
     }
     templates.filters |= {
         "quality": lambda value, metric: text.quality(metric, value),

@@ -48,8 +48,21 @@ def paired(metric: str, row: Row) -> str:
     >>> paired("psnr_db", row)
     'a against b: +2.60 dB (+2.50 to +2.75 dB)'
     """
-    mean, lo, hi = (gain(metric, v, 0.0) for v in (row["difference"], *row["difference_ci"]))
-    return f"{row['ours']} against {row['theirs']}: {mean} ({lo.split()[0]} to {hi})"
+    mean = gain(metric, row["difference"], 0.0)
+    spread = interval(metric, row["difference_ci"])
+    return f"{row['ours']} against {row['theirs']}: {mean} ({spread})"
+
+
+def interval(metric: str, ci: Sequence[float]) -> str:
+    """Return the interval of a difference in words.
+
+    Examples
+    --------
+    >>> interval("psnr_db", [2.5, 2.75])
+    '+2.50 to +2.75 dB'
+    """
+    lo, hi = (gain(metric, v, 0.0) for v in ci)
+    return f"{lo.split()[0]} to {hi}"
 
 
 def seconds(value: float) -> str:
@@ -130,16 +143,27 @@ def text(record: Row) -> str:
         found = [quality(task["metric"], row["quality"]) for row in (reuse, rival, free)]
         cells = [name, found[0], found[1], rival["name"], found[2], free["name"]]
         rows.append((*cells, *(_cpu(row, task["n_items"]) for row in (reuse, rival))))
-    lines = [*_aligned(rows), *_pairs(record["tasks"])]
-    cost = record["cone"]["cost"]
+    lines = [*_aligned(rows), *_margins(record["tasks"]), *_pairs(record["tasks"])]
+    cost, file = record["cone"]["cost"], record["cone"]["file"]
     lines += [
         "",
         f"The best of each arm on tuning images, oracles left out. CPU time: tuning or training + "
         f"{N_ITEMS} items.",
         f"The cones were trained once: {seconds(cost['seconds'])}, "
         f"{seconds(cost['cpu_seconds'])} CPU, {joules(cost['energy'])} {cost['energy']['kind']}.",
+        f"All tasks used one model file: {file['name']}, sha256 {file['sha256'][:16]}.",
     ]
     return "\n".join([*lines, *_break_even(record["break_even"])])
+
+
+def _margins(tasks: Row) -> list[str]:
+    """Return what the cone is better by than the best retrained model, item by item."""
+    head = "Cone less the best retrained model, item by item, 95 % interval of the mean difference:"
+    margins = ((name, task["metric"], task["margin"]) for name, task in tasks.items())
+    found = [
+        f"  {name}: {paired(metric, row)}, n = {row['n']}" for name, metric, row in margins if row
+    ]
+    return ["", head, *found]
 
 
 def _pairs(tasks: Row) -> list[str]:

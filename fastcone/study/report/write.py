@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A study on disk: ``study.json``, PNG pictures and ``report.html``."""
+"""A study on disk: ``study.json``, the model file, PNG pictures and ``report.html``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 
 from fastcone.study import tasks
+from fastcone.study.model import FILE
 from fastcone.study.report.figures import draw_all
 from fastcone.study.report.html import page
 from fastcone.study.run import Study
@@ -36,7 +37,7 @@ def write_study(study: Study, folder: Path, *, command: str) -> Path:
     OSError
         The folder or a file cannot be written.
     ValueError
-        The record has not the form of ``schema.json``.
+        The record has not the form of ``schema.json``, or names another model.
     """
     record = {**study.record, "command": command}
     wrong = complaints(record)
@@ -45,6 +46,8 @@ def write_study(study: Study, folder: Path, *, command: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record, indent=1, allow_nan=False)
     (folder / "study.json").write_text(text + "\n", encoding="utf-8")
+    if study.model.write(folder / FILE) != record["cone"]["file"]["sha256"]:
+        raise ValueError("the study's model is not the one that its record names")
     pictures = draw_all(study, folder)
     report = folder / "report.html"
     report.write_text(page(record, pictures), encoding="utf-8")
@@ -93,12 +96,14 @@ def _relations(record: dict[str, Any]) -> Iterator[str]:
             if not row["quality_ci"][0] <= row["quality_ci"][1]:
                 yield f"{path}.quality_ci must not fall, found {row['quality_ci']}"
             costs |= {f"{path}.{step}": row[step] for step in ("train", "use") if row.get(step)}
-        for pair in task.get("paired", []):
+        compared = {"paired": task.get("paired", []), "margin": []}
+        compared["margin"] += [task["margin"]] if task["margin"] else []
+        for key, pair in ((key, pair) for key, pairs in compared.items() for pair in pairs):
             lo, hi = pair["difference_ci"]
             if not {pair["ours"], pair["theirs"]} <= {row["name"] for row in task["results"]}:
-                yield f"tasks.{name}.paired must name two of the results"
+                yield f"tasks.{name}.{key} must name two of the results"
             if not lo <= pair["difference"] <= hi:
-                yield f"tasks.{name}.paired must have a difference within its interval"
+                yield f"tasks.{name}.{key} must have a difference within its interval"
     for path, cost in costs.items():
         lo, joules, hi = (cost["energy"].get(key) for key in ("lo", "joules", "hi"))
         if joules is not None and not lo <= joules <= hi:

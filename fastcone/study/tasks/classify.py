@@ -55,4 +55,5 @@ def _classify(context: Context, labels: list[int], name: str, title: str) -> Tas
         ],
         judge=lambda answers, items: accuracy_quality(answers, items.truth),
         n_items=len(test),
+        each=lambda answers, items: (answers == items.truth).astype(float),
     )
