@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -188,6 +189,18 @@ def copy_to(folder: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", folder)
 
 
+def failing(folder: Path, suites: Iterable[str]) -> str | None:
+    """Return the first test of these files that fails, None if none does."""
+    tests = [f"tests/test_green_{suite}.py" for suite in suites]
+    run = [sys.executable, "-B", "-m", "pytest", "-xq", "-p", "no:cacheprovider", *tests]
+    env = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(run, cwd=folder, env=env, capture_output=True, text=True)
+    if done.returncode == 0:
+        return None
+    found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return found.group(1) if found else f"pytest itself, status {done.returncode}"
+
+
 def killer(folder: Path, name: str) -> str | None:
     """Return the first test that fails under a mutation, None if none does."""
     file, old, new, suites = MUTATIONS[name]
@@ -196,23 +209,22 @@ def killer(folder: Path, name: str) -> str | None:
     if source.count(old) != 1:
         raise SystemExit(f"{name}: {file} holds the text {source.count(old)} times, not once")
     target.write_text(source.replace(old, new))
-    tests = [f"tests/test_green_{suite}.py" for suite in suites]
-    run = [sys.executable, "-B", "-m", "pytest", "-xq", "-p", "no:cacheprovider", *tests]
     try:
-        env = {**os.environ, "PYTHONPATH": str(folder)}
-        done = subprocess.run(run, cwd=folder, env=env, capture_output=True, text=True)
+        return failing(folder, suites)
     finally:
         target.write_text(source)
-    found = re.search(r"^(?:FAILED|ERROR) \S*?(\S+)", done.stdout, re.MULTILINE)
-    return found.group(0).split(" ", 1)[1] if found else None
 
 
 def main(names: list[str]) -> int:
     """Print a line per mutation; return 1 if one survives."""
     survivors = 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         copy_to(folder)
+        asked = sorted({s for name in names or MUTATIONS for s in MUTATIONS[name][3]})
+        broken = failing(folder, asked)
+        if broken:
+            raise SystemExit(f"fails without a mutation: {broken}")
         for mutation in names or MUTATIONS:
             found = killer(folder, mutation)
             survivors += found is None

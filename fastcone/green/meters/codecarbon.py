@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -74,6 +75,8 @@ class CodecarbonMeter:
         if self._make is None:
             return {}
         if self._tracker is None:
+            # It logs while it reads that it must not.
+            logging.getLogger("codecarbon").setLevel(logging.ERROR)
             self._tracker = self._make(
                 country_iso_code="USA",  # it insists on one; its carbon is not used
                 save_to_file=False,
