@@ -109,12 +109,18 @@ def measure(options: argparse.Namespace) -> int:
     from fastcone.green import measure as run
 
     try:
-        status, report = run(options.program)
-        print(report, file=sys.stderr)
         if options.csv is not None:
-            options.csv.write_text(report.to_csv(), encoding="utf-8")
+            options.csv.write_text("", encoding="utf-8")  # fails before hours of work, not after
     except OSError as error:
-        return _failed(options, f"error: {error}", status=127)
+        return _failed(options, f"error: {error}", status=2)
+    try:
+        status, report = run(options.program)
+    except OSError as error:
+        denied = isinstance(error, PermissionError)
+        return _failed(options, f"error: {error}", status=126 if denied else 127)
+    print(report, file=sys.stderr)
+    if options.csv is not None:
+        options.csv.write_text(report.to_csv(), encoding="utf-8")
     return status if status >= 0 else 128 - status
 
 

@@ -23,10 +23,10 @@ has_counter = PowercapMeter().probe().ok
 
 def test_every_meter_has_a_reason_and_the_result_is_plain_json():
     found = doctor()
-    assert [check.name for check in found.meters] == ["rapl-powercap", "cpu-time"]
-    assert [check.kind for check in found.meters] == ["measured", "modelled"]
+    assert [check.name for check in found.meters] == ["rapl-powercap", "perf", "cpu-time"]
+    assert [check.kind for check in found.meters] == ["measured", "measured", "modelled"]
     assert all(check.reason for check in (*found.meters, *found.sources))
-    assert found.chosen in ("rapl-powercap", "cpu-time")
+    assert found.chosen in ("rapl-powercap", "perf", "cpu-time")
     assert json.loads(json.dumps(found.as_dict())) == found.as_dict()
 
 

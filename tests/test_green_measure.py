@@ -61,3 +61,24 @@ def test_an_unknown_is_an_empty_cell_and_flags_are_kept():
     assert (row["project_name"], row["energy_kind"]) == ("a, b", "absent")
     assert (row["energy_consumed"], row["energy_hi"]) == ("", "")
     assert "gap" in row["flags"].split()
+
+
+def test_a_table_that_cannot_be_written_is_told_before_the_command_runs(capfd, tmp_path):
+    ran = tmp_path / "ran"
+    make = [sys.executable, "-c", f"open({str(ran)!r}, 'w')"]
+    assert cli.main(["measure", "--csv", str(tmp_path / "no" / "x.csv"), "--", *make]) == 2
+    assert not ran.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="statuses of POSIX")
+def test_what_may_not_be_run_exits_as_a_shell_says(capfd, tmp_path):
+    assert cli.main(["measure", "--", str(tmp_path)]) == 126
+
+
+def test_the_table_has_the_columns_of_codecarbon_that_are_known():
+    p = Profiler(CpuTimeMeter())
+    with p.region("r"):
+        sum(range(10_000))
+    (row,) = csv.DictReader(io.StringIO(p.report().to_csv()))
+    assert row["cpu_energy"] == row["energy_consumed"] != ""
+    assert (row["gpu_energy"], row["python_version"]) == ("", sys.version.split()[0])

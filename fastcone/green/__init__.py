@@ -4,6 +4,8 @@
     Profiler      named, nested regions; report() gives a Region per name
     Reading       joules with kind (measured, modelled, absent), scope and interval
     PowercapMeter energy counters of the CPU packages, where Linux shows them
+    PerfMeter     the same counters as perf events; NvmlMeter: those of NVIDIA cards
+    CodecarbonMeter  what codecarbon says, to cross_check another meter
     CpuTimeMeter  CPU time times watts per core: a model, for everywhere else
     doctor        which meters work here, and why the others do not
     carbon        kWh to grams of CO2e
@@ -25,12 +27,17 @@ Examples
 
 from .breakeven import BreakEven, break_even
 from .carbon import Carbon, carbon
+from .crosscheck import cross_check
 from .doctor import Check, Diagnosis, doctor
 from .measure import measure
 from .memory import MemoryWatch, Peak
 from .meters.base import Accumulator, Availability, Domain, Meter, Sample, Tally
+from .meters.codecarbon import CodecarbonMeter
 from .meters.cputime import CpuTimeMeter
+from .meters.nvml import NvmlMeter
+from .meters.perf import PerfMeter
 from .meters.powercap import PowercapMeter
+from .notebook import load_ipython_extension
 from .profiler import Profiler, default_meter
 from .reading import Reading
 from .report import Region, Report
@@ -42,13 +49,16 @@ __all__ = [
     "BreakEven",
     "Carbon",
     "Check",
+    "CodecarbonMeter",
     "Count",
     "CpuTimeMeter",
     "Diagnosis",
     "Domain",
     "MemoryWatch",
     "Meter",
+    "NvmlMeter",
     "Peak",
+    "PerfMeter",
     "PowercapMeter",
     "Profiler",
     "Reading",
@@ -58,7 +68,9 @@ __all__ = [
     "Tally",
     "break_even",
     "carbon",
+    "cross_check",
     "default_meter",
     "doctor",
+    "load_ipython_extension",
     "measure",
 ]

@@ -14,7 +14,10 @@ from .machine import in_virtual_machine
 from .memory import MemoryWatch
 from .meters.base import Meter
 from .meters.children import resource
+from .meters.codecarbon import CodecarbonMeter
 from .meters.cputime import CpuTimeMeter
+from .meters.nvml import NvmlMeter
+from .meters.perf import PerfMeter
 from .meters.powercap import PowercapMeter
 
 
@@ -37,7 +40,7 @@ class Diagnosis:
     meters : tuple of Check
         Sources of joules, best first.
     sources : tuple of Check
-        Sources of time, CPU time and memory.
+        Sources of time, CPU time and memory, and meters taken only where they are asked for.
     chosen : str or None
         The meter ``Profiler()`` uses here: the first that works.
     notes : tuple of str
@@ -89,22 +92,25 @@ def doctor(meters: Sequence[Meter] | None = None) -> Diagnosis:
     --------
     >>> found = doctor()
     >>> [check.name for check in found.meters]
-    ['rapl-powercap', 'cpu-time']
+    ['rapl-powercap', 'perf', 'cpu-time']
     >>> all(check.reason for check in found.meters)
     True
     """
-    probed = []
-    usual: tuple[Meter, ...] = (PowercapMeter(), CpuTimeMeter())
-    for meter in usual if meters is None else meters:
+
+    def check(meter: Meter) -> Check:
         availability = meter.probe()
-        probed.append(Check(meter.name, meter.kind, availability.ok, availability.reason))
+        return Check(meter.name, meter.kind, availability.ok, availability.reason)
+
+    usual: tuple[Meter, ...] = (PowercapMeter(), PerfMeter(), CpuTimeMeter())
+    probed = [check(meter) for meter in (usual if meters is None else meters)]
+    beside = [check(meter) for meter in (NvmlMeter(), CodecarbonMeter())]
     chosen = next((check.name for check in probed if check.ok), None)
-    notes = ["graphics cards, disks, fans and power supplies are not metered"]
+    notes = ["disks, fans and power supplies are not metered, cards only by NvmlMeter()"]
     if in_virtual_machine():
         notes.append("a virtual machine: an energy counter, if any, is the host's to interpret")
     if not any(check.ok and check.kind == "measured" for check in probed):
         notes.append("no joule is measured on this machine; CPU-seconds are the primary figure")
-    return Diagnosis(tuple(probed), (_time(), _cpu(), _memory()), chosen, tuple(notes))
+    return Diagnosis(tuple(probed), (_time(), _cpu(), _memory(), *beside), chosen, tuple(notes))
 
 
 def _time() -> Check:

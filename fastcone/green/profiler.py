@@ -10,7 +10,6 @@ nested regions add up exactly, however they are divided:
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import threading
@@ -18,15 +17,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ContextDecorator
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any, TypeVar
 
 from .memory import MemoryWatch, Peak
 from .meters.base import Accumulator, Meter, Tallies, Tally
 from .meters.cputime import CpuTimeMeter
+from .meters.perf import PerfMeter
 from .meters.powercap import PowercapMeter
 from .reading import Reading
 from .report import Region, Report
+from .suspended import gives_suspended, other_tasks, suspended
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -96,51 +96,30 @@ class _Region(ContextDecorator):
         return _Region(self._profiler, self._name)
 
     def __call__(self, function: _F) -> _F:
-        code = getattr(function, "__code__", None)
-        if code is not None and code.co_flags & _SUSPENDED:
-            raise TypeError(
-                f"{function.__name__} is a generator or coroutine function: put the region inside"
-            )
+        if gives_suspended(function):
+            name = getattr(function, "__name__", repr(function))
+            raise TypeError(f"{name} is a generator or coroutine function: put the region inside")
         return super().__call__(function)
 
     def __enter__(self) -> None:
-        self._opened = self._profiler._enter(self._name, _suspended(sys._getframe(1)))
+        self._opened = self._profiler._enter(self._name, suspended(sys._getframe(1)))
 
     def __exit__(self, *error: object) -> None:
         if self._opened is not None:
-            self._profiler._leave(self._opened, _tasks())
+            self._profiler._leave(self._opened, other_tasks())
             self._opened = None
 
 
-_SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-
-
-def _suspended(frame: FrameType) -> tuple[str, ...]:
-    """Return flags for a frame that may be suspended while a region is open in it."""
-    code = frame.f_code
-    is_helper = frame.f_back is not None and frame.f_back.f_globals.get("__name__") == "contextlib"
-    generates = code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
-    return (("generator",) if generates and not is_helper else ()) + _tasks()
-
-
-def _tasks() -> tuple[str, ...]:
-    """Return a flag where this thread runs an event loop with tasks besides this one."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None or asyncio._get_running_loop() is None:
-        return ()
-    return ("other-tasks",) if len(asyncio.all_tasks()) > 1 else ()
-
-
 def default_meter() -> Meter:
-    """Return the best meter that works here: `PowercapMeter` if it can read, else `CpuTimeMeter`.
+    """Return the first meter that works here of `PowercapMeter`, `PerfMeter`, `CpuTimeMeter`.
 
     Examples
     --------
     >>> default_meter().probe().ok
     True
     """
-    counter = PowercapMeter()
-    return counter if counter.probe().ok else CpuTimeMeter()
+    counters: tuple[Meter, ...] = (PowercapMeter(), PerfMeter())
+    return next((counter for counter in counters if counter.probe().ok), CpuTimeMeter())
 
 
 class Profiler:
@@ -154,7 +133,7 @@ class Profiler:
     ----------
     meters : Meter or sequence of Meter, optional
         The first gives the energy of a region, all are kept in ``readings``.  None takes
-        `PowercapMeter` where it can read, `CpuTimeMeter` elsewhere.
+        `PowercapMeter` or `PerfMeter` where one can read, `CpuTimeMeter` elsewhere.
     clock : callable
         Wall-clock time, ns, monotonic.
 
@@ -285,7 +264,14 @@ class Profiler:
             if not self._stack:
                 self._start_sampler()
             watch = MemoryWatch()
-            opened = _Open(name, self._opening(), watch, here, self._pid, dict.fromkeys(flags))
+            try:
+                start = self._opening()
+            except BaseException:  # Ctrl-C while the meters settle: as if never entered
+                watch.close()
+                if not self._stack:
+                    self._stop_sampler()
+                raise
+            opened = _Open(name, start, watch, here, self._pid, dict.fromkeys(flags))
             self._stack.append(opened)
             if name not in self._order:
                 self._order.append(name)
@@ -296,16 +282,18 @@ class Profiler:
             self._notice_fork()
             return
         with self._lock:
-            cost = self._closing() - opened.start
-            peak = opened.watch.close()
             opened.flags.update(dict.fromkeys(flags))
-            if self._stack[-1] is not opened:
-                for other in self._stack[self._stack.index(opened) :]:
-                    other.flags["overlap"] = None
-            self._stack.remove(opened)
-            if not self._stack:
-                self._stop_sampler()
-            elif "overlap" not in opened.flags:
+            try:
+                cost = self._closing() - opened.start
+            finally:  # Ctrl-C here loses this region, and leaves none open
+                peak = opened.watch.close()
+                if self._stack[-1] is not opened:
+                    for other in self._stack[self._stack.index(opened) :]:
+                        other.flags["overlap"] = None
+                self._stack.remove(opened)
+                if not self._stack:
+                    self._stop_sampler()
+            if self._stack and "overlap" not in opened.flags:
                 self._stack[-1].contain(cost)
             self._add(opened, cost, peak)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +24,13 @@ _COLUMNS = (
     "meter",
     "scope",
     "flags",
+    "cpu_energy",
+    "gpu_energy",
+    "os",
+    "python_version",
+    "cpu_count",
 )
+_CPU, _GPU = ("package-", "process CPU"), ("GPU",)
 
 
 @dataclass(frozen=True)
@@ -125,10 +133,11 @@ class Report:
     def to_csv(self) -> str:
         """Return a table, a region a line, with the columns that codecarbon's files have as well.
 
-        ``duration`` s, ``energy_consumed`` kWh; beside them what codecarbon does not say:
-        ``cpu_seconds``, ``energy_lo``, ``energy_hi``, ``energy_kind``, ``meter``, ``scope`` and
-        ``flags``.  An unknown is an empty cell, never 0; carbon is not in it, as it needs an
-        intensity.
+        ``duration`` s; ``energy_consumed``, ``cpu_energy`` (where a meter counts CPUs alone) and
+        ``gpu_energy``, kWh; ``os``, ``python_version``, ``cpu_count``.  Beside them what codecarbon
+        does not say: ``cpu_seconds``, ``energy_lo``, ``energy_hi``, ``energy_kind``, ``meter``,
+        ``scope`` and ``flags``.  An unknown is an empty cell, never 0; carbon is not in it, as it
+        needs an intensity.
 
         Examples
         --------
@@ -145,6 +154,8 @@ class Report:
                 [
                     *(name, region.seconds, kwh[0], region.cpu_seconds, *kwh[1:]),
                     *(e.kind, e.meter, e.scope, " ".join(e.flags)),
+                    *(_kwh_of(region, _CPU), _kwh_of(region, _GPU)),
+                    *(platform.platform(), platform.python_version(), os.cpu_count()),
                 ]
             )
         return text.getvalue()
@@ -164,6 +175,16 @@ class Report:
             lines.append(f"energy: CPU s x {model} W per core, a model, not measured")
         lines += [f"meter {name}: {said}" for name, said in self.meters.items()]
         return "\n".join(lines)
+
+
+def _kwh_of(region: Region, parts: tuple[str, ...]) -> float | None:
+    """Return the energy of the first meter that counts these parts and no other, kWh."""
+    for reading in region.readings.values():
+        if reading.joules is not None and all(
+            p.startswith(parts) for p in reading.scope.split("+")
+        ):
+            return reading.kwh
+    return None
 
 
 def _one_model(regions: Iterable[Region]) -> str:

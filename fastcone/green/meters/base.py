@@ -28,10 +28,10 @@ from ..reading import Reading
 REFRESH_NS = 1_000_000
 """How often RAPL counters are brought up to date: about every millisecond."""
 
-STILL_NS = 3 * REFRESH_NS
-"""A package draws watts: a counter that counts nothing for this long stands still."""
+STILL_REFRESHES = 3
+"""A package draws watts: a counter that counts nothing for so many refreshes stands still."""
 
-_SLACK_NS = 2 * REFRESH_NS
+_SLACK_REFRESHES = 2
 _SLEEP_NS = 100_000_000
 _DOUBTED_SPANS = 3
 _STEP, _STEP_W = 4.0, 50.0  # a span fits its neighbour up to 4 times its power and 50 W
@@ -74,12 +74,15 @@ class Domain:
     """What is known of a counter: the modulus it wraps at and the power it cannot exceed.
 
     ``modulus`` is in the counter's unit, None where unknown; ``ceiling_w`` is in W, which is
-    nJ per ns, None for a counter that does not count energy.
+    nJ per ns, None for a counter that does not count energy.  ``refresh_ns`` is the longest time
+    between two updates of it; ``may_reset`` is False for one that nobody but us can set to 0.
     """
 
     modulus: int | None = None
     ceiling_w: float | None = None
     smallest_modulus: int | None = None
+    refresh_ns: int = REFRESH_NS
+    may_reset: bool = True
 
     @property
     def horizon_ns(self) -> float | None:
@@ -278,12 +281,12 @@ def _step(track: _Track, domain: Domain, now: Sample, boundary: bool) -> tuple[T
     elapsed = now.t_ns - last.t_ns
     less, more = 0, 0
     if domain.ceiling_w is not None:
-        most = max(int(domain.ceiling_w * (elapsed + REFRESH_NS)) - delta, 0)
+        most = max(int(domain.ceiling_w * (elapsed + domain.refresh_ns)) - delta, 0)
         if track.doubt or wrapped:
             less, more = delta, most
-        elif now.raw <= _fitting(domain, track.watts) * elapsed:
+        elif domain.may_reset and now.raw <= _fitting(domain, track.watts) * elapsed:
             more = most  # so low that it may have been reset, and have passed where it was
-        elif elapsed >= REFRESH_NS:
+        elif elapsed >= domain.refresh_ns:
             track.watts = delta / elapsed
         if track.doubt:
             flags["in-doubt"] = 1
@@ -314,11 +317,12 @@ def _difference(
         delta += domain.modulus
     if domain.ceiling_w is None:
         return delta, wrapped, ""
-    if wrapped and delta > _fitting(domain, watts) * (elapsed + _SLACK_NS):
+    longest = elapsed + _SLACK_REFRESHES * domain.refresh_ns
+    if wrapped and delta > _fitting(domain, watts) * longest:
         return 0, False, "counter-fell"
-    if delta > domain.ceiling_w * (elapsed + _SLACK_NS):
+    if delta > domain.ceiling_w * longest:
         return 0, False, "impossible-power"
-    if delta == 0 and elapsed >= STILL_NS:
+    if delta == 0 and elapsed >= STILL_REFRESHES * domain.refresh_ns:
         return 0, False, "stalled"
     return delta, wrapped, ""
 
@@ -331,7 +335,8 @@ def _fitting(domain: Domain, watts: float | None) -> float:
 
 def _doubted(domain: Domain, track: _Track, fault: str) -> Tally:
     """Return what makes the span before the last one, counted already, count for nothing."""
-    most = int((domain.ceiling_w or 0.0) * (track.elapsed + REFRESH_NS)) if track.elapsed else 0
+    longest = track.elapsed + domain.refresh_ns if track.elapsed else 0
+    most = int((domain.ceiling_w or 0.0) * longest)
     flags = {fault: 1, "in-doubt": 1} if track.elapsed else {}
     return Tally(less=track.amount, more=max(most - track.amount, 0), flags=flags)
 

@@ -6,30 +6,20 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ..machine import busy_ns, in_virtual_machine, suspended_ns
 from ..reading import Reading
-from .base import (
-    REFRESH_NS,
-    STILL_NS,
-    Availability,
-    Domain,
-    Sample,
-    Tallies,
-    Tally,
-    all_flags,
-)
+from .base import REFRESH_NS, STILL_REFRESHES, Availability, Domain, Sample, Tallies
 from .children import children_ns
+from .counted import counted, scope_of
 from .zones import Opener, Zone, discover, explain, open_readonly
 
-_ENOUGH_NS = 100 * REFRESH_NS
 _MIRROR_NS = 2 * REFRESH_NS
 _PROBE_S = 0.05
-_SETTLE_S = 1.1 * STILL_NS / 1e9
+_SETTLE_S = 1.1 * STILL_REFRESHES * REFRESH_NS / 1e9
 _SHORTEST_POLL_S, _LONGEST_POLL_S = 1.0, 30.0
 _POLL_SHARE = 0.002  # of one core, that reading the counters may take
 _FOREIGN_SHARE = 0.05
@@ -105,7 +95,7 @@ class PowercapMeter:
     @property
     def scope(self) -> str:
         """The zones that are read, e.g. ``"package-0+dram-0"``; ``"none"`` where none is."""
-        return _scope(zone.label for zone in self._zones)
+        return scope_of(self._zones)
 
     @property
     def domains(self) -> Mapping[str, Domain]:
@@ -173,46 +163,8 @@ class PowercapMeter:
             return Reading.absent(
                 self.name, "none", reason=reason, window_s=window_s, flags=("unavailable",)
             )
-        seen = {z.label: tallies.get(z.label, Tally()) for z in self._zones}
-        faults = {label: why for label, tally in seen.items() if (why := _fault(tally))}
-        flags = [*self._standing, *all_flags(seen.values())]
-        flags += [f"{label} {why}" for label, why in faults.items()]
-        if window_ns < pieces * _ENOUGH_NS:
-            flags.append("short-window")
-        if _is_shared(tallies):
-            flags.append("shared-host")
-        counts: dict[str, Any] = {
-            "samples": sum(t.samples for t in seen.values()),
-            "wraps": sum(t.wraps for t in seen.values()),
-            "gaps": sum(t.gaps for t in seen.values()),
-        }
-        good = [zone for zone in self._zones if zone.label not in faults]
-        total, half, least, most = _sum(good, seen, window_ns, pieces)
-        lo = least / 1e9
-        lost = [label for label in faults if not label.startswith("dram")]
-        if lost:
-            why = "; ".join(f"{label} {faults[label]}" for label in lost)
-            return Reading.absent(
-                self.name,
-                self.scope,
-                reason=why,
-                lo=lo if good else None,
-                window_s=window_s,
-                flags=tuple(flags),
-                **counts,
-            )
-        return Reading(
-            total / 1e9,
-            lo,
-            most / 1e9,
-            self.kind,
-            self.name,
-            _scope(zone.label for zone in good),
-            window_s=window_s,
-            resolution_j=half / 1e9,
-            flags=tuple(flags),
-            **counts,
-        )
+        flags = [*self._standing, *(("shared-host",) if _is_shared(tallies) else ())]
+        return counted(self, self._zones, tallies, window_ns, pieces, flags)
 
     def close(self) -> None:
         """Close the files; the next read opens them again."""
@@ -270,39 +222,6 @@ class PowercapMeter:
             why = f"cannot list {self.root}"
         place = "a virtual machine" if in_virtual_machine() else "a kernel without the driver"
         return f"{why} ({place})"
-
-
-def _scope(labels: Iterable[str]) -> str:
-    return "+".join(labels) or "none"
-
-
-def _sum(
-    zones: Iterable[Zone], seen: Tallies, window_ns: int, pieces: int
-) -> tuple[int, float, float, float]:
-    """Add zones up, nJ: what was counted, its half-width, and the bounds of the truth.
-
-    At each end the counter may lag by one unit and by a refresh at any power the zone can have;
-    and no window holds more than its length at that power.
-    """
-    total, width, least, most = 0, 0.0, 0.0, 0.0
-    for zone in zones:
-        tally, ceiling = seen[zone.label], zone.domain.ceiling_w or 0.0
-        half = pieces * (zone.unit_nj + ceiling * REFRESH_NS)
-        ceiling_nj = ceiling * max(window_ns, tally.covered_ns + tally.gap_ns)
-        total += tally.amount
-        width += half
-        least += max(tally.amount - tally.less - half, 0.0)
-        most += max(tally.amount, min(tally.amount + tally.more + half, ceiling_nj))
-    return total, width, min(least, total), most
-
-
-def _fault(tally: Tally) -> str:
-    """Say why a zone told nothing in a window, or return an empty string."""
-    if tally.amount == 0 and "stalled" in tally.flags:
-        return "frozen"
-    if tally.covered_ns == 0 and (tally.gaps or tally.samples == 0):
-        return "not seen"
-    return ""
 
 
 def _is_shared(tallies: Tallies) -> bool:
