@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastcone import Cone, ConvergenceWarning, nmf
+from fastcone import Cone, ConvergenceWarning, nmf, solve_nnls
+from fastcone._nnls import api
 from fastcone._runtime.deadline import Deadline, Expired
 
 HOUR = {"time_limit": 3600.0}
@@ -145,3 +146,83 @@ def test_set_up_of_a_large_array_looks_at_the_time(rng, up_after, way):
     nmf(np.asfortranarray(rng.random((1000, 6000))), 2, init="random", random_state=0, max_iter=1,
         tol=0, **HOUR)  # fmt: skip
     assert few >= made[0] + X.size // (1 << 21)
+
+
+BOUNDS = {
+    "upper": {"upper": 0.2},
+    "sum": {"sum_to": 1.5},
+    "both": {"upper": 0.2, "sum_to": 1.5},
+    "sums": {"sum_to": np.array([0.0, 1.0, 3.0, 1e6]), "l1": 0.5},
+    "penalties": {"upper": np.linspace(0, 1, 20), "l1": 0.3, "l2": 0.1},
+}
+
+
+def feasible(x, upper=np.inf, sum_to=None, **_):
+    upper = np.broadcast_to(np.asarray(upper).reshape(-1, 1), (len(x), 1))
+    assert np.all(x >= 0) and np.all(x <= upper)
+    if sum_to is not None:
+        np.testing.assert_allclose(x.sum(axis=0), sum_to, rtol=1e-12)
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("looks", [1, 2, 5, 30, 3000])
+def test_bounds_without_time_to_prepare(rng, up_after, monkeypatch, bounds, looks):
+    """Feasible after any number of steps, no gap too small, near the optimum in the end."""
+    A, B, given = rng.random((30, 20)), rng.random((30, 4)) * 3, BOUNDS[bounds]
+    best = solve_nnls(A, B, **given)
+    assert best.converged.all()
+    monkeypatch.setattr(api, "no_time_to_prepare", lambda *_: True)
+    up_after(looks)
+    found = solve_nnls(A, B, **given, **HOUR)
+    feasible(found.x, **given)
+    unit = np.maximum(np.einsum("ij,ij->j", B, B) / 2, found.objective)
+    off = (found.objective - best.objective) / unit
+    assert np.all(off > -1e-9) and np.all(off <= found.gap * (1 + 1e-9) + 1e-12)
+    if looks == 3000:
+        assert np.all(off < 5e-3)
+    elif looks > 5:
+        assert np.all(off < 0.2)
+
+
+@pytest.mark.parametrize("bounds", ["sum", "both", "sums"])
+def test_a_sum_that_is_not_reached_is_kept(rng, up_after, bounds):
+    A, B = rng.random((30, 20)), rng.random((30, 4))
+    up_after(1)  # preparation itself does not look
+    found = solve_nnls(A, B, **BOUNDS[bounds], **HOUR)
+    feasible(found.x, **BOUNDS[bounds])
+    assert not found.converged.any() and np.isinf(found.gap).all()
+
+
+SPARSE = {
+    "A": lambda A, B: (sp.csc_array(A), B),
+    "B": lambda A, B: (A, sp.csc_array(B)),
+    "both": lambda A, B: (sp.csr_array(A), sp.coo_array(B)),
+}
+
+
+@pytest.mark.parametrize("form", SPARSE)
+@pytest.mark.parametrize("start", [False, True])
+def test_sparse_data_without_time_to_prepare(rng, up_after, form, start):
+    A, B = SPARSE[form](rng.random((40, 12)), rng.random((40, 5)))
+    given = {"x0": rng.random((12, 5))} if start else {}
+    up_after(1)
+    found = solve_nnls(A, B, l1=0.1, **given, **HOUR)
+    assert found.x.shape == (12, 5) and not found.converged.any()
+    np.testing.assert_array_equal(found.x, given.get("x0", np.zeros((12, 5))))
+    up_after(np.inf)
+    assert solve_nnls(A, B, l1=0.1, **given, **HOUR).converged.all()
+
+
+def test_products_of_sparse_generators_look_at_the_time(rng, up_after):
+    """At most 2e8 flops between two looks, whatever the generators are."""
+    A, B = rng.random((4000, 400)), sp.random_array((4000, 3), density=0.05, rng=rng)
+    made = up_after(np.inf)
+    assert solve_nnls(A, B, **HOUR).converged.all()
+    assert made[0] >= 2 * 4000 * 400**2 / 2e8
+
+
+def test_strided_parts_of_a_sparse_matrix_are_numbers_like_others():
+    M = sp.csr_array(np.arange(12.0).reshape(3, 4))
+    M.data = np.repeat(M.data, 2)[::2]
+    fits = [nmf(X, 2, max_iter=3, tol=0, random_state=0) for X in (M, M.toarray())]
+    np.testing.assert_allclose(fits[0].W, fits[1].W, rtol=1e-6)
