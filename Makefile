@@ -8,9 +8,10 @@ K      ?= nnls.descent
 LEVEL  ?= v4
 CALLS  ?= 50000
 SEED   ?= 0
+SOAK   ?= 7200
 
 .DEFAULT_GOAL := help
-.PHONY: help study check test test-long dev build bench hostile docs asm annotate lint sanitize clean
+.PHONY: help study check test test-long dev build bench hostile soak docs asm annotate lint sanitize clean
 
 help:            ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ bench: dev       ## NNLS, 1-norm and NMF against peers and floors; rewrite the t
 hostile: dev     ## 50,000 hostile calls, drawn from a seed: no crash, no hang, no unnamed error (minutes)
 	$(BIN)/python tests/hostile.py $(CALLS) $(SEED)
 
+soak: dev        ## two hours of mixed load, cut short, interrupted, forked, malformed (SOAK=60)
+	$(BIN)/python tests/soak.py $(SOAK) $(SEED)
+
 docs: dev        ## check that the documentation's examples run
 	$(BIN)/python -m pytest -q --doctest-glob='*.md' docs README.md
 
@@ -72,6 +76,9 @@ sanitize: dev    ## the kernel tests under the address and undefined-behaviour s
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		$(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/test_kernels_*.py \
 		tests/test_nnls*.py tests/test_nnlad.py tests/test_nmf.py -k "not scipy_own"
+	cd build/sanitize/tests && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONPATH=.. \
+		$(abspath $(BIN))/python structures.py 20000 $(SEED)
 
 clean:           ## remove everything that can be made again
 	rm -rf build dist *.egg-info $(VENV) study-out bench-out .pytest_cache .hypothesis .ruff_cache .mypy_cache

@@ -48,7 +48,6 @@ def test_an_end_that_was_asked_for_is_not_told(X, loss, solver):
     options = {"loss": loss, "solver": solver, "random_state": 0}
     for more in (
         {"tol": 0, "max_iter": 3},
-        {"time_limit": 1e-9},
         {"callback": lambda iteration, _: iteration == 3, "max_iter": 3},
         {"callback": lambda iteration, _: True},
     ):

@@ -31,7 +31,7 @@ def prepared(X, rank, **options):
         "n_init": 1,
     }
     checked = Options.checked(rank, mask=None, weights=None, W=None, H=None, **(given | options))
-    return scaled(*data(X, None, None, checked.loss), None, None, checked)
+    return scaled(*data(X, None, None, checked.loss, checked.deadline), None, None, checked)
 
 
 def test_nndsvd_is_scikit_learns(rng):

@@ -19,6 +19,7 @@ from fastcone._nmf.arguments import Options, data
 from fastcone._nmf.checkpoint import Checkpoint
 from fastcone._nmf.result import NMFResult
 from fastcone._nmf.train import Place, factorise
+from fastcone._runtime.deadline import Deadline
 from fastcone._runtime.scaling import may_underflow
 
 __all__ = ["Checkpoint", "nmf"]
@@ -116,7 +117,10 @@ def nmf(
     n_threads : int, optional
         Threads; default FASTCONE_NUM_THREADS, else the CPUs available. Never changes a result.
     time_limit : float, optional
-        Seconds; the last complete iteration is returned.
+        Seconds, at most half of them for the start; the last complete iteration is returned. Where
+        there is none, the start is, of which not all of X need have been looked at (objective
+        `inf` if that is not known), and a warning says so. With a checkpoint X is read as a whole
+        first, however long it takes.
     checkpoint : path or Checkpoint, optional
         A file that keeps the last iterate, written about once a minute and at the end. If it
         exists, the run continues from it and ends with the bits it would have had (on the same
@@ -144,7 +148,8 @@ def nmf(
     Warns
     -----
     ConvergenceWarning
-        `max_iter` came before `tol`, of several starts in the best one.
+        `max_iter` came before `tol`, of several starts in the best one; or `time_limit` before the
+        end of the first iteration.
 
     Notes
     -----
@@ -170,5 +175,6 @@ def nmf(
         time_limit=time_limit,
     )  # fmt: skip
     kept = Checkpoint.checked(checkpoint)
-    samples, known = data(X, mask, weights, options.loss)
+    until = options.deadline if kept is None else Deadline()  # a fingerprint is of all of X
+    samples, known = data(X, mask, weights, options.loss, until)
     return factorise(samples, known, (W, H), options, kept, random_state is not None, Place())

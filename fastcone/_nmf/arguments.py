@@ -7,6 +7,7 @@ f = beta x, and l1_W' = 2^(w - f) l1_W, l2_W' = 2^(2 w - f) l2_W, ... Weights of
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from fastcone._nmf.dense import DenseSource, is_parts
-from fastcone._nmf.init import INITS, start
+from fastcone._nmf.init import INITS, start, unseen
 from fastcone._nmf.losses import Loss, loss_of
 from fastcone._nmf.problem import COMFORT, Factors, Penalty, Problem, Source
 from fastcone._nmf.sparse import Opened, SparseSource
@@ -42,6 +43,8 @@ from fastcone._runtime.validation import (
 SOLVERS = ("cd", "mu")
 ROOM = 4  # binary orders of magnitude between the coefficients and the dtype's largest number
 FLOOR = 52  # the least entry that `mu` gives a factor is 2^-FLOOR units of the factor, or more
+SHARE = 0.5  # of a time limit that the start may take: iterations gain more
+CHECKED = 1 << 20  # entries brought into layout between two looks at the time
 LIFT = 2.0**-13  # what `mu` starts from in place of an entry below that
 
 
@@ -113,8 +116,13 @@ class Options:
             raise ValueError(f"n_init must be 1 where the start is not random, found {self.n_init}")
 
 
-def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarray | None]:
-    """Return the samples, 0 where not known, and the mask or weights (N, m), C order."""
+def data(
+    X: Any, mask: Any, weights: Any, loss: Loss, deadline: Deadline
+) -> tuple[Source, np.ndarray | None]:
+    """Return the samples, 0 where not known, and the mask or weights (N, m), C order.
+
+    Once the time is up they may be those of a part of X: no pass over them begins any more.
+    """
     given = "mask" if mask is not None else "weights" if weights is not None else None
     stored = isinstance(mask, str) and mask == "stored" and weights is None
     if given and issparse(X) and not stored:
@@ -129,10 +137,12 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
     if issparse(X) and loss.sparse and not stored:
         return SparseSource.of(X), None
     if issparse(X) or given is None:
-        kind = StoredSource if stored else DenseSource
-        samples = kind.of(Opened(X) if issparse(X) and not stored else X)
-        check_positive(loss, samples.smallest > 0)
-        return samples, None
+        if stored:
+            source: StoredSource | DenseSource = StoredSource.of(X)
+        else:
+            source = DenseSource.of(Opened(X) if issparse(X) else X, deadline)
+        check_positive(loss, source.smallest > 0)
+        return source, None
     X = real_array("X", X, ndim=(2,), finite=False, min_size=1)
     known = np.ones(1, dtype=bool) if mask is None else known_entries(X, mask)
     if weights is not None:
@@ -140,13 +150,18 @@ def data(X: Any, mask: Any, weights: Any, loss: Loss) -> tuple[Source, np.ndarra
         check_shape("weights", weights, X.shape)
         # far from 1 they are kept as they are: `scaled` narrows what it has scaled
         dtype = X.dtype if abs(floor_exponent(weights.max())) <= COMFORT else weights.dtype
-        weights = np.where(known, weights, 0).astype(dtype, order="F", copy=False)
-        known = weights > 0
     whole = np.zeros(X.shape, dtype=X.dtype, order="F")
-    np.copyto(whole, X, where=known)
-    samples = DenseSource.of(whole)
-    check_positive(loss, bool(np.all(whole, where=known)))
-    return samples, np.ascontiguousarray((known if weights is None else weights).T)
+    rows = np.zeros(X.shape[::-1], dtype=bool if weights is None else dtype)
+    known, positive = np.broadcast_to(known, X.shape), True
+    with contextlib.suppress(Expired):
+        for part in deadline.slices(X.shape[1], max(CHECKED // len(X), 1)):
+            some = known[:, part]
+            rows[part] = (some if weights is None else np.where(some, weights[:, part], 0)).T
+            np.copyto(whole[:, part], X[:, part], where=rows[part].T > 0)
+            positive &= bool(np.all(whole[:, part], where=rows[part].T > 0))
+    samples = DenseSource.of(whole, deadline)
+    check_positive(loss, positive)
+    return samples, rows
 
 
 def known_entries(X: np.ndarray, mask: Any) -> np.ndarray:
@@ -303,11 +318,15 @@ def _made(problem: Problem, o: Options, init: str | None) -> Factors:
     possible = problem.k <= min(problem.m, problem.N)
     if init is not None and init.startswith("nndsvd") and not possible:
         raise ValueError(f"init must be 'random' for rank > min(m, N), found {init!r}")
+    default = "nndsvda" if possible and not problem.partial else "random"
     try:
-        default = "nndsvda" if possible and not problem.partial else "random"
+        problem.deadline = o.deadline.part(SHARE)
         return start(problem, init or default, o.rng)
     except Expired:
-        return problem.factors()
+        pass
+    finally:
+        problem.deadline = o.deadline
+    return unseen(problem, o.rng)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from fastcone._nmf.problem import (
     of_group,
 )  # fmt: skip
 from fastcone._nmf.products import outer, pack, product
+from fastcone._runtime.deadline import Deadline, Expired
 from fastcone._runtime.threads import Scratch
 from fastcone._runtime.validation import check_finite, check_nonnegative, real_array
 
@@ -144,8 +145,13 @@ class DenseSource:
     first = 0  # sample of the caller's X that sample 0 is
 
     def __init__(
-        self, parts: Parts, extremes: tuple[float, float] | None = None, exponent: int = 0
+        self,
+        parts: Parts,
+        extremes: tuple[float, float] | None = None,
+        exponent: int = 0,
+        deadline: Deadline | None = None,
     ) -> None:
+        self.deadline = deadline or Deadline()
         self.parts, self.exponent, self.dtype = parts, exponent, parts.dtype
         self.N, self.m = parts.edges[-1], parts.m
         self.last = threading.local()
@@ -156,27 +162,41 @@ class DenseSource:
         self.smallest, self.largest = self._checked() if extremes is None else extremes
 
     @classmethod
-    def of(cls, X: Any) -> DenseSource:
-        """Return X, checked; in memory its layout is changed where it must be."""
+    def of(cls, X: Any, deadline: Deadline) -> DenseSource:
+        """Return X, checked; in memory its layout is changed where it must be.
+
+        Where the time is up before that is done, X stays as it is, and unchecked: no pass over it
+        begins any more.
+        """
         if not is_parts(X):
             if not is_mapped(X):
-                X = real_array("X", X, ndim=(2,), finite=False, order="F", min_size=1)
+                options: dict[str, Any] = {"ndim": (2,), "finite": False, "min_size": 1}
+                try:
+                    X = real_array("X", X, order="F", between=deadline.check, **options)
+                except Expired:
+                    X = real_array("X", X, **options)
             X = (X,)
-        return cls(Parts(X))
+        return cls(Parts(X), deadline=deadline)
 
     def _checked(self) -> tuple[float, float]:
-        """Return the extreme entries, or raise for one that is negative or not finite."""
+        """Return the extreme entries, or raise for one that is negative or not finite.
+
+        Those that have been seen, 1 if none or only zeros, where the time was up before.
+        """
         smallest, largest, scratch = np.inf, 0.0, Scratch()
         step = max(CHECK_BYTES // (self.dtype.itemsize * self.m), 1)
-        for start in range(0, self.N, step):
-            with np.errstate(over="ignore", invalid="ignore"):
-                X = self.block(slice(start, min(start + step, self.N)), scratch)
-                low, high = float(X.min()), float(X.max())
-            if not (low >= 0 and high < np.inf):
-                origin = 0, self.first + start
-                check_finite("X", X.T, origin=origin)
-                check_nonnegative("X", X.T, origin=origin)
-            smallest, largest = min(smallest, low), max(largest, high)
+        try:
+            for rows in self.deadline.slices(self.N, step):
+                with np.errstate(over="ignore", invalid="ignore"):
+                    X = self.block(rows, scratch)
+                    low, high = float(X.min()), float(X.max())
+                if not (low >= 0 and high < np.inf):
+                    origin = 0, self.first + rows.start
+                    check_finite("X", X.T, origin=origin)
+                    check_nonnegative("X", X.T, origin=origin)
+                smallest, largest = min(smallest, low), max(largest, high)
+        except Expired:
+            largest = largest or 1.0
         return smallest, largest
 
     def scaled(self, e: int) -> DenseSource:
@@ -184,8 +204,14 @@ class DenseSource:
         extremes = math.ldexp(self.smallest, e), math.ldexp(self.largest, e)
         X, _ = self.parts.load(0)
         if len(self.parts.given) == 1 and not is_mapped(X):
-            return DenseSource(Parts((np.ldexp(X, e).T,)), extremes)
-        return DenseSource(self.parts, extremes, self.exponent + e)
+            found, step = np.empty_like(X), max(CHECK_BYTES // (X.itemsize * self.m), 1)
+            try:
+                for rows in self.deadline.slices(self.N, step):
+                    np.ldexp(X[rows], e, out=found[rows])
+                return DenseSource(Parts((found.T,)), extremes, deadline=self.deadline)
+            except Expired:
+                pass  # as a mapped file: no pass over it begins any more
+        return DenseSource(self.parts, extremes, self.exponent + e, self.deadline)
 
     def cut(self, width: int, groups: int) -> tuple[list[list[Block]], list[list[Block]]]:
         """Return the blocks of samples and of features for factors `width` wide."""

@@ -19,20 +19,21 @@ Review 53, 2011; Arthur, Vassilvitskii, SODA 2007.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from fastcone._nmf.problem import Block, Factors, Problem, Sums
+from fastcone._nmf.problem import DRAWN, Block, Factors, Problem, Sums
 from fastcone._runtime import threads
+from fastcone._runtime.deadline import Expired
 from fastcone._runtime.threads import Scratch
 
 INITS = ("random", "nndsvd", "nndsvda", "nndsvdar", "exemplars")
 EXTRA = 10  # dimensions of the subspace beyond the rank
 STEPS = 4  # of the subspace iteration
 LEAST = 1e-6  # of the largest entry of a factor: what is below counts as zero in nndsvd
-ROWS = 1 << 14  # samples drawn at a time
 POOL = 1024  # samples that exemplars are drawn from, beyond 8 for each
 
 
@@ -67,8 +68,8 @@ class Draw:
 
     def __call__(self, Ht: np.ndarray) -> None:
         """Fill some of them."""
-        for start in range(0, len(Ht), ROWS):
-            rows = Ht[start : start + ROWS]
+        for start in range(0, len(Ht), DRAWN):
+            rows = Ht[start : start + DRAWN]
             rows[...] = self.size * np.abs(self.rng.standard_normal(rows.shape))
 
 
@@ -78,6 +79,15 @@ def random(problem: Problem, rng: np.random.Generator, size: float) -> Factors:
     problem.draw_H(factors, Draw(rng, size))
     W = size * np.abs(rng.standard_normal((problem.m, problem.k)))
     factors.W[: problem.m, : problem.k] = W
+    return factors
+
+
+def unseen(problem: Problem, rng: np.random.Generator) -> Factors:
+    """Return what takes no pass over the samples: a random dictionary, all coefficients alike."""
+    factors = problem.factors()
+    Draw(rng, problem.units[0])(factors.W[: problem.m, : problem.k])
+    with contextlib.suppress(Expired):  # where H is held elsewhere, even that is a pass
+        problem.set_H(factors, problem.units[1] / (2 * problem.k))
     return factors
 
 
@@ -228,6 +238,7 @@ def exemplars(problem: Problem, rng: np.random.Generator, size: float) -> Factor
     factors = random(problem, rng, size)
     factors.Ht[...] = 0
     for j in range(problem.k):
+        problem.deadline.check()
         left[left <= squares * np.finfo(problem.dtype).eps] = 0
         if not left.any():
             break

@@ -35,6 +35,7 @@ BLOCK_WORK = 2e8  # flops of a kernel call, at most: a few milliseconds
 ENTRY = 16  # of the rank: what an entry costs beside its part in products, about
 LITTLE = 4e6  # flops of an iteration, below which no other thread is woken
 EVEN = 4  # blocks come in multiples of this, so that few threads share them evenly
+DRAWN = 1 << 14  # samples drawn between two looks at the time
 ROWS = 8  # a block is a multiple of this: whole register blocks of the products
 COMFORT = 16  # no scaling of X while its largest entry is within 2^-COMFORT .. 2^COMFORT
 
@@ -240,7 +241,8 @@ class Problem:
 
     def draw_H(self, at: Factors, draw: Callable[[np.ndarray], None]) -> None:
         """Let `draw` fill H', one sample after the other."""
-        draw(at.Ht)
+        for rows in self.deadline.slices(self.N, DRAWN):
+            draw(at.Ht[rows])
 
     def fill_H(
         self, at: Factors, work: Callable[[Problem, np.ndarray], np.ndarray]

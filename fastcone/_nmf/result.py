@@ -13,11 +13,11 @@ PACKAGE = __name__.partition(".")[0]
 
 
 class ConvergenceWarning(UserWarning):
-    """Training ended at `max_iter` before `tol` was met.
+    """Training ended at `max_iter` before `tol` was met, or at `time_limit` before it had begun.
 
     It is not given where `tol` is 0 (a run of so many iterations was asked for), nor where a time
-    limit or a callback ended the run: who sets these knows. The result tells in all cases
-    (`NMFResult.converged`, `Cone.training`). ::
+    limit or a callback ended the run after an iteration or more: who sets these knows. The result
+    tells in all cases (`NMFResult.converged`, `Cone.training`). ::
 
         warnings.simplefilter("ignore", fastcone.ConvergenceWarning)
 
@@ -32,17 +32,21 @@ class ConvergenceWarning(UserWarning):
     """
 
 
-def warn_of_end(max_iter: int, tol: float) -> None:
-    """Warn the caller of the package, in words that do not depend on the data."""
+def warn_of_end(end: str, max_iter: int, tol: float) -> None:
+    """Warn the caller of the package of an end at "max_iter" or at the "start".
+
+    In words that do not depend on the data.
+    """
+    said = (
+        "time_limit came before the end of the first iteration: W and H are the start, raise it"
+        if end == "start"
+        else f"training ended after max_iter={max_iter} iterations, none of which lowered the "
+        f"objective by less than tol={tol:g} of it: raise max_iter or tol, see the result's history"
+    )
     depth, frame = 2, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
         depth, frame = depth + 1, frame.f_back
-    warnings.warn(
-        f"training ended after max_iter={max_iter} iterations, none of which lowered the objective "
-        f"by less than tol={tol:g} of it: raise max_iter or tol, see the result's history",
-        ConvergenceWarning,
-        stacklevel=depth,
-    )
+    warnings.warn(said, ConvergenceWarning, stacklevel=depth)
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,9 +51,9 @@ class Entries:
     @classmethod
     def of(cls, matrix: Any) -> Entries:
         """Return the entries of a canonical CSR or CSC matrix in the kernels' integers."""
-        start = matrix.indptr.astype(np.intp, copy=False)
-        index = matrix.indices.astype(np.int32, copy=False)
-        return cls(start, index, matrix.data)
+        start = np.ascontiguousarray(matrix.indptr, dtype=np.intp)
+        index = np.ascontiguousarray(matrix.indices, dtype=np.int32)
+        return cls(start, index, np.ascontiguousarray(matrix.data))
 
     def __len__(self) -> int:
         return len(self.start) - 1

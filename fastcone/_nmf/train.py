@@ -29,14 +29,14 @@ class Best:
     """The results of the starts so far; the best has the least objective, in scaled units."""
 
     def __init__(self) -> None:
-        self.found: dict[int, tuple[float, NMFResult, bool]] = {}
+        self.found: dict[int, tuple[float, NMFResult, str]] = {}
 
-    def offer(self, start: int, value: float, result: NMFResult, exhausted: bool) -> None:
-        """Take the result of a start, and whether only `max_iter` ended it."""
-        self.found[start] = value, result, exhausted
+    def offer(self, start: int, value: float, result: NMFResult, end: str) -> None:
+        """Take the result of a start, and what ended it that is to be told, see `warn_of_end`."""
+        self.found[start] = value, result, end
 
     @property
-    def _least(self) -> tuple[float, NMFResult, bool]:
+    def _least(self) -> tuple[float, NMFResult, str]:
         """The first of the best."""
         return min((self.found[start] for start in sorted(self.found)), key=lambda one: one[0])
 
@@ -49,9 +49,9 @@ class Best:
         return replace(self._least[1], restarts=values)
 
     @property
-    def exhausted(self) -> bool:
-        """Whether only `max_iter` ended the best."""
-        return bool(self.found) and self._least[2]
+    def end(self) -> str:
+        """What ended the best, "" if that is not to be told."""
+        return self._least[2] if self.found else ""
 
 
 def of_zeros(X: Source, W: np.ndarray | None, options: Options) -> NMFResult:
@@ -106,14 +106,14 @@ def train(
     options: Options,
     keeper: Keeper | None,
     saved: Saved | None,
-    offer: Callable[[float, NMFResult, bool], None],
+    offer: Callable[[float, NMFResult, str], None],
 ) -> Iterator[Update]:
     """Iterate until a stopping rule is met, see `nmf`, and offer the result, also on Ctrl-C.
 
     Yields the fit whenever it is to be advanced, by whom it may concern (`run`).
     """
     history, converged = saved.history if saved else [np.inf], False
-    exhausted = False
+    end = ""
     # what a checkpoint holds, in one assignment: Ctrl-C finds the three together
     done = fit.factors, len(history), saved.memory if saved else fit.memory()
 
@@ -122,9 +122,9 @@ def train(
             factors, count, memory = done
             keeper.save(scaled.problem, factors, history[:count], memory, patience)
 
-    def give(converged: bool, exhausted: bool) -> None:
+    def give(converged: bool, end: str) -> None:
         at, count, _ = done
-        offer(history[count - 1], _result(scaled, at, history[:count], converged), exhausted)
+        offer(history[count - 1], _result(scaled, at, history[:count], converged), end)
 
     try:
         value = fit.first()
@@ -158,17 +158,17 @@ def train(
             if options.callback and options.callback(len(history) - 1, scaled.objective(value)):
                 break
         else:
-            exhausted = not converged
+            end = "" if converged or not options.tol else "max_iter"
     except Expired:
-        pass
+        end = "start" if len(history) == 1 else ""
     except BaseException as error:
         try:
-            give(False, False)
+            give(False, "")
             keep(0.0)  # who is to stop waits for no other writer
         except Exception as failed:
             error.add_note(f"its last iterate was not kept: {failed}")
         raise
-    give(converged, exhausted)
+    give(converged, end)
     keep(options.deadline.share(LOCK_SECONDS))
 
 
@@ -233,8 +233,8 @@ def factorise(
         if best.result is not None:
             error.result = best.result  # type: ignore[attr-defined]
         raise
-    if best.exhausted and options.tol:
-        warn_of_end(options.max_iter, options.tol)
+    if best.end:
+        warn_of_end(best.end, options.max_iter, options.tol)
     return cast(NMFResult, best.result)
 
 

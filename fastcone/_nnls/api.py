@@ -22,6 +22,7 @@ from fastcone._nnls.arguments import (
     weighted_rows,
 )
 from fastcone._nnls.block import Job
+from fastcone._nnls.bounded import Constraints
 from fastcone._nnls.hurried import no_time_to_prepare, solve_in_time
 from fastcone._nnls.plan import Plan
 from fastcone._nnls.prepare import Gram
@@ -107,8 +108,8 @@ def solve_nnls(
         Threads; default FASTCONE_NUM_THREADS, else the CPUs available, and OMP_NUM_THREADS at
         most. Never changes a result.
     time_limit : float, optional
-        Seconds. Problems not reached keep x0 (or, with bounds and sums, which take none, 0: it does
-        not have its sum), objective and gap `inf`.
+        Seconds. Problems not reached keep x0 (with bounds and sums, which take none, 0 or what has
+        its sum), objective and gap `inf`.
     certify : bool, default True
         Whether to go back to A and B in float64 for what the working precision cannot prove.
         Without it the gap of a float32 problem is an estimate.
@@ -155,15 +156,16 @@ def solve_nnls(
     if row_weights is not None:
         A, B = weighted_rows(A, B, row_weights)
     m, n = A.shape
-    bounded = upper is not None or sum_to is not None
-    if not (issparse(A) or bounded) and no_time_to_prepare(m, n, options.deadline.left()):
+    if not issparse(A) and no_time_to_prepare(m, n, options.deadline.left()):
         check_finite("B", B)
         wide, many = columns(B), penalties(l1, columns(B).shape[1])
         start = start_from(x0, (n, *B.shape[1:]), np.dtype(F64))
-        start = np.zeros((n, wide.shape[1])) if start is None else start
-        return answer(
-            solve_in_time(A, wide, many, l2, start, options), B.ndim == 1, on_fail, many, l2
-        )
+        start, constraints = np.zeros((n, wide.shape[1])) if start is None else start, None
+        if upper is not None or sum_to is not None:
+            constraints = Constraints.checked(upper, sum_to, n, wide.shape[1])
+            start = constraints.start()
+        found = solve_in_time(A, wide, many, l2, start, options, constraints)
+        return answer(found, B.ndim == 1, on_fail, many, l2)
     return Projector.checked(A, l2).solve(
         B, l1=l1, upper=upper, sum_to=sum_to, x0=x0, tol=tol, max_epochs=max_epochs,
         method=method, n_threads=n_threads, time_limit=options.deadline.left(), certify=certify,

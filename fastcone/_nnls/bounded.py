@@ -83,6 +83,21 @@ class Constraints:
             )
         return cls(bounds, np.minimum(total, most))
 
+    def start(self) -> np.ndarray:
+        """Return coefficients (n, p) within the bounds that have their sums."""
+        zeros = np.zeros_like(self.upper)
+        return zeros if self.total is None else vertex(zeros, self.upper, self.total)
+
+
+def vertex(g: np.ndarray, upper: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Return argmin g'x of each column, over 0 <= x <= upper that adds up to `total`."""
+    order, X = np.argsort(g, axis=0, kind="stable"), np.zeros_like(upper)
+    most = np.take_along_axis(upper, order, axis=0)
+    before = np.cumsum(most, axis=0)[:-1]
+    left = total - np.vstack([np.zeros((min(len(X), 1), len(total))), before])
+    np.put_along_axis(X, order, np.clip(left, 0, most), axis=0)
+    return X
+
 
 def with_heavy_rows(
     generators: DenseGenerators, bounded: np.ndarray, summed: bool
@@ -205,6 +220,10 @@ def solve(job: Job, constraints: Constraints, n_threads: int | None) -> Solution
         answers.known[:, again[better]] = old.known[:, better]
 
     threads.run(-(-len(left) // BLOCK), block, n_threads)
+    lost = np.flatnonzero(np.isinf(answers.known[0])) if total is not None else left[:0]
+    if lost.size:  # not reached: what has its sum is more use than 0
+        some = Constraints(constraints.upper[:, lost], total[lost])  # type: ignore[index]
+        answers.X[lost] = some.start().T
     return answers.solution(job.options)
 
 

@@ -21,6 +21,7 @@ from fastcone._nnls.plan import Options
 from fastcone._nnls.prepare import POINTED, Shift, ridge
 from fastcone._nnls.result import Solution
 from fastcone._nnls.sparse import dense, scaled_columns
+from fastcone._runtime.deadline import Deadline
 from fastcone._runtime.scaling import F64, exponent, largest_penalty, rescale, roundoff
 from fastcone._runtime.threads import Scratch, run
 
@@ -34,9 +35,10 @@ GAIN = 1e-7  # of the objective: what counts as a gain between two looks
 class ColumnGenerators:
     """Sparse generators A (m, n), scaled by powers of two, and the constants of a certificate."""
 
-    def __init__(self, A: Any, l2: float) -> None:
+    def __init__(self, A: Any, l2: float, deadline: Deadline) -> None:
         self.dtype = A.dtype
         scaled, self.exponent = scaled_columns(A)
+        deadline.check()
         self.A = scaled.astype(F64)
         self.m, self.n = self.A.shape
         self.start = self.A.indptr.astype(np.intp)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Dense generators that the time limit leaves no time to prepare: projected gradients on A itself.
 
-Each step costs two products with A, and x is feasible after every one. The gap is what f* >= 0
-gives: f(x) / f(0).
+Each step costs two products with A, and x is feasible after every one: within its bounds, and with
+its sum, for which a step leads towards the vertex of the least linear part (Frank, Wolfe, Naval
+Research Logistics Quarterly 3, 1956). The gap is what f* >= 0 gives: f(x) / f(0), with a sum f(x)
+over the larger of f(x) and f(0).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fastcone._nnls.bounded import Constraints, multiplier, vertex
 from fastcone._nnls.certificate import relative
 from fastcone._nnls.plan import Options
 from fastcone._nnls.result import Solution
@@ -25,23 +28,31 @@ def no_time_to_prepare(m: int, n: int, seconds: float | None) -> bool:
 
 
 def solve_in_time(
-    A: np.ndarray, B: np.ndarray, l1: np.ndarray | None, l2: float, X: np.ndarray, options: Options
-) -> Solution:
-    """Take steps from X (n, p) until the time is up."""
+    A: np.ndarray, B: np.ndarray, l1: np.ndarray | None, l2: float, X: np.ndarray, options: Options,
+    constraints: Constraints | None,
+) -> Solution:  # fmt: skip
+    """Take steps from X (n, p), feasible, until the time is up."""
     e = exponent(np.abs(B).max(axis=0, initial=0))
     scaled, weight = np.ldexp(B.astype(F64), -e), 0.0 if l1 is None else np.ldexp(l1, -e)
     with np.errstate(all="ignore"):
         X, at_zero = np.ldexp(X, -e), np.einsum("ij,ij->j", scaled, scaled) / 2
+        upper: Any = np.inf if constraints is None else np.ldexp(constraints.upper, -e)
+        total = None if constraints is None else constraints.total
+        total = None if total is None else np.ldexp(total, -e)
         R = scaled - A @ X if X.any() else scaled
-        bad = ~(_objective(X, R, weight, l2) <= at_zero)
+        bad = ~(_objective(X, R, weight, l2) <= at_zero) & (total is None)
         X, R, steps = np.where(bad, 0, X), np.where(bad, scaled, R), 0
         while not options.deadline.passed() and steps != options.max_epochs:
-            step = _step(A, X, R, weight, l2)
+            step = _step(A, X, R, weight, l2, upper, total)
             if step is None:
                 break
             X, R, steps = *step, steps + 1
         objective = _objective(X, R, weight, l2)
-        violation = np.abs(np.minimum(X, weight + l2 * X - A.T @ R)).max(axis=0, initial=0)
+        g = weight + l2 * X - A.T @ R
+        if total is not None:
+            g, at_zero = g - multiplier(X.T, g.T, upper.T), np.maximum(at_zero, objective)
+        worst = np.maximum(np.minimum(X, g), np.minimum(upper - X, -g))
+        violation = np.abs(worst).max(axis=0, initial=0)
         gap, dtype = relative(objective, at_zero), np.result_type(A.dtype, B.dtype)
         X = np.minimum(np.ldexp(X, e), np.finfo(dtype).max).astype(dtype)
         objective, violation = np.ldexp(objective, 2 * e), np.ldexp(violation, e)
@@ -55,22 +66,33 @@ def _objective(X: np.ndarray, R: np.ndarray, weight: Any, l2: float) -> np.ndarr
 
 
 def _step(
-    A: np.ndarray, X: np.ndarray, R: np.ndarray, weight: Any, l2: float
+    A: np.ndarray, X: np.ndarray, R: np.ndarray, weight: Any, l2: float, upper: Any, total: Any
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return X and R = B - A X after the best step along the projected gradient; None for none."""
+    """Return X and R = B - A X after the best step in a feasible direction; None for none."""
     g = weight + l2 * X - A.T @ R
-    free = np.where((X > 0) | (g < 0), g, 0)
-    Af, square = A @ free, np.einsum("ij,ij->j", free, free)
-    length = _ratio(square, np.einsum("ij,ij->j", Af, Af) + l2 * square)
-    blocked = np.any(free * length > X, axis=0)
-    d = np.maximum(X - length * free, 0) - X
-    Ad = np.where(blocked, A @ d, -length * Af) if blocked.any() else -length * Af
+    if total is None:
+        d, Ad = _projected(A, X, g, l2, upper)
+    else:
+        d = vertex(g, upper, total) - X
+        Ad = A @ d
     curve = np.einsum("ij,ij->j", Ad, Ad) + l2 * np.einsum("ij,ij->j", d, d)
     step = np.clip(_ratio(-np.einsum("ij,ij->j", g, d), curve), 0, 1)
     if not np.any(step > 0):
         return None
     step = np.nan_to_num(step)
-    return np.maximum(X + step * d, 0), R - step * Ad
+    return np.clip(X + step * d, 0, upper), R - step * Ad
+
+
+def _projected(
+    A: np.ndarray, X: np.ndarray, g: np.ndarray, l2: float, upper: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best step along the gradient, cut at the bounds, and A times it."""
+    free = np.where(((X > 0) | (g < 0)) & ((upper > X) | (g > 0)), g, 0)
+    Af, square = A @ free, np.einsum("ij,ij->j", free, free)
+    length = _ratio(square, np.einsum("ij,ij->j", Af, Af) + l2 * square)
+    d = np.clip(X - length * free, 0, upper) - X
+    blocked = np.any((free * length > X) | (X - length * free > upper), axis=0)
+    return d, np.where(blocked, A @ d, -length * Af) if blocked.any() else -length * Af
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:

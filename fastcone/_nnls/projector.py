@@ -17,13 +17,14 @@ from fastcone._nnls.arguments import (
     penalties,
     start_from,
 )
-from fastcone._nnls.block import Job
+from fastcone._nnls.block import Answers, Job
 from fastcone._nnls.columns import ColumnGenerators, ColumnTargets
 from fastcone._nnls.dense import DenseGenerators, DenseTargets
 from fastcone._nnls.plan import Options, Plan, column_by_column
 from fastcone._nnls.result import ConvergenceError, Solution
 from fastcone._nnls.solve import solve
 from fastcone._nnls.sparse import SparseGenerators, SparseTargets
+from fastcone._runtime.deadline import Deadline, Expired
 from fastcone._runtime.scaling import F64, may_underflow
 from fastcone._runtime.validation import nonnegative, real_array, sparse_array
 
@@ -104,16 +105,17 @@ class Projector:
         m, n = self.shape
         return f"Projector(m={m}, n={n}, dtype={self.dtype}, l2={self._l2:g})"
 
-    def _generators(self, kind: type, dtype: np.dtype) -> Any:
+    def _generators(self, kind: type, dtype: np.dtype, *until: Deadline) -> Any:
         """Return the generators of this kind and dtype, prepared on first need."""
         made = self._made.get((kind, dtype))
         if made is None:
             A = self._given().astype(dtype, copy=False)
-            made = self._made.setdefault((kind, dtype), kind(A, self._l2))
+            made = self._made.setdefault((kind, dtype), kind(A, self._l2, *until))
         return made
 
-    def targets(self, B: Any) -> tuple[Any, np.dtype, bool]:
+    def targets(self, B: Any, until: Deadline | None = None) -> tuple[Any, np.dtype, bool]:
         """Check B; return the targets, the dtype of the answers, and whether B is one vector."""
+        until = until or Deadline()
         B = checked_targets(B, self.shape[0], self._sparse)
         sparse = self._sparse or issparse(B)
         dtype = B.dtype if B.dtype == self.dtype else np.result_type(self.dtype, B.dtype)
@@ -122,8 +124,8 @@ class Projector:
             return DenseTargets(self._generators(DenseGenerators, dtype), B), dtype, single
         entries = self._A.nnz if self._A is not None else self.shape[0] * self.shape[1]
         if column_by_column(self.shape[1], entries):
-            return ColumnTargets(self._generators(ColumnGenerators, dtype), B), dtype, single
-        return SparseTargets(self._generators(SparseGenerators, dtype), B), dtype, single
+            return ColumnTargets(self._generators(ColumnGenerators, dtype, until), B), dtype, single
+        return SparseTargets(self._generators(SparseGenerators, dtype, until), B), dtype, single
 
     def embedded(self) -> Any:
         """Return what `fastcone.cy.cone` hands out of dense generators, in float64."""
@@ -151,7 +153,10 @@ class Projector:
     ) -> Solution:
         """Solve for the targets B; the arguments and the answer are those of `solve_nnls`."""
         options = checked_options(tol, max_epochs, method, time_limit, certify, on_fail)
-        targets, dtype, single = self.targets(B)
+        try:
+            targets, dtype, single = self.targets(B, options.deadline)
+        except Expired:
+            return self._unreached(B, l1, x0, upper, sum_to, options, on_fail)
         l1 = penalties(l1, targets.p)
         if x0 is not None:
             x0 = start_from(x0, (self.shape[1], *(() if single else (targets.p,))), dtype)
@@ -166,6 +171,21 @@ class Projector:
             return answer(found, single, on_fail, l1, self._l2)
         job = self.job(targets, l1, options, dtype, x0 is not None)
         return answer(solve(job, x0, n_threads), single, on_fail, l1, self._l2)
+
+    def _unreached(
+        self, B: Any, l1: Any, x0: Any, upper: Any, sum_to: Any, options: Options, on_fail: str
+    ) -> Solution:
+        """Return the starts: the time was up before the generators were prepared."""
+        B = checked_targets(B, self.shape[0], self._sparse)
+        if upper is not None or sum_to is not None:
+            raise ValueError("upper and sum_to are for dense A and B, found sparse ones")
+        dtype, wide = np.result_type(self.dtype, B.dtype), columns(B)
+        answers = Answers.of(wide.shape[1], self.shape[1], dtype)
+        start = start_from(x0, (self.shape[1], *B.shape[1:]), dtype)
+        if start is not None:
+            answers.X[...] = start.T
+        l1 = penalties(l1, wide.shape[1])
+        return answer(answers.solution(options), B.ndim == 1, on_fail, l1, self._l2)
 
     @staticmethod
     def job(

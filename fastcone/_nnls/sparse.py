@@ -21,8 +21,9 @@ import scipy.sparse as sp
 from fastcone._nnls.active_set import Exact
 from fastcone._nnls.certificate import DataProof, Maps, Proof
 from fastcone._nnls.plan import Plan
-from fastcone._nnls.prepare import Gram, Packed, ridge
+from fastcone._nnls.prepare import PIECE, Gram, Packed, ridge
 from fastcone._nnls.targets import Products, Solver
+from fastcone._runtime.deadline import Deadline
 from fastcone._runtime.scaling import F64, exponent, safe_range
 from fastcone._runtime.threads import Scratch
 
@@ -62,9 +63,10 @@ class SparseGenerators:
 
     unlike = False
 
-    def __init__(self, A: Any, l2: float) -> None:
+    def __init__(self, A: Any, l2: float, deadline: Deadline) -> None:
         self.plans: dict[Any, Plan] = {}
         scaled, self.exponent = scaled_columns(A)
+        deadline.check()
         self.scaled = {dtype: scaled.astype(dtype) for dtype in {F64, scaled.dtype}}
         self.m, self.n = scaled.shape
         full = scaled.nnz > FULL * scaled.shape[0] * scaled.shape[1]
@@ -72,9 +74,22 @@ class SparseGenerators:
         self.dtype = scaled.dtype
         self.terms = int(np.diff(scaled.indptr).max(initial=0))
         added = ridge(l2, self.exponent, scaled.dtype)
-        G = dense(self.scaled[F64].T @ self.scaled[F64])
+        G = self._products(deadline)
         G[np.diag_indices(self.n)] += added
         self.gram = Gram(G, self.exponent, self.terms, ridge=added)
+
+    def _products(self, deadline: Deadline) -> np.ndarray:
+        """Return A'A, by the dense kernel where A is nearly full: its sums are a column's own."""
+        A, G = self.scaled[F64], np.empty((self.n, self.n))
+        packed = Packed(self.whole[F64]) if self.whole else None
+        work = 2 * self.n * (self.m if packed else max(A.nnz / max(self.m, 1), 1) * self.terms)
+        for part in deadline.slices(self.n, max(1, int(PIECE / (work + 1)))):
+            if packed is None:
+                G[part] = dense(A[:, part].T @ A)
+            else:
+                rows = np.ascontiguousarray(self.whole[F64][:, part].T)
+                G[part] = packed.product(rows, Scratch(), "G")[0][:, : self.n]
+        return G
 
     def product(self, rows: Any, dtype: np.dtype) -> np.ndarray:
         """Return rows @ A, a row's bits not those of its neighbours: no product of two arrays."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 
 from fastcone._runtime.validation import number
 
@@ -44,6 +45,17 @@ class Deadline:
         if self.passed():
             raise Expired
         return self.end - time.monotonic()
+
+    def part(self, share: float) -> Deadline:
+        """Return the moment when this share of the time left is over."""
+        return self if self.end == math.inf else Deadline(share * max(self.check(), 0.0))
+
+    def slices(self, count: int, step: int) -> Iterator[slice]:
+        """Cut 0..count into slices of `step`, looking at the time between them (`Expired`)."""
+        for first in range(0, count, step):
+            if first:
+                self.check()
+            yield slice(first, min(first + step, count))
 
     def cancel(self) -> None:
         """Make every thread stop after the kernel call under way."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from fastcone._runtime.structure import check_structure
 
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
 LARGEST = 2**40  # number of anything that there is to be memory for
-LARGE, COPIED = 1 << 20, 1024  # entries of an array copied in parts, columns of a part
+LARGE, COPIED, LEAST = 1 << 20, 1 << 21, 16  # entries copied in parts, and of a part; columns
 LONGEST = 80  # characters of what was found
 # float() reads some of these, and numpy's masked entry as NaN with a warning
 NO_NUMBERS = (bool, np.bool_, str, bytes, bytearray, memoryview, np.ma.MaskedArray, np.datetime64)
@@ -33,13 +33,15 @@ def real_array(
     finite: bool = True,
     order: Literal["C", "F"] | None = None,
     min_size: int = 0,
+    between: Callable[[], Any] = lambda: None,
 ) -> np.ndarray:
     """Return `value` as a native float32 or float64 array, without a copy where it is one already.
 
     float32 and float64 are kept, every other real dtype becomes float64, unless `dtype` asks for
     one of the two. `order` is "C", "F" or None for any layout, strided ones included. With
     `finite=False` the entries are not looked at: the caller does it while it reads them. Frames
-    and series of pandas and polars are arrays too, their missing values NaN.
+    and series of pandas and polars are arrays too, their missing values NaN. `between` is called
+    between the parts of a long copy, and may raise.
 
     Raises
     ------
@@ -86,7 +88,7 @@ def real_array(
         check_nonnegative(name, array)
     narrower = array.dtype.kind == "f" and array.dtype.itemsize > wanted.itemsize
     with np.errstate(over="ignore", under="ignore"):
-        array = _converted(array, wanted, order)
+        array = _converted(array, wanted, order, between)
     if narrower:
         check_finite(name, array, allow_nan=allow_nan)
     if not array.flags.aligned:
@@ -94,7 +96,12 @@ def real_array(
     return array
 
 
-def _converted(array: np.ndarray, dtype: np.dtype, order: Literal["C", "F"] | None) -> np.ndarray:
+def _converted(
+    array: np.ndarray,
+    dtype: np.dtype,
+    order: Literal["C", "F"] | None,
+    between: Callable[[], Any],
+) -> np.ndarray:
     """Return an array in this dtype and order, copied only where it must be.
 
     A large one is copied some columns at a time: that is faster, and Ctrl-C is heard between.
@@ -103,8 +110,10 @@ def _converted(array: np.ndarray, dtype: np.dtype, order: Literal["C", "F"] | No
     if suits or array.ndim != 2 or array.size < LARGE:
         return np.asarray(array, dtype=dtype, order=order)
     copy = np.empty(array.shape, dtype=dtype, order=order)
-    for first in range(0, array.shape[1], COPIED):
-        part = slice(first, first + COPIED)
+    step = max(COPIED // len(array), LEAST)
+    for first in range(0, array.shape[1], step):
+        between()
+        part = slice(first, first + step)
         copy[:, part] = array[:, part]
     return copy
 
