@@ -10,10 +10,10 @@ from sklearn import config_context
 from sklearn import decomposition as theirs
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from test_sklearn import cells, sounds
 
 import fastcone.sklearn as ours
 from fastcone.sklearn.multiplicative import divergence
-from tests.test_sklearn import cells, sounds
 
 pytestmark = pytest.mark.filterwarnings("ignore:Maximum number of iterations")
 
