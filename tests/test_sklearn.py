@@ -80,9 +80,24 @@ def test_the_default_fit_ends_no_higher_than_theirs(field, init):
         W = model.fit_transform(X)
         ends.append(objective(model, X, W))
         assert W.dtype == model.components_.dtype == (np.float32 if field == "spectra" else float)
-    # from one start two ways down may end in different local minima: ratings without structure,
-    # from nndsvda, end 7e-4 above theirs, everything else here below or within 1e-6
-    assert ends[1] <= ends[0] * (1 + (1e-3 if (field, init) == ("ratings", "nndsvda") else 1e-6))
+    if (field, init) != ("ratings", "nndsvda"):  # another local minimum, see below
+        assert ends[1] <= ends[0] * (1 + 1e-6)
+
+
+def test_ratings_end_in_another_local_minimum_and_not_too_early():
+    """From nndsvda ours ends 7.5e-4 above theirs: neither way down leaves either end."""
+    X, options = ratings().astype(float), {"init": "nndsvda", "random_state": 0}
+    early = ours.NMF(5, **options).fit(X).reconstruction_err_
+    model = ours.NMF(5, tol=1e-10, max_iter=20000, **options)
+    W = model.fit_transform(X)
+    H, late = model.components_, model.reconstruction_err_
+    assert late <= early <= late * (1 + 1e-6)
+    R = W @ H - X
+    for F, g, scale in ((W, R @ H.T, X @ H.T), (H, W.T @ R, W.T @ X)):
+        assert np.abs(np.minimum(F, g)).max() < 1e-6 * scale.max()
+    from_ours = theirs.NMF(5, init="custom", tol=1e-12, max_iter=2000)
+    from_ours.fit(X, W=W.copy(), H=H.copy())
+    assert from_ours.reconstruction_err_ == pytest.approx(late, rel=1e-9)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -217,7 +232,9 @@ def test_lasso_codes_are_exact_and_cost_no_more_than_theirs():
         options = {"transform_algorithm": name, "transform_alpha": 0.2, "positive_code": True}
         a, b = (module.SparseCoder(D, **options).transform(X) for module in (theirs, ours))
         costs = [np.square(C @ D - X).sum() / 2 + 0.2 * C.sum() for C in (a, b)]
-        assert costs[1] <= costs[0] * (1 + 1e-12)  # their LARS may end early where codes are >= 0
+        assert costs[1] <= costs[0] * (1 + 1e-12)
+        if name == "lasso_cd":  # positive LARS is, below the last step of its path, no minimiser
+            np.testing.assert_allclose(b, a, atol=1e-6)
         assert np.abs(np.minimum(b, b @ (D @ D.T) - X @ D.T + 0.2)).max() < 1e-10
         wide = ours.SparseCoder(D, split_sign=True, **options).transform(X)
         assert wide.shape == (40, 24) and np.array_equal(wide[:, :12], b)

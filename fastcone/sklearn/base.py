@@ -9,7 +9,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -82,6 +81,11 @@ class BaseNMF(
             (n, p), k = X.shape, self._n_components
             check_factor("NMF (input H)", H, (k, p), X.dtype)
             check_factor("NMF (input W)", W, (n, k), X.dtype)
+            if np.shape(W)[1] != len(H):
+                raise ValueError(
+                    f"Array with wrong second dimension passed to NMF (input W). "
+                    f"Expected {len(H)}, as many as H has rows, but got {np.shape(W)[1]}."
+                )
             self._n_components = len(H)
             for name, F in (("H", H), ("W", W)):
                 if not np.any(F):
@@ -166,19 +170,20 @@ class BaseNMF(
         """Return the limit of the iterations of `transform`."""
         return self.max_iter
 
-    def inverse_transform(self, X: Any) -> np.ndarray:
+    def inverse_transform(self, X: Any) -> Any:
         """Return the samples that coefficients stand for, X @ components_.
 
         Parameters
         ----------
-        X : {ndarray, sparse matrix} of shape (n_samples, n_components)
+        X : {array-like, sparse matrix} of shape (n_samples, n_components)
 
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features)
+            Of a pandas frame a frame with its index.
         """
         check_is_fitted(self)
-        return X @ self.components_ if issparse(X) else np.asarray(X) @ self.components_
+        return X @ self.components_
 
     @property
     def _n_features_out(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn import decomposition
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from fastcone._nnls.api import solve_nnls
@@ -71,7 +72,7 @@ class SparseCoder(decomposition.SparseCoder):
         if self.transform_algorithm not in LASSO or not self.positive_code:
             return super().transform(X)
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        D = np.asarray(self.dictionary, X.dtype)
+        D = check_array(self.dictionary, dtype=X.dtype, input_name="dictionary")
         if X.shape[1] != D.shape[1]:
             raise ValueError(
                 f"Dictionary and X have different numbers of features: dictionary.shape: {D.shape} "

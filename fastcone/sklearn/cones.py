@@ -334,7 +334,7 @@ class ConeTransformer(TransformerMixin, Cones):
         names = []
         for name in self._wanted():
             if name == "coefficients":
-                names += [f"coefficient{j}" for j in range(self.n_components)]
+                names += [f"coefficient{j}" for j in range(self.cones_[0].W.shape[1])]
             else:
                 names.append({"distances": "distance", "energies": "energy"}[name])
         cones = [f"{label}_" for label in self.classes_] if self.by_class else [""]

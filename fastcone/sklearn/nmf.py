@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_non_negative, validate_data
 from fastcone.sklearn.base import READ, BaseNMF, check_factor
 from fastcone.sklearn.descent import Ending, Problem, factorised, warn_of_end, zeros_kept
 from fastcone.sklearn.installed import Iterations, with_callbacks
+from fastcone.sklearn.starts import proportionate
 
 
 class NMF(BaseNMF):
@@ -153,6 +154,7 @@ class NMF(BaseNMF):
         problem = Problem(X, self._beta_loss, *self._weights(X))
         if not X.max() > 0:
             return np.zeros_like(W), np.zeros_like(H), 1, 0.0
+        W = proportionate(X, W, H)
         at_start = problem.objective(W, H) if self.solver == "mu" else math.nan
         ending = Ending(self.solver, self.tol, at_start, self.verbose)
         if tasks is not None:

@@ -14,6 +14,7 @@ Reference: Boutsidis, Gallopoulos, Pattern Recognition 41, 2008.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,16 @@ def start(X: Any, k: int, init: str | None, random_state: Any) -> tuple[np.ndarr
             zero = F == 0
             F[zero] = drawn(rng, mean / 100, F[zero])
     return W, H
+
+
+def proportionate(X: Any, W: np.ndarray, H: np.ndarray) -> np.ndarray:
+    """Return W, over a power of two where WH is beyond all proportion to X.
+
+    `mean(X)` in either factor makes a product of about mean(X)^2: power spectra in float32, 1e12
+    and more, begin so far above X that its digits are lost. The first step finds the length of W.
+    """
+    excess = math.log2(W.max()) + math.log2(H.max()) - math.log2(X.max())
+    return np.ldexp(W, -int(excess)) if excess > np.finfo(W.dtype).maxexp // 5 else W
 
 
 def nndsvd(X: Any, k: int, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
