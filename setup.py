@@ -86,6 +86,7 @@ def plain() -> list[Extension]:
         *(f"fastcone.{floor}.kernels" for floor in ("_runtime", "_nnls", "_nnlad", "_nmf")),
         "fastcone._nmf.passes",
         "fastcone._nmf.cycles",
+        "fastcone._nmf.turns",
         "fastcone._nnls.constants",
         "fastcone._nnls.single",
         "fastcone._nnls.stack",

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastcone
-from fastcone._nmf import cycles, small
+from fastcone._nmf import cycles, small, turns
 
 SHAPES = [(30, 10, 3), (38, 700, 5), (600, 90, 4), (183, 1183, 10), (1, 9, 1), (17, 1, 3)]
+OTHERS = [(30, 10, 3), (38, 400, 5), (200, 60, 4), (17, 900, 2), (20, 30, 1)]
 
 
 def table(m, N, k, dtype, seed=0, noise=0.5):
@@ -144,3 +145,27 @@ def test_ctrl_c_between_calls_leaves_a_whole_iteration(monkeypatch):
     kept = caught.value.result
     assert kept.n_iter > 10
     same(kept, one_by_one(X, 3, init="random", random_state=0, tol=0.0, max_iter=kept.n_iter))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("m", "N", "k"), OTHERS)
+@pytest.mark.parametrize("loss", ["kl", "is", 0.5, 1.5, 3.0])
+@pytest.mark.filterwarnings("ignore::fastcone.ConvergenceWarning")
+def test_the_bits_of_the_other_losses(m, N, k, dtype, loss, monkeypatch):
+    X, made, plain = table(m, N, k, dtype) + dtype(0.1), [], turns.turns
+
+    def noted(*given):
+        made.append(plain(*given))
+        return made[-1]
+
+    monkeypatch.setattr(turns, "turns", noted)
+    options = {"loss": loss, "init": "random", "random_state": 1, "max_iter": 60}
+    for tol in (0.0, 1e-4):
+        many = fastcone.nmf(X, k, tol=tol, **options)
+        assert sum(count for count, *_ in made) >= many.n_iter - 1 > 0
+        made.clear()
+        same(many, one_by_one(X, k, tol=tol, **options))
+        assert not made
+        fixed = {"W": many.W, "H": many.H, "fixed": 1, "max_iter": 9, "tol": tol, "loss": loss}
+        same(fastcone.nmf(X, k, solver="mu", **fixed), one_by_one(X, k, **fixed))
+        made.clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Small tables: many multiplicative iterations in one compiled call (`cycles.pyx`).
+"""Small tables: many multiplicative iterations in one compiled call (`cycles.pyx`, `turns.pyx`).
 
 An iteration of a 30 x 10 table takes a few microseconds, and Python between iterations ten times
 as long. The results, bit by bit, are those of iterations made one by one.
@@ -7,13 +7,26 @@ as long. The results, bit by bit, are those of iterations made one by one.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from fastcone._nmf import cycles
+from fastcone._nmf import cycles, turns
 from fastcone._nmf.problem import Block, Factors, Problem
 from fastcone._runtime.threads import aligned
 
 WORK = 1e8  # flops of a call, at most: some milliseconds between looks at the clock and for Ctrl-C
+
+
+PAIRWISE = 8  # numbers that NumPy adds up one after the other, fewer than
+
+
+def _samples(problem: Problem) -> np.ndarray | None:
+    """Return the samples where they lie as the calls want them and sums tell the objective."""
+    X = getattr(problem.X, "whole", None)
+    penalties = problem.W.l1, problem.W.l2, problem.H.l1, problem.H.l2
+    plain = type(problem) is Problem and problem.known is None and not any(penalties)
+    return X if plain and problem.little else None
 
 
 def _cut(groups: list[list[Block]]) -> tuple[np.ndarray, np.ndarray]:
@@ -28,12 +41,9 @@ class Rounds:
 
     @classmethod
     def of(cls, problem: Problem, start: Factors, update_W: bool) -> Rounds | None:
-        """Return the call where the samples lie as it wants them and sums tell the objective."""
-        X = getattr(problem.X, "whole", None)
-        penalties = problem.W.l1, problem.W.l2, problem.H.l1, problem.H.l2
-        if X is None or not problem.little or problem.known is not None or any(penalties):
-            return None
-        return cls(problem, X, start, update_W) if type(problem) is Problem else None
+        """Return the call, where it serves."""
+        X = _samples(problem)
+        return None if X is None else cls(problem, X, start, update_W)
 
     def __init__(self, problem: Problem, X: np.ndarray, start: Factors, update_W: bool) -> None:
         self.problem, self.X, self.update_W = problem, X, update_W
@@ -68,3 +78,52 @@ class Rounds:
             first, previous, tol, values, self.work,
         )  # fmt: skip
         return values[:count].tolist()
+
+
+class Turns:
+    """The call for a `divergence.EntryFit`, and the room for it."""
+
+    @classmethod
+    def of(cls, fit: Any) -> Turns | None:
+        """Return the call, where it serves."""
+        X = _samples(fit.problem)
+        few = sum(map(len, fit.problem.samples)) < PAIRWISE
+        return cls(fit, X) if X is not None and few and fit.alike() else None
+
+    def __init__(self, fit: Any, X: np.ndarray) -> None:
+        self.fit, self.X, self.kl = fit, X, fit.den_rows == 1
+        problem = fit.problem
+        self.edges, self.group = _cut(problem.samples)
+        mp, k, n = problem.mp, problem.k, problem.kp
+        self.W = aligned((2, mp, n), problem.dtype)
+        self.H = np.empty((3, problem.N, k), problem.dtype)
+        longest = int(np.diff(self.edges).max())
+        size = turns.room(problem.m, mp, k, n, longest, problem.dtype.itemsize)
+        self.work = aligned((size,), problem.dtype)
+        self.num, self.den = (aligned(sums[0].shape, sums.dtype) for sums in (fit.num, fit.den))
+
+    def __call__(
+        self, first: float, previous: float, most: int, tol: float
+    ) -> tuple[list[float], bool]:
+        """Iterate; return the objective of each iteration, and whether all that were made gained.
+
+        Writes the fit's candidate, what follows it, and the sums for the next W.
+        """
+        fit, problem, loss = self.fit, self.fit.problem, self.fit.loss
+        values = np.empty(max(min(most, int(WORK / problem.flops)), 1))
+        self.W[0], self.H[0] = fit.factors.W, fit.candidate.Ht
+        np.add.reduce(fit.num, axis=0, out=self.num)
+        np.add.reduce(fit.den, axis=0, out=self.den)
+        of_H, of_W = ((p.l1, p.l2, p.floor) for p in (problem.H, problem.W))
+        H, W = fit.step_H, fit.step_W
+        count, at_W, at_H, then = turns.turns(
+            self.kl, loss.loss.entry, loss.loss.beta, H.kind, H.exponent, W.kind, W.exponent,
+            self.X, loss.ones, self.edges, self.group, of_H, of_W, loss.least, problem.fixed,
+            self.W, self.H, self.num, self.den, first, previous, tol, values, self.work,
+        )  # fmt: skip
+        if count:
+            fit.candidate.W[...], fit.candidate.Ht[...] = self.W[at_W], self.H[at_H]
+            fit.ahead.Ht[...] = self.H[then]
+        fit.num[1:], fit.den[1:] = 0, 0
+        fit.num[0], fit.den[0] = self.num, self.den
+        return values[:count].tolist(), count == len(values)
