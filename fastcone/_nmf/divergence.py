@@ -50,7 +50,6 @@ class EntryFit(Update):
         rows = problem.mp if update_W else 0
         self.num = problem.sums(problem.samples, rows, problem.kp)
         self.den = problem.sums(problem.samples, self.den_rows or rows, problem.kp)
-        self.turns = Turns.of(self) if update_W else None
 
     def alike(self) -> bool:
         """Whether all blocks go through the kernel that takes samples as they lie."""
@@ -64,6 +63,11 @@ class EntryFit(Update):
         """Make the candidate's W; its H is there already."""
         if self.update_W:
             self._update_W()
+
+    @functools.cached_property
+    def turns(self) -> Turns | None:
+        """Many iterations in one call, where that serves: made once the clock may stop the run."""
+        return Turns.of(self) if self.update_W else None
 
     def several(self, first: float, previous: float, most: int, tol: float) -> list[float]:
         """Make the candidate of several iterations while each plainly gains; see `Update`."""
