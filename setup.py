@@ -85,6 +85,8 @@ def plain() -> list[Extension]:
         "fastcone._runtime.dispatch",
         *(f"fastcone.{floor}.kernels" for floor in ("_runtime", "_nnls", "_nnlad", "_nmf")),
         "fastcone._nmf.passes",
+        "fastcone._nmf.cycles",
+        "fastcone._nmf.turns",
         "fastcone._nnls.constants",
         "fastcone._nnls.single",
         "fastcone._nnls.stack",

@@ -22,10 +22,11 @@ import functools
 
 import numpy as np
 
-from fastcone._nmf import kernels
+from fastcone._nmf import kernels, passes
 from fastcone._nmf.losses import DataLoss, Loss, Step
 from fastcone._nmf.problem import Block, Factors, Problem, add_groups, of_group
 from fastcone._nmf.products import pack
+from fastcone._nmf.small import Turns
 from fastcone._nmf.update import Update
 from fastcone._runtime.threads import Scratch
 
@@ -50,6 +51,10 @@ class EntryFit(Update):
         self.num = problem.sums(problem.samples, rows, problem.kp)
         self.den = problem.sums(problem.samples, self.den_rows or rows, problem.kp)
 
+    def alike(self) -> bool:
+        """Whether all blocks go through the kernel that takes samples as they lie."""
+        return True
+
     def first(self) -> float:
         """Return the objective at the start."""
         return self._look(self.factors, self.candidate.Ht)
@@ -58,6 +63,21 @@ class EntryFit(Update):
         """Make the candidate's W; its H is there already."""
         if self.update_W:
             self._update_W()
+
+    @functools.cached_property
+    def turns(self) -> Turns | None:
+        """Many iterations in one call, where that serves: made once the clock may stop the run."""
+        return Turns.of(self) if self.update_W else None
+
+    def several(self, first: float, previous: float, most: int, tol: float) -> list[float]:
+        """Make the candidate of several iterations while each plainly gains; see `Update`."""
+        if self.turns is None:
+            return []
+        values, whole = self.turns(first, previous, most, tol)
+        if not whole:  # the sums for W are those of an iteration that was not taken
+            at, then = (self.candidate, self.ahead) if values else (self.factors, self.candidate)
+            self._look(at, then.Ht)
+        return values
 
     def objective(self, previous: float, last: bool) -> tuple[float, float]:
         """Return the objective of the candidate, preparing the next one unless it is the last."""
@@ -114,6 +134,10 @@ class KLFit(EntryFit):
 
     den_rows = 1
 
+    def alike(self) -> bool:
+        """Whether all blocks go through the kernel that takes samples as they lie."""
+        return bool(self.full.all())
+
     @functools.cached_property
     def full(self) -> np.ndarray:
         """Whether most features are seen, block by block; a look at a few samples of each."""
@@ -154,9 +178,9 @@ class KLFit(EntryFit):
                 kernels.kl(k, X, W, column_sums, wide, sums, stages, *limits, loss, room, index)
                 if stages:
                     Z[...] = wide[:, :k]
-            parts[block.index] = loss.sum(dtype=np.float64) + problem.H(H)
+            parts[block.index] = passes.total(loss) + problem.H(H)
             if stages == 2:
-                den[0, :k] += Z.sum(axis=0)
+                passes.add_rows(Z, den[0])
 
         problem.for_each_block(problem.samples, work)
         return parts

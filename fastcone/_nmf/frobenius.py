@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from fastcone._nmf import kernels
+from fastcone._nmf.cycles import inner
 from fastcone._nmf.dense import GroupSums
 from fastcone._nmf.extrapolation import Momentum
 from fastcone._nmf.losses import LOSSES, DataLoss
@@ -39,6 +40,7 @@ from fastcone._nmf.problem import (
     of_group,
 )
 from fastcone._nmf.products import outer, pack
+from fastcone._nmf.small import Rounds
 from fastcone._nmf.sparse import SparseLoss
 from fastcone._nmf.update import Extrapolated
 from fastcone._nnls import kernels as nnls_kernels
@@ -203,6 +205,8 @@ class GramFit(Extrapolated):
         self.HH = problem.sums(problem.samples, kp, kp)
         self.WW = problem.sums(problem.features, kp, kp)
         self.XH = problem.X.sums(problem, problem.k)
+        plain = type(self) is GramFit and solver == "mu"
+        self.rounds = Rounds.of(problem, start, update_W) if plain else None
 
     def first(self) -> float:
         """Return the objective at the start."""
@@ -334,7 +338,19 @@ class GramFit(Extrapolated):
     def finish(self, parts: np.ndarray) -> None:
         """Complete `value`, given its parts that the step on W told."""
         self.value += parts
-        self.value[0] += dot(self.next_G, self.all_HH) / 2
+        self.value[0] += inner(self.next_G, self.all_HH) / 2
+
+    def several(self, first: float, previous: float, most: int, tol: float) -> list[float]:
+        """Make the candidate of several iterations while each plainly gains; see `Update`."""
+        if self.rounds is None or self.entrywise:
+            return []
+        limits = self.half_norm, NEAR * self.half_norm, NOISE * self.half_norm
+        G = self.G.copy()
+        at, to = self.factors, self.candidate
+        values = self.rounds(at, G, to, limits, first, previous, most, tol)
+        if values:
+            self.next_G = G
+        return values
 
     def objective(self, previous: float, last: bool) -> tuple[float, float]:
         """Return the objective of the candidate, and what those before were at least.

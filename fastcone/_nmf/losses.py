@@ -128,7 +128,7 @@ class DataLoss:
                 self.loss.entry, self.loss.beta, *kind, X, weights, *packed, H, Z, num, den, stages,
                 *limits, value, room,
             )  # fmt: skip
-            parts[block.index] = value.sum(dtype=np.float64) + problem.H(H)
+            parts[block.index] = passes.total(value) + problem.H(H)
 
         problem.for_each_block(problem.samples, work)
         return parts

@@ -17,11 +17,12 @@ cdef enum:
 ENTRIES = "square", "kl", "is", "beta"          # in the order of the table
 STEPS = "root", "ratio", "power"
 
-cdef struct Kinds:
-    int entry
-    int step
-    double beta
-    double gamma
+cdef Kinds kinds_of(str entry, double beta, str kind, double gamma) except *:
+    """The numbers of a loss and a step, of exponents `beta` and `gamma`."""
+    cdef Kinds kinds
+    kinds.entry, kinds.step = ENTRIES.index(entry), STEPS.index(kind)
+    kinds.beta, kinds.gamma = beta, gamma
+    return kinds
 
 
 cdef inline void add(Py_ssize_t m, Py_ssize_t lda, Py_ssize_t n, const real* A, Py_ssize_t p,
@@ -51,13 +52,12 @@ cdef inline void entries(Kinds kinds, Py_ssize_t m, Py_ssize_t p, const real* X,
                                                kinds.beta, P, Q, loss)
 
 
-cdef inline void step(Kinds kinds, Py_ssize_t k, Py_ssize_t p, Py_ssize_t n, real* h,
-                      const real* num, const real* den, real l1, real l2,
-                      real floor) noexcept nogil:
+cdef void step(Kinds kinds, Py_ssize_t k, Py_ssize_t p, Py_ssize_t n, real* h, const real* num,
+               const real* den, Py_ssize_t ldd, real l1, real l2, real floor) noexcept nogil:
     if real is float:
-        entries_table.steps_f32[kinds.step](k, p, n, h, num, den, n, l1, l2, floor, kinds.gamma)
+        entries_table.steps_f32[kinds.step](k, p, n, h, num, den, ldd, l1, l2, floor, kinds.gamma)
     else:
-        entries_table.steps_f64[kinds.step](k, p, n, h, num, den, n, l1, l2, floor, kinds.gamma)
+        entries_table.steps_f64[kinds.step](k, p, n, h, num, den, ldd, l1, l2, floor, kinds.gamma)
 
 
 cdef inline void model(Py_ssize_t k, Py_ssize_t n, Py_ssize_t count, const real* V, Py_ssize_t p,
@@ -98,7 +98,7 @@ cdef void slab(Kinds kinds, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t
             add(count, m, n, A + c * L, p, Q, FEATURES, den, n)
     if stages == 0:
         return
-    step(kinds, k, p, n, h, num, den, l1, l2, floor)
+    step(kinds, k, p, n, h, num, den, n, l1, l2, floor)
     for r in range(p):
         memcpy(Z + r * k, h + r * n, k * sizeof(real))
     if stages == 1:
@@ -110,6 +110,40 @@ cdef void slab(Kinds kinds, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t
         entries(kinds, count, p, X + c, m, weight + c, ldw, least, P, Q, <real*> NULL)
         outer(count, k, n, p, P, h, num_W + c * n, rest)
         outer(count, k, n, p, Q, h, den_W + c * n, rest)
+
+
+cdef void slabs(Kinds kinds, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t p, const real* X,
+                const real* weight, Py_ssize_t ldw, const real* V, const real* A, const real* H,
+                real* Z, real* num_W, real* den_W, int stages, real l1, real l2, real floor,
+                real least, real* loss, real* work) noexcept nogil:
+    """The pass for any number of samples; see `look`"""
+    cdef Py_ssize_t piece, s
+    for piece in range((p + SLAB - 1) // SLAB):
+        s = piece * SLAB
+        slab(kinds, m, k, n, min(<Py_ssize_t> SLAB, p - s), X + s * m, weight + s * ldw, ldw, V, A,
+             H + s * k, Z + s * k if stages > 0 else <real*> NULL, num_W, den_W, stages, l1, l2,
+             floor, least, loss + s, work)
+
+
+def total(const real[::1] values):
+    """The sum of some numbers in float64, in order."""
+    cdef double found = 0
+    cdef Py_ssize_t i
+    for i in range(values.shape[0]):
+        found += values[i]
+    return found
+
+
+def add_rows(const real[:, ::1] H, real[::1] sums):
+    """sums_j += sum_r H_rj, in order"""
+    cdef real found
+    cdef Py_ssize_t r, j
+    assert H.shape[1] <= sums.shape[0]
+    for j in range(H.shape[1]):
+        found = 0
+        for r in range(H.shape[0]):
+            found = found + H[r, j]
+        sums[j] += found
 
 
 def look(str entry, double beta, str kind, double gamma, const real[:, ::1] X,
@@ -124,12 +158,9 @@ def look(str entry, double beta, str kind, double gamma, const real[:, ::1] X,
     """
     cdef Py_ssize_t p = X.shape[0], m = X.shape[1], k = H.shape[1], n = A.shape[0] * A.shape[2]
     cdef Py_ssize_t vector = product_table.bytes // sizeof(real), ldw = weight.shape[1]
-    cdef Py_ssize_t piece, s
-    cdef Kinds kinds
+    cdef Kinds kinds = kinds_of(entry, beta, kind, gamma)
     cdef real* for_num = NULL
     cdef real* for_den = NULL
-    kinds.entry, kinds.step = ENTRIES.index(entry), STEPS.index(kind)
-    kinds.beta, kinds.gamma = beta, gamma
     assert V.shape[2] == vector and A.shape[2] == vector and A.shape[1] == m and k <= n
     assert V.shape[0] * vector >= m and V.shape[1] == k and m <= ldw
     assert weight.shape[0] in (1, p) and H.shape[0] == p and loss.shape[0] == p
@@ -143,12 +174,9 @@ def look(str entry, double beta, str kind, double gamma, const real[:, ::1] X,
     if weight.shape[0] == 1:
         ldw = 0
     with nogil:
-        for piece in range((p + SLAB - 1) // SLAB):
-            s = piece * SLAB
-            slab(kinds, m, k, n, min(<Py_ssize_t> SLAB, p - s), &X[s, 0],
-                 &weight[0, 0] + s * ldw, ldw, &V[0, 0, 0], &A[0, 0, 0], &H[s, 0],
-                 &Z[s, 0] if stages > 0 else <real*> NULL, for_num, for_den, stages, l1, l2, floor,
-                 least, &loss[s], &work[0])
+        slabs(kinds, m, k, n, p, &X[0, 0], &weight[0, 0], ldw, &V[0, 0, 0], &A[0, 0, 0], &H[0, 0],
+              &Z[0, 0] if stages > 0 else <real*> NULL, for_num, for_den, stages, l1, l2, floor,
+              least, &loss[0], &work[0])
 
 
 cpdef Py_ssize_t look_work(Py_ssize_t n, Py_ssize_t itemsize):

@@ -136,6 +136,15 @@ def train(
         else:
             history[0] = value
         while not converged and len(history) <= options.max_iter:
+            if not (keeper or options.callback):
+                options.deadline.check()
+                left = options.max_iter + 1 - len(history)
+                values = fit.several(history[0], history[-1], left, options.tol)
+                if values:
+                    fit.accept()
+                    history = history + values
+                    done = fit.factors, len(history), fit.memory()
+                    continue
             last = len(history) == options.max_iter
             yield fit
             value, history = _judged(fit, history, last)

@@ -40,6 +40,14 @@ class Update(ABC):
     def accept(self) -> None:
         """Take the candidate."""
 
+    def several(self, first: float, previous: float, most: int, tol: float) -> list[float]:
+        """Make the candidate of at most so many iterations; return the objectives, none if not so.
+
+        Each gains more than `tol` and noise, and none but the last is seen, which `accept` takes:
+        with the bits of as many iterations one by one. first: the objective of the start.
+        """
+        return []
+
     def noise(self, value: float) -> float:
         """Return what the candidate's objective `value` must gain at least, so as not to be noise.
 
