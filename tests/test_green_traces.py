@@ -132,14 +132,14 @@ def holds(truth, reading):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_truth_lies_in_the_interval_or_the_reading_is_absent(kind):
-    for seed in range(40):
+    for seed in range(15):
         for truth, reading in live(kind, seed)[0]:
             assert holds(truth, reading), (seed, truth, reading)
             assert (reading.kind == "absent") == (reading.joules is None)
 
 
 def test_a_clean_counter_is_measured_to_its_refresh_and_wraps_alone_widen():
-    for seed in range(60):
+    for seed in range(20):
         regions, trace = live("clean", seed)
         top = trace.package.start + trace.package.shown_nj // trace.package.unit
         for truth, reading in regions:
