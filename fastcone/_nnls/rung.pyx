@@ -159,6 +159,8 @@ cdef class Rung:
 
     def __init__(self, gram, panels, dtype, float32_first, epochs, of_products, generators):
         cdef Prepared* q = &self.q
+        cdef double[::1] units
+        cdef Py_ssize_t j
         self.arrays = []
         q.by_support, q.double_precision = generators is not None, dtype.itemsize == 8
         q.float32_first, q.epochs = float32_first, epochs
@@ -172,9 +174,12 @@ cdef class Rung:
         q.column_exp = <const int*> self.keep(gram.exponent)
         q.rootinv, q.norm = self.wide(gram.rootinv), self.wide(gram.norm)
         q.ridge = self.wide(gram.ridge)
-        with np.errstate(over="ignore", under="ignore"):
-            unit = np.ldexp(1.0, gram.exponent)
-            q.most_per_unit = (unit * gram.rootinv).max(initial=0)
+        q.most_per_unit = 0
+        unit = np.empty(q.n)
+        units = unit
+        for j in range(q.n):
+            units[j] = ldexp(1, q.column_exp[j])
+            q.most_per_unit = max(q.most_per_unit, units[j] * q.rootinv[j])
         q.unit = self.wide(unit)
         if q.double_precision:
             q.panels64, q.coord64 = self.wide(panels), self.wide(gram.coord(dtype))

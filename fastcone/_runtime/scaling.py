@@ -30,6 +30,8 @@ def may_underflow(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if np.geterr()["under"] == "ignore":  # half the time of setting it
+            return function(*args, **kwargs)
         with np.errstate(under="ignore"):
             return function(*args, **kwargs)
 

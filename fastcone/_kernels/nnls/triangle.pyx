@@ -22,7 +22,7 @@ from libc.string cimport memset
 
 from fastcone._kernels.common.tables cimport TriangleTable
 from fastcone._kernels.nnls.reflections cimport (
-    exchange, flush, grow, largest_row, reflect, reflection, stands_out, tail,
+    exchange, grow, largest_row, reflect, reflection, stands_out, tail,
 )
 
 cdef extern from *:
@@ -66,7 +66,6 @@ cdef Py_ssize_t reduce(Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld, double* T,
         for q in range(k + 1, n):
             a = T + order[q] * ld
             reflect(k, ld, T + order[k] * ld, head[k], scale[k], a)
-            flush(k + 1, ld, row_size, a)
             left[q] -= a[k] * a[k]
             if not left[q] > CANCELLED * sure[q]:
                 left[q] = sure[q] = tail(k + 1, ld, a, a)
