@@ -276,6 +276,9 @@ def integer(name: str, value: Any, *, minimum: int, maximum: int | None = None) 
 
 def number(name: str, value: Any, *, minimum: float = -math.inf, positive: bool = False) -> float:
     """Return `value` as a finite float, at least `minimum`, above zero if `positive`."""
+    plain = type(value) is float and -math.inf < value < math.inf  # most are: no words for them
+    if plain and value >= minimum and (value > 0 or not positive):
+        return float(value)
     wanted = "a finite number"
     wanted += " > 0" if positive else f" >= {minimum:g}" if minimum > -math.inf else ""
     if isinstance(value, NO_NUMBERS) or getattr(value, "ndim", 0) > 0:

@@ -37,6 +37,7 @@ class Projecting:
         """Moments of the coefficients and of what they leave; None where nobody knows them."""
         return self._prior
 
+    @may_underflow
     def project(
         self,
         V: npt.ArrayLike,
@@ -137,6 +138,7 @@ class Projecting:
         """
         return View.of(self, forward, mask)
 
+    @may_underflow
     def distance(self, V: npt.ArrayLike, **options: Unpack[Options]) -> Array:
         """Return the distance of each sample to the cone; the arguments are those of `project`.
 
@@ -151,6 +153,7 @@ class Projecting:
             return solved.distance
         return solved.samples.shaped(explained(solved, whole=False)[1])
 
+    @may_underflow
     def energy(self, V: npt.ArrayLike, **options: Unpack[Options]) -> Array:
         """Return how unlikely each sample is, given noise: the least belongs to the likeliest cone.
 
@@ -174,6 +177,7 @@ class Projecting:
             raise ValueError("noise must be the standard deviation of the data, found None")
         return cast(Array, self.project(V, **options).energy)
 
+    @may_underflow
     def encode(self, V: npt.ArrayLike, **options: Unpack[Options]) -> Array:
         """Return the coefficients ``h`` of each sample; the arguments are those of `project`.
 

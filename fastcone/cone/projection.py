@@ -11,7 +11,6 @@ from scipy.sparse import issparse
 
 from fastcone._runtime import threads
 from fastcone._runtime.rows import Array, Loss, row_norms
-from fastcone._runtime.scaling import may_underflow
 from fastcone._runtime.threads import Scratch
 from fastcone.cone.arguments import Samples
 from fastcone.cone.prepared import Prepared
@@ -74,7 +73,6 @@ class Solved(NamedTuple):
     gap: Array
 
 
-@may_underflow
 def explained(solved: Solved, whole: bool) -> tuple[Array, Array]:
     """Return the signals, none unless `whole`, and the distances, some rows at a time."""
     rows, known, coef = solved.samples.rows, solved.samples.known, solved.coef

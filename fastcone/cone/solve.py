@@ -11,7 +11,6 @@ import numpy.typing as npt
 from fastcone._nnlad.api import solve_nnlad
 from fastcone._nnls.result import Solution
 from fastcone._runtime.rows import Array, Loss, groups
-from fastcone._runtime.scaling import may_underflow
 from fastcone._runtime.validation import choice, nonnegative
 from fastcone.cone.arguments import check_operator, checked_samples
 from fastcone.cone.prepared import Prepared, Views
@@ -21,7 +20,6 @@ from fastcone.cone.projection import Projection, Solved
 from fastcone.operators.base import Operator
 
 
-@may_underflow
 def solve(
     W: Array,
     prior: Prior | None,
