@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..reading import Reading
-from .base import Domain, Meter, Tallies, Tally, all_flags
+from .base import Availability, Domain, Meter, Sample, Tallies, Tally, all_flags
 
 _ENOUGH_REFRESHES = 100
 
@@ -116,3 +116,76 @@ def _fault(tally: Tally) -> str:
     if tally.covered_ns == 0 and (tally.gaps or tally.samples == 0):
         return "not seen"
     return ""
+
+
+C = TypeVar("C", bound=Counter)
+
+
+class CounterMeter(Generic[C]):
+    """What meters of counters share that are read one by one, each at once or not at all.
+
+    A meter finds its `_counters` in `probe`, says in `_reason` why there are none, and reads one
+    in `_raw`.
+    """
+
+    name = "none"
+    kind = "measured"
+    poll_interval_s: float | None = None
+    settle_s = 0.0
+
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        asleep: Callable[[], int],
+        sleep: Callable[[float], object],
+    ) -> None:
+        self._clock, self._asleep, self._sleep = clock, asleep, sleep
+        self._counters: list[C] = []
+        self._reason = "never probed"
+
+    @property
+    def scope(self) -> str:
+        """What is read, labels joined by plus signs; ``"none"`` where nothing is."""
+        return scope_of(self._counters)
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """The counters this meter reads."""
+        return {counter.label: counter.domain for counter in self._counters}
+
+    def read(self) -> dict[str, Sample]:
+        """Read every counter once, nJ; a sample without raw where a read failed."""
+        asleep, samples = self._asleep(), {}
+        for counter in self._counters:
+            raw = self._raw(counter)
+            samples[counter.label] = Sample(raw, self._clock(), asleep)
+        return samples
+
+    def settle(self, *, opening: bool) -> None:
+        """Wait for three refreshes of the counters, if there are any."""
+        if self._counters:
+            self._sleep(self.settle_s)
+
+    def reading(self, tallies: Tallies, window_ns: int, pieces: int) -> Reading:
+        """Return the energy of a window, its interval and everything that is wrong with it."""
+        if not self._counters:
+            return Reading.absent(
+                self.name,
+                "none",
+                reason=self._reason,
+                window_s=window_ns / 1e9,
+                flags=("unavailable",),
+            )
+        return counted(self, self._counters, tallies, window_ns, pieces, self._flags())
+
+    def probe(self) -> Availability:
+        """Find the counters and say whether they can be read."""
+        raise NotImplementedError
+
+    def _raw(self, counter: C) -> int | None:
+        """Return what a counter shows, nJ, None where it cannot be read."""
+        raise NotImplementedError
+
+    def _flags(self) -> tuple[str, ...]:
+        """Return what is to be said of every reading."""
+        return ()

@@ -10,9 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from ..machine import suspended_ns
-from ..reading import Reading
-from .base import STILL_REFRESHES, Availability, Domain, Sample, Tallies
-from .counted import counted, scope_of
+from .base import STILL_REFRESHES, Availability, Domain
+from .counted import CounterMeter
 
 _REFRESH_NS = 100_000_000
 _SETTLE_S = 1.1 * STILL_REFRESHES * _REFRESH_NS / 1e9
@@ -33,7 +32,7 @@ class Card:
     unit_nj: int = _MILLIJOULE_NJ
 
 
-class NvmlMeter:
+class NvmlMeter(CounterMeter[Card]):
     """Energy counters of all NVIDIA cards, memory and board included.
 
     Differences of ``nvmlDeviceGetTotalEnergyConsumption``, mJ since the driver was loaded.  Power
@@ -56,7 +55,7 @@ class NvmlMeter:
     """
 
     name = "nvml"
-    kind = "measured"
+    settle_s = _SETTLE_S
     poll_interval_s = _POLL_S
 
     def __init__(
@@ -68,23 +67,11 @@ class NvmlMeter:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._nvml = nvml
-        self._clock, self._asleep, self._sleep = clock, asleep, sleep
-        self._cards: list[Card] = []
-        self._reason = "never probed"
-
-    @property
-    def scope(self) -> str:
-        """What is read, e.g. ``"GPU0+GPU1"``; ``"none"`` where nothing is."""
-        return scope_of(self._cards)
-
-    @property
-    def domains(self) -> dict[str, Domain]:
-        """The counters this meter reads."""
-        return {card.label: card.domain for card in self._cards}
+        super().__init__(clock, asleep, sleep)
 
     def probe(self) -> Availability:
         """Find the cards and say whether all have a counter."""
-        self._cards = []
+        self._counters = []
         if self._nvml is None:
             try:
                 self._nvml = import_module("pynvml")
@@ -101,37 +88,16 @@ class NvmlMeter:
         except self._nvml.NVMLError as error:
             self._reason = f"GPU{len(cards)}: {error}" if cards else str(error)
             return Availability(False, self._reason)
-        self._cards = cards
+        self._counters = cards
         self._reason = f"reads {self.scope}" if cards else "no card"
         return Availability(bool(cards), self._reason)
 
-    def read(self) -> dict[str, Sample]:
-        """Read every counter once, nJ; a sample without raw where a read failed."""
-        asleep, samples = self._asleep(), {}
-        for card in self._cards:
-            try:
-                raw = self._nvml.nvmlDeviceGetTotalEnergyConsumption(card.handle) * _MILLIJOULE_NJ
-            except self._nvml.NVMLError:
-                raw = None
-            samples[card.label] = Sample(raw, self._clock(), asleep)
-        return samples
-
-    def settle(self, *, opening: bool) -> None:
-        """Wait for three refreshes of the counters, if there are any."""
-        if self._cards:
-            self._sleep(_SETTLE_S)
-
-    def reading(self, tallies: Tallies, window_ns: int, pieces: int) -> Reading:
-        """Return the energy of a window, its interval and everything that is wrong with it."""
-        if not self._cards:
-            return Reading.absent(
-                self.name,
-                "none",
-                reason=self._reason,
-                window_s=window_ns / 1e9,
-                flags=("unavailable",),
-            )
-        return counted(self, self._cards, tallies, window_ns, pieces)
+    def _raw(self, counter: Card) -> int | None:
+        try:
+            shown = self._nvml.nvmlDeviceGetTotalEnergyConsumption(counter.handle)
+        except self._nvml.NVMLError:
+            return None
+        return int(shown * _MILLIJOULE_NJ)
 
     def _domain(self, handle: Any) -> Domain:
         """Return the limits of a card: twice the most its power may be set to, for short peaks."""

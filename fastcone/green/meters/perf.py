@@ -21,9 +21,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..machine import in_virtual_machine, suspended_ns
-from ..reading import Reading
-from .base import REFRESH_NS, STILL_REFRESHES, Availability, Domain, Sample, Tallies
-from .counted import counted, scope_of
+from .base import REFRESH_NS, STILL_REFRESHES, Availability, Domain
+from .counted import CounterMeter
 
 _EVENTS = {"energy-pkg": "package", "energy-ram": "dram"}
 _DOMAIN = Domain(ceiling_w=1000.0, may_reset=False)
@@ -45,7 +44,7 @@ class Event:
     unit_nj: int = 61_035
 
 
-class PerfMeter:
+class PerfMeter(CounterMeter[Event]):
     """Energy counters of the CPU packages, as Linux shows them as perf events.
 
     Read are ``energy-pkg`` and, where there is one, ``energy-ram``, of one CPU of every package.
@@ -70,7 +69,7 @@ class PerfMeter:
     """
 
     name = "perf"
-    kind = "measured"
+    settle_s = _SETTLE_S
     poll_interval_s = _POLL_S
 
     def __init__(
@@ -85,19 +84,7 @@ class PerfMeter:
     ) -> None:
         self.root, self._cpus = Path(root), Path(cpus)
         self._open = perf_event_open if open_event is None else open_event
-        self._clock, self._asleep, self._sleep = clock, asleep, sleep
-        self._events: list[Event] = []
-        self._reason = "never probed"
-
-    @property
-    def scope(self) -> str:
-        """What is read, e.g. ``"package-0+dram-0"``; ``"none"`` where nothing is."""
-        return scope_of(self._events)
-
-    @property
-    def domains(self) -> dict[str, Domain]:
-        """The counters this meter reads."""
-        return {event.label: event.domain for event in self._events}
+        super().__init__(clock, asleep, sleep)
 
     def probe(self) -> Availability:
         """Open the events and say whether that is allowed."""
@@ -112,46 +99,26 @@ class PerfMeter:
             self._reason = str(error)
         else:
             self._reason = f"reads {self.scope}"
-        return Availability(bool(self._events), self._reason)
+        return Availability(bool(self._counters), self._reason)
 
-    def read(self) -> dict[str, Sample]:
-        """Read every counter once, nJ; a sample without raw where a read failed."""
-        asleep, samples = self._asleep(), {}
-        for event in self._events:
-            try:
-                (count,) = struct.unpack("=Q", os.read(event.descriptor, 8))
-                raw = int(count * event.scale_nj)
-            except (OSError, struct.error):  # an event of a CPU taken away ends
-                raw = None
-            samples[event.label] = Sample(raw, self._clock(), asleep)
-        return samples
+    def _raw(self, counter: Event) -> int | None:
+        try:
+            (count,) = struct.unpack("=Q", os.read(counter.descriptor, 8))
+        except (OSError, struct.error):  # an event of a CPU taken away ends
+            return None
+        return int(count * counter.scale_nj)
 
-    def settle(self, *, opening: bool) -> None:
-        """Wait for three refreshes of the counters, if there are any."""
-        if self._events:
-            self._sleep(_SETTLE_S)
-
-    def reading(self, tallies: Tallies, window_ns: int, pieces: int) -> Reading:
-        """Return the energy of a window, its interval and everything that is wrong with it."""
-        if not self._events:
-            return Reading.absent(
-                self.name,
-                "none",
-                reason=self._reason,
-                window_s=window_ns / 1e9,
-                flags=("unavailable",),
-            )
-        flags = ("vm",) if in_virtual_machine() else ()
-        return counted(self, self._events, tallies, window_ns, pieces, flags)
+    def _flags(self) -> tuple[str, ...]:
+        return ("vm",) if in_virtual_machine() else ()
 
     def close(self) -> None:
         """Close the events; `probe` opens them again."""
-        for event in self._events:
+        for event in self._counters:
             os.close(event.descriptor)
-        self._events = []
+        self._counters = []
 
     def __del__(self) -> None:
-        if hasattr(self, "_events"):
+        if hasattr(self, "_counters"):
             self.close()
 
     def _find(self) -> None:
@@ -172,7 +139,7 @@ class PerfMeter:
             scale = Fraction(self._text(f"events/{event}.scale"))
             for package, cpu in sorted(packages.items()):
                 descriptor = self._open(kind, config, cpu)
-                self._events.append(Event(f"{name}-{package}", descriptor, scale * 10**9))
+                self._counters.append(Event(f"{name}-{package}", descriptor, scale * 10**9))
 
     def _text(self, name: str) -> str:
         return (self.root / name).read_text("ascii").strip()
